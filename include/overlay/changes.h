@@ -1,0 +1,51 @@
+/* changes.h - what a box changed: its layers compared with the host as it is now.
+ *
+ * The list is in the order of view paths, a directory before what is in it. What lies below an added directory is listed too.
+ * A directory that only mirrors the host (nothing of its own changed) is not listed.
+ */
+#ifndef COWBOX_OVERLAY_CHANGES_H
+#define COWBOX_OVERLAY_CHANGES_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+#include "base/err.h"
+#include "overlay/overlay.h"
+#include "overlay/origins.h"
+
+enum change_kind {
+	CHANGE_ADDED = 'A', CHANGE_MODIFIED = 'M', CHANGE_DELETED = 'D', CHANGE_RENAMED = 'R', CHANGE_TYPE = 'T', CHANGE_META = 'm',
+};
+
+struct change {
+	enum change_kind kind;
+	char *path;             /* path: in the view; of a renamed object the new one */
+	char *from;             /* from: where a renamed object was (then a regular file may be modified as well), else NULL */
+	struct stat box;        /* box: the layer's object, true owner; all zero for a deletion */
+	struct stat host;       /* host: what the host has there now (at `from` for a rename); st_mode 0: nothing */
+	const struct origin *origin; /* origin: borrowed from the list; NULL: below a directory the box made, or damaged origins */
+	bool host_changed;      /* host_changed: the host's object is no longer the origin (identity; commit compares further) */
+	bool content;           /* content: a renamed or type-same file whose bytes differ (false: metadata only) */
+};
+
+struct changes {
+	struct change *list;
+	size_t count;
+	struct origins *origins[BOX_LAYERS_MAX];
+};
+
+enum changes_flags { CHANGES_NO_CONTENT = 1 };   /* believe size and mtime; do not compare bytes */
+int changes_collect(struct overlay *ov, unsigned flags, struct changes *ret, struct err *err);
+void changes_release(struct changes *c);
+
+/* Opens the box's object of a change for reading: O_RDONLY for a regular file or directory, O_PATH for the rest. */
+int changes_open(struct overlay *ov, const struct change *ch, int *ret_fd);
+/* Where the host had the file that the box's regular file of a change is a copy of (a host path from before any commit). -ENODATA: the box
+ * made the file itself. */
+int changes_copied_from(struct overlay *ov, const struct change *ch, char *ret, size_t size);
+/* Takes a change (and what lies below a directory) out of the layer: the view shows the host's again there. */
+int overlay_forget(struct overlay *ov, struct vpath path);
+/* For a directory (added, renamed, its metadata changed) that the host now has at this path as the view shows it, while changes below it are
+ * left in the box: the layer's directory becomes a plain mirror of the host's. */
+int overlay_settle(struct overlay *ov, struct vpath path);
+
+#endif

@@ -1,0 +1,695 @@
+/* layer.c - the top layer: mirrors, staging, whiteouts, origins, locks.
+ *
+ * (W1) Whatever appears in a tree appears whole: it is made in work/ and renamed, or made in place where nothing of the host can shine
+ *      through while it is made.
+ * (W2) The origin of a name is in the log before the name is in the tree.
+ * (W3) A mirror is made with the metadata of what it mirrors, and making something in a mirror that the caller did not ask for leaves the
+ *      mirror's times as they were.
+ */
+#include "overlay/internal.h"
+#include "overlay/tree.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+int layer_open(struct overlay *ov, int layer, const char *path, uint64_t flags, int *ret_fd)
+{
+	int fd = sys_openat2(ov->layers[layer].tree_fd, path_relative(path), flags | O_CLOEXEC, 0, RESOLVE_LAYER);
+
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* One name in a directory that may lack our search bit. */
+static int open_forced(int dirfd, const char *name, uint64_t flags)
+{
+	_cleanup_force_ struct force force = { .fd = -1 };
+	int fd = sys_openat2(dirfd, name, flags | O_CLOEXEC, 0, RESOLVE_LAYER), r;
+
+	if (fd != -EACCES)
+		return fd;
+	r = force_begin(dirfd, &force);
+	return r < 0 ? r : sys_openat2(dirfd, name, flags | O_CLOEXEC, 0, RESOLVE_LAYER);
+}
+
+int layer_open_own(struct overlay *ov, int layer, const char *path, uint64_t flags, int *ret_fd)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+	_cleanup_close_ int dir = -1;
+	char name[NAME_MAX + 1];
+	int r = layer_open(ov, layer, path, flags, ret_fd);
+
+	(void)own;
+	if (r != -EACCES || cred_process_is_root())
+		return r;
+	for (path = path_relative(path); *path; path += strspn(path, "/")) {
+		size_t len = strcspn(path, "/");
+
+		if (len > NAME_MAX)
+			return -ENAMETOOLONG;
+		memcpy(name, path, len);
+		name[len] = 0;
+		path += len;
+		int fd = open_forced(dir < 0 ? ov->layers[layer].tree_fd : dir, name,
+				     *path ? O_PATH | O_DIRECTORY | O_NOFOLLOW : flags);
+		if (fd < 0)
+			return fd;
+		fd_closep(&dir);
+		dir = fd;
+	}
+	*ret_fd = TAKE_FD(dir);
+	return *ret_fd < 0 ? -EACCES : 0;
+}
+
+int layer_open_parent(struct overlay *ov, int layer, const char *path, int *ret_fd, const char **ret_name)
+{
+	char dir[PATH_MAX];
+
+	*ret_name = path_split(path, dir, sizeof dir);
+	return *ret_name ? layer_open(ov, layer, dir, O_PATH | O_DIRECTORY, ret_fd) : -ENAMETOOLONG;
+}
+
+ssize_t fd_getxattr(int fd, const char *name, void *buf, size_t size)
+{
+	ssize_t n = getxattr(FD_PATH(fd), name, buf, size);
+
+	return n < 0 ? -errno : n;
+}
+
+bool fd_is_opaque(int fd)
+{
+	char v;
+
+	return fd_getxattr(fd, XATTR_OPAQUE, &v, 1) == 1 && v == 'y';
+}
+
+bool fd_is_impure(int fd)
+{
+	char v;
+
+	return fd_getxattr(fd, XATTR_IMPURE, &v, 1) == 1 && v == 'y';
+}
+
+int fd_set_opaque(int fd)
+{
+	return sys_setxattr(FD_PATH(fd), XATTR_OPAQUE, "y", 1, 0);
+}
+
+bool fd_in_layer(struct overlay *ov, int fd)
+{
+	const char *tree = ov->layers[ov->top].path;
+	size_t len = (size_t)(strrchr(tree, '/') - tree);
+	char real[PATH_MAX];
+
+	/* tree/, but also links/, and work/, through which directories go when they are removed. */
+	return fd_real_path(fd, real, sizeof real) > 0 && !strncmp(real, tree, len) && real[len] == '/';
+}
+
+/* True for what no file system holds: pipes, sockets, memfds. Their names are not paths. */
+bool fd_is_nowhere(int fd)
+{
+	char real[PATH_MAX];
+
+	return fd_real_path(fd, real, sizeof real) > 0 && (real[0] != '/' || !strncmp(real, "/memfd:", 7));
+}
+
+int fd_set_times(int fd, const struct stat *st)
+{
+	struct timespec ts[2] = { st->st_atim, st->st_mtim };
+
+	return sys_utimensat(AT_FDCWD, FD_PATH(fd), ts, 0);
+}
+
+void own_umask(void)
+{
+	umask(0);
+}
+
+/* ---- locks ---- */
+
+/* The table's lock comes first: flock belongs to the open file, so it cannot keep our own threads apart. */
+int change_begin(struct overlay *ov)
+{
+	int r = table_begin(ov, true);
+
+	own_umask();
+	if (r < 0)
+		return r;
+	r = box_lock(ov->box);
+	if (r == 0) {
+		r = table_refresh(ov);   /* what another process did while we waited */
+		if (r < 0)
+			box_unlock(ov->box);
+	}
+	if (r < 0)
+		table_end(ov);
+	return r;
+}
+
+void change_end(struct overlay *ov, bool names_changed)
+{
+	if (names_changed)
+		table_changed(ov);
+	box_unlock(ov->box);
+	table_end(ov);
+}
+
+int force_begin(int dirfd, struct force *f)
+{
+	struct stat st;
+	int r;
+
+	*f = (struct force){ .fd = -1 };
+	if (cred_process_is_root())
+		return 0;
+	r = sys_fstat(dirfd, &st);
+	if (r < 0 || (st.st_mode & 0700) == 0700)
+		return r;
+	r = sys_chmod_fd(dirfd, (st.st_mode & 07777) | 0700);
+	if (r < 0)
+		return r;
+	f->mode = st.st_mode & 07777;
+	f->fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
+	f->armed = f->fd >= 0;
+	return f->fd < 0 ? -errno : 0;
+}
+
+void force_keep(struct force *f)
+{
+	if (f->armed)
+		fd_closep(&f->fd);
+	f->armed = false;
+}
+
+void force_endp(struct force *f)
+{
+	if (!f->armed)
+		return;
+	sys_chmod_fd(f->fd, f->mode);
+	fd_closep(&f->fd);
+	f->armed = false;
+}
+
+/* ---- origins ---- */
+
+#define BASE_SIZE_MAX (8 * 1024 * 1024)
+
+uint64_t layer_keep_base(struct overlay *ov, const struct object *o)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+	_cleanup_close_ int src = -1, dst = -1;
+	struct timespec now;
+	char name[24];
+	uint64_t id;
+	int r = -EEXIST;
+
+	(void)own;
+	if (!S_ISREG(o->st.st_mode) || o->st.st_size > BASE_SIZE_MAX || ov->base_fd < 0)
+		return 0;
+	src = sys_openat(AT_FDCWD, FD_PATH(o->fd), O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+	if (src < 0)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	id = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	for (int tries = 0; r == -EEXIST && tries < 64; tries++, id++) {
+		snprintf(name, sizeof name, "%llu", (unsigned long long)id);
+		r = dst = sys_openat(ov->base_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	}
+	if (r < 0)
+		return 0;
+	r = copy_data(src, dst, o->st.st_size);
+	if (r < 0)   /* a full disk: the change itself will say so */
+		sys_unlinkat(ov->base_fd, name, 0);
+	return r < 0 ? 0 : id - 1;
+}
+
+int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
+		      uint64_t base_id)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+	struct origin o = { .path = view, .comm = c && c->comm ? c->comm : "", .pid = c ? (uint32_t)c->pid : 0,
+			    .base_id = base_id };
+	struct timespec now;
+	int r;
+
+	(void)own;
+	if (host)
+		origin_from_stat(&o, host);
+	o.target = target;
+	clock_gettime(CLOCK_REALTIME, &now);
+	o.when_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	r = origins_append(ov->layers[ov->top].origins_fd, &o);
+	if (r == 0 && host)
+		r = inode_set_add(&ov->touched, host->st_dev, host->st_ino);
+	return r;
+}
+
+/* The stat and, of a symlink, the text of what is below the top layer at a view path: for its origin. */
+int layer_lower_exists(struct overlay *ov, const char *view, struct stat *ret_host)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+	char dir[PATH_MAX], path[PATH_MAX];
+	_cleanup_spot_ struct spot s;
+	struct stat st;
+	int r;
+
+	(void)own;
+
+	spot_init(&s);
+	const char *name = path_split(view, dir, sizeof dir);
+	if (!name)
+		return -ENAMETOOLONG;
+	r = table_walk_locked(ov, dir, &s);
+	if (r < 0)
+		return r;
+	if (s.kind == SPOT_HOST) {   /* the directory itself is untouched */
+		s.nparts = 0;
+		if (path_join(path, sizeof path, s.path, name) < 0)
+			return -ENAMETOOLONG;
+		r = sys_fstatat(ov->root_fd, path_relative(path), &st, AT_SYMLINK_NOFOLLOW);
+		if (r == 0 && ret_host)
+			*ret_host = st;
+		return r == 0 ? 1 : r == -ENOENT || r == -ENOTDIR ? 0 : r;
+	}
+	if (s.kind != SPOT_DIR)
+		return 0;
+	for (int i = 0; i < s.nparts; i++) {
+		if (s.parts[i].layer == ov->top)
+			continue;
+		r = path_join(path, sizeof path, s.parts[i].path, name);
+		if (r < 0)
+			return r;
+		if (s.parts[i].layer == PART_HOST) {
+			if (overlay_hides(ov, path))
+				return 0;
+			r = sys_fstatat(ov->root_fd, path_relative(path), &st, AT_SYMLINK_NOFOLLOW);
+		} else {
+			_cleanup_close_ int fd = -1;
+			r = layer_open(ov, s.parts[i].layer, path, O_PATH | O_NOFOLLOW, &fd);
+			if (r == 0)
+				r = sys_fstat(fd, &st);
+			if (r == 0 && stat_is_whiteout(&st))
+				return 0;
+		}
+		if (r == 0) {
+			if (ret_host)
+				*ret_host = st;
+			return 1;
+		}
+		if (r != -ENOENT && r != -ENOTDIR)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- mirrors ---- */
+
+void layer_temp_name(struct overlay *ov, char ret[static 32])
+{
+	snprintf(ret, 32, "%x.%llx", (unsigned)getpid(), (unsigned long long)atomic_fetch_add(&ov->serial, 1));
+}
+
+/* Makes in work/ a directory with the metadata of src, and moves it to (dirfd, name). */
+static int mirror_make(struct overlay *ov, int src, const struct stat *st, int dirfd, const char *name)
+{
+	char tmp[32];
+	int work = ov->layers[ov->top].work_fd, r;
+	_cleanup_close_ int fd = -1;
+
+	layer_temp_name(ov, tmp);
+	r = sys_mkdirat(work, tmp, 0700);
+	if (r < 0)
+		return r;
+	fd = sys_openat(work, tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	/* To move a directory one needs write permission on it. */
+	bool late = !cred_process_is_root() && (st->st_mode & 0700) != 0700;
+	struct stat first = *st;
+	first.st_mode |= 0700;
+	r = fd < 0 ? fd : copy_metadata(src, fd, late ? &first : st, COPY_ALL, NULL);
+	if (r == 0)
+		r = sys_renameat2(work, tmp, dirfd, name, RENAME_NOREPLACE);
+	if (r == 0 && late)
+		r = sys_fchmod(fd, st->st_mode & 07777);
+	if (r < 0)
+		sys_unlinkat(work, tmp, AT_REMOVEDIR);
+	return r;
+}
+
+/* One directory on the way: its mirror in the directory dirfd of the top layer, which is the mirror of its parent. */
+static int mirror_step(struct overlay *ov, const struct caller *c, const char *view, int dirfd, const char *name)
+{
+	_cleanup_object_ struct object o;
+	_cleanup_force_ struct force force = { .fd = -1 };
+	struct stat parent;
+	int r;
+
+	r = lookup_canonical_locked(ov, view, &o);
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(o.st.st_mode))
+		return -ENOTDIR;
+	r = perm_writable_fs(&o);
+	if (r < 0)
+		return r;
+	_cleanup_cred_ int own = cred_own_begin();
+	(void)own;
+	r = layer_note_origin(ov, c, view, &o.st, NULL, 0);
+	if (r == 0)
+		r = sys_fstat(dirfd, &parent);
+	if (r == 0)
+		r = force_begin(dirfd, &force);
+	if (r == 0)
+		r = mirror_make(ov, o.meta_fd >= 0 ? o.meta_fd : o.fd, &o.st, dirfd, name);
+	if (r == 0)
+		fd_set_times(dirfd, &parent);
+	if (r == 0)
+		r = table_put(ov, view, DNODE_DIR, DT_DIR, 0);
+	return r;
+}
+
+int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, int *ret_fd, char *ret_path)
+{
+	char upto[PATH_MAX] = "/";
+	_cleanup_spot_ struct spot s;
+	const char *rest = view;
+	int r;
+
+	spot_init(&s);
+	r = table_walk_locked(ov, view, &s);
+	if (r < 0)
+		return r;
+	if ((s.kind == SPOT_DIR && s.parts[0].layer == ov->top) || (s.kind == SPOT_LAYER && s.layer == ov->top)) {
+		const char *path = s.kind == SPOT_DIR ? s.parts[0].path : s.path;
+		if (ret_path)
+			strcpy(ret_path, path);
+		return layer_open(ov, ov->top, path, O_PATH | O_DIRECTORY, ret_fd);
+	}
+	for (;;) {
+		char path[PATH_MAX];
+		_cleanup_close_ int fd = -1;
+
+		r = table_walk_locked(ov, upto, &s);
+		if (r < 0)
+			return r;
+		if (s.kind == SPOT_LAYER && s.layer == ov->top) {   /* all that follows is in the top layer too */
+			r = table_walk_locked(ov, view, &s);
+			if (r == 0)
+				r = s.kind == SPOT_LAYER ? layer_open(ov, s.layer, s.path, O_PATH | O_DIRECTORY, ret_fd) : -ENOENT;
+			if (r == 0 && ret_path)
+				strcpy(ret_path, s.path);
+			return r;
+		}
+		if (s.kind != SPOT_DIR || s.parts[0].layer != ov->top)
+			return s.kind == SPOT_WHITEOUT || s.kind == SPOT_HIDDEN ? -ENOENT : -EIO;
+		strcpy(path, s.parts[0].path);
+		r = layer_open(ov, ov->top, path, O_PATH | O_DIRECTORY, &fd);
+		if (r < 0)
+			return r;
+		rest += strspn(rest, "/");
+		if (!*rest) {
+			*ret_fd = TAKE_FD(fd);
+			if (ret_path)
+				strcpy(ret_path, path);
+			return 0;
+		}
+		size_t len = strcspn(rest, "/");
+		rest += len;
+		memcpy(upto, view, (size_t)(rest - view));
+		upto[rest - view] = 0;
+		r = table_walk_locked(ov, upto, &s);
+		if (r < 0)
+			return r;
+		bool there = (s.kind == SPOT_DIR && s.parts[0].layer == ov->top) || (s.kind == SPOT_LAYER && s.layer == ov->top);
+		if (!there) {
+			r = mirror_step(ov, c, upto, fd, strrchr(upto, '/') + 1);
+			if (r < 0)
+				return r;
+		}
+	}
+}
+
+int layer_mark_impure(struct overlay *ov, const char *view)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+	char path[PATH_MAX], dir[PATH_MAX];
+	_cleanup_spot_ struct spot s;
+	int r;
+
+	(void)own;
+	spot_init(&s);
+	strcpy(path, view);
+	for (;;) {
+		_cleanup_close_ int fd = -1;
+		_cleanup_force_ struct force force = { .fd = -1 };
+		struct stat st;
+
+		r = table_walk_locked(ov, path, &s);
+		if (r < 0 || s.kind != SPOT_LAYER || s.layer != ov->top)
+			return r;
+		r = layer_open(ov, s.layer, s.path, O_PATH | O_DIRECTORY, &fd);
+		if (r == 0)
+			r = force_begin(fd, &force);
+		if (r == 0)
+			r = sys_setxattr(FD_PATH(fd), XATTR_IMPURE, "y", 1, 0);
+		if (r == 0)
+			r = sys_fstat(fd, &st);
+		if (r < 0)
+			return r;
+		/* The table knows the topmost of them only; it is told when that is reached. */
+		if (!path_split(path, dir, sizeof dir))
+			return -ENAMETOOLONG;
+		r = table_put(ov, path, DNODE_DIR, DT_DIR, st.st_ino);
+		if (r < 0)
+			return r;
+		strcpy(path, dir);
+	}
+}
+
+/* ---- whiteouts and removal ---- */
+
+int layer_whiteout(struct overlay *ov, int dirfd, const char *name)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+	int r = sys_mknodat(dirfd, name, S_IFCHR, makedev(0, 0));
+
+	(void)own;
+	if (r != -EEXIST)
+		return r;
+	char tmp[32];
+	int work = ov->layers[ov->top].work_fd;
+
+	layer_temp_name(ov, tmp);
+	r = sys_mknodat(work, tmp, S_IFCHR, makedev(0, 0));
+	if (r < 0)
+		return r;
+	r = sys_renameat2(work, tmp, dirfd, name, 0);
+	if (r < 0)
+		sys_unlinkat(work, tmp, 0);
+	return r;
+}
+
+int layer_remove_tree(int dirfd, const char *name)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+
+	(void)own;
+	return tree_remove(dirfd, name);
+}
+
+/* ---- below a pure directory ---- */
+
+int pure_begin(struct overlay *ov, const struct leaf *leaf, int *ret_fd)
+{
+	_cleanup_spot_ struct spot s;
+	int r;
+
+	spot_init(&s);
+	r = table_begin(ov, false);
+	if (r < 0)
+		return r;
+	r = table_walk_reading(ov, leaf->dir, &s);
+	if (r == 0 && s.kind == SPOT_LAYER && s.layer == ov->top)
+		r = layer_open(ov, s.layer, s.path, O_PATH | O_DIRECTORY, ret_fd) == 0;
+	else
+		r = 0;
+	if (!r)
+		table_end(ov);
+	return r;
+}
+
+void pure_end(struct overlay *ov)
+{
+	table_end(ov);
+}
+
+/* ---- making one new name ---- */
+
+void caller_umask(const struct caller *c)
+{
+	umask(c ? c->umask : 022);
+}
+
+/* A directory in work/ from which new objects inherit what they would from the real one: its group and default ACL. */
+static int stage_make(struct maker *m, const struct object *dir)
+{
+	char acl[4096];
+	int work = m->ov->layers[m->ov->top].work_fd, r;
+	_cleanup_cred_ int own = cred_own_begin();
+
+	(void)own;
+	layer_temp_name(m->ov, m->stage_dir);
+	r = sys_mkdirat(work, m->stage_dir, 0777);
+	if (r < 0) {
+		m->stage_dir[0] = 0;
+		return r;
+	}
+	m->stage_fd = sys_openat(work, m->stage_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (m->stage_fd < 0)
+		return m->stage_fd;
+	r = sys_chmod_fd(m->stage_fd, 0777);
+	if (r == 0 && (dir->st.st_mode & S_ISGID)) {
+		sys_fchownat(m->stage_fd, "", (uid_t)-1, dir->st.st_gid, AT_EMPTY_PATH);
+		r = sys_chmod_fd(m->stage_fd, 0777 | S_ISGID);
+	}
+	ssize_t n = fd_getxattr(dir->meta_fd >= 0 ? dir->meta_fd : dir->fd, "system.posix_acl_default", acl, sizeof acl);
+	if (r == 0 && n > 0)
+		r = sys_fsetxattr(m->stage_fd, "system.posix_acl_default", acl, (size_t)n, 0);
+	return r;
+}
+
+/* What is at the leaf now; rights to make something there. */
+static int maker_check(struct maker *m, struct spot *s, struct object *dir)
+{
+	struct overlay *ov = m->ov;
+	_cleanup_object_ struct object there;
+	int r;
+
+	object_init(&there);
+	r = lookup_canonical_locked(ov, m->leaf->dir, dir);
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(dir->st.st_mode))
+		return -ENOTDIR;
+	r = perm_object(ov, dir, X_OK);
+	if (r < 0)
+		return r;
+	r = lookup_canonical_locked(ov, m->leaf->view, &there);
+	if (r == 0)
+		return -EEXIST;
+	if (r != -ENOENT)
+		return r;
+	if (overlay_hides(ov, m->leaf->view))
+		return -EACCES;
+	r = perm_object(ov, dir, W_OK | X_OK);
+	if (r < 0)
+		return r;
+	return table_walk_locked(ov, m->leaf->view, s);
+}
+
+int maker_begin(struct maker *m, struct overlay *ov, const struct caller *c, const struct leaf *leaf)
+{
+	_cleanup_spot_ struct spot s;
+	_cleanup_object_ struct object dir;
+	int r;
+
+	spot_init(&s);
+	object_init(&dir);
+	*m = (struct maker){ .ov = ov, .c = c, .leaf = leaf, .top_fd = -1, .stage_fd = -1, .force = { .fd = -1 } };
+	r = change_begin(ov);
+	if (r < 0)
+		return r;
+	m->began = true;
+	r = maker_check(m, &s, &dir);
+	if (r < 0)
+		return r;
+	r = layer_mirror(ov, c, leaf->dir, &m->top_fd, NULL);
+	if (r < 0)
+		return r;
+	m->pure = s.kind == SPOT_LAYER;
+	m->fd = m->top_fd;
+	m->name = leaf->name;
+	if (m->pure) {
+		caller_umask(c);
+		return 0;
+	}
+	if (s.kind != SPOT_WHITEOUT || s.layer != ov->top) {
+		r = layer_note_origin(ov, c, leaf->view, NULL, NULL, 0);
+		if (r == 0)
+			r = force_begin(m->top_fd, &m->force);
+		caller_umask(c);
+		return r;
+	}
+	r = force_begin(m->top_fd, &m->force);
+	if (r < 0)
+		return r;
+	r = stage_make(m, &dir);
+	if (r < 0)
+		return r;
+	m->fd = m->stage_fd;
+	layer_temp_name(ov, m->stage_name);
+	m->name = m->stage_name;
+	caller_umask(c);
+	return 0;
+}
+
+int maker_end(struct maker *m, bool is_dir)
+{
+	struct overlay *ov = m->ov;
+	_cleanup_force_ struct force f = { .fd = -1 };   /* to mark a directory, and to move it */
+	struct stat st;
+	int r = sys_fstatat(m->fd, m->name, &st, AT_SYMLINK_NOFOLLOW);
+
+	if (r == 0 && is_dir && !m->pure) {
+		_cleanup_cred_ int own = cred_own_begin();
+		_cleanup_close_ int fd = sys_openat(m->fd, m->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+		(void)own;
+		r = fd < 0 ? fd : force_begin(fd, &f);
+		if (r == 0)
+			r = fd_set_opaque(fd);
+	}
+	if (r == 0 && m->stage_fd >= 0) {
+		_cleanup_cred_ int own = cred_own_begin();
+		(void)own;
+		r = sys_renameat2(m->stage_fd, m->name, m->top_fd, m->leaf->name, is_dir ? RENAME_EXCHANGE : 0);
+		if (r == 0 && is_dir)
+			sys_unlinkat(m->stage_fd, m->name, 0);   /* the whiteout */
+	}
+	if (r < 0) {
+		sys_unlinkat(m->fd, m->name, is_dir ? AT_REMOVEDIR : 0);
+		return r;
+	}
+	if (!m->pure)
+		r = table_put(ov, m->leaf->view, is_dir ? DNODE_DIR : DNODE_OTHER, (unsigned char)IFTODT(st.st_mode), st.st_ino);
+	force_endp(&m->force);
+	if (m->stage_dir[0]) {
+		_cleanup_cred_ int own = cred_own_begin();
+		(void)own;
+		sys_unlinkat(ov->layers[ov->top].work_fd, m->stage_dir, AT_REMOVEDIR);
+		m->stage_dir[0] = 0;
+	}
+	change_end(ov, !m->pure);
+	m->began = false;
+	return r;
+}
+
+void maker_abortp(struct maker *m)
+{
+	force_endp(&m->force);
+	fd_closep(&m->top_fd);
+	fd_closep(&m->stage_fd);
+	if (m->stage_dir[0]) {
+		_cleanup_cred_ int own = cred_own_begin();
+		(void)own;
+		sys_unlinkat(m->ov->layers[m->ov->top].work_fd, m->stage_dir, AT_REMOVEDIR);
+	}
+	if (m->began)
+		change_end(m->ov, true);   /* mirrors may have been made */
+	m->began = false;
+}

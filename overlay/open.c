@@ -1,0 +1,246 @@
+/* open.c - opening objects of the view, and making regular files.
+ *
+ * What an object is, is known before it is opened: never is a FIFO, a device or a link of unknown nature opened here. Those are
+ * OPENED_SPECIAL, for the front.
+ */
+#include "overlay/internal.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define CREATE_TRIES 16
+
+void opened_init(struct opened *o)
+{
+	o->how = OPENED_FD;
+	o->fd = -1;
+	object_init(&o->object);
+}
+
+void opened_release(struct opened *o)
+{
+	fd_closep(&o->fd);
+	object_release(&o->object);
+}
+
+static bool wants_write(uint64_t flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+}
+
+static int access_mode(uint64_t flags)
+{
+	int mode = 0;
+
+	if ((flags & O_ACCMODE) != O_WRONLY)
+		mode |= R_OK;
+	if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC))
+		mode |= W_OK;
+	return mode;
+}
+
+static int give_special(struct object *o, struct opened *ret)
+{
+	ret->how = OPENED_SPECIAL;
+	ret->object = *o;
+	object_init(o);
+	return 0;
+}
+
+/* Opens what o->fd is, with the caller's flags. */
+static int reopen(struct overlay *ov, struct object *o, uint64_t flags, struct opened *ret)
+{
+	uint64_t f = (flags & ~(uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_CLOEXEC;
+	_cleanup_force_ struct force force = { .fd = -1 };
+	int fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), (int)f, 0);
+
+	/* The copy of a file that another owns may lack our bits; the rights were judged by perm_object. */
+	if (fd == -EACCES && o->where == OBJECT_LAYER && o->st.st_uid != cred_fsuid() && !cred_process_is_root() &&
+	    force_begin(o->fd, &force) == 0 && perm_object(ov, o, access_mode(flags)) == 0)
+		fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), (int)f, 0);
+	if (fd < 0)
+		return fd;
+	ret->how = OPENED_FD;
+	ret->fd = fd;
+	return 0;
+}
+
+int object_open(struct overlay *ov, const struct caller *c, struct object *o, uint64_t flags, struct opened *ret)
+{
+	int r;
+
+	if ((flags & O_PATH) && !((flags & O_DIRECTORY) && !S_ISDIR(o->st.st_mode)))
+		return give_special(o, ret);
+	if (S_ISLNK(o->st.st_mode) && (flags & O_PATH))
+		return -ENOTDIR;
+	if (S_ISLNK(o->st.st_mode))
+		return (flags & O_DIRECTORY) ? -ENOTDIR : -ELOOP;
+	if ((flags & O_DIRECTORY) && !S_ISDIR(o->st.st_mode))
+		return -ENOTDIR;
+	if (S_ISDIR(o->st.st_mode)) {
+		if (wants_write(flags) || (flags & O_CREAT))
+			return -EISDIR;
+		r = perm_object(ov, o, R_OK);
+		if (r < 0)
+			return r;
+		r = reopen(ov, o, flags, ret);
+		if (r != -EACCES || o->where != OBJECT_MERGED)
+			return r;
+		_cleanup_cred_ int own = cred_own_begin();   /* the mirror's mode is what counts */
+		(void)own;
+		return reopen(ov, o, flags, ret);
+	}
+	if (S_ISSOCK(o->st.st_mode)) {
+		r = perm_object(ov, o, access_mode(flags));
+		return r < 0 ? r : -ENXIO;
+	}
+	if (!S_ISREG(o->st.st_mode))
+		return give_special(o, ret);
+	/* Where the metadata shown is the file's own, the kernel judges as it opens. */
+	if (!wants_write(flags) || (o->is_top && o->where == OBJECT_LAYER && !ov->fix_owner))
+		return reopen(ov, o, flags, ret);
+	r = perm_object(ov, o, access_mode(flags));
+	if (r < 0)
+		return r;
+	if (o->where == OBJECT_ANON)   /* a deleted file of the host: nothing to copy up to; of the layer, or nowhere: as it is */
+		return fd_in_layer(ov, o->fd) || fd_is_nowhere(o->fd) ? reopen(ov, o, flags, ret) : -EACCES;
+	r = copyup_object(ov, c, o, (flags & O_TRUNC) ? COPYUP_NO_DATA : 0);
+	return r < 0 ? r : reopen(ov, o, flags, ret);
+}
+
+/* Makes a regular file at a canonical path that is not there. -EEXIST: now it is. */
+static int create(struct overlay *ov, const struct caller *c, const char *view, uint64_t flags, mode_t mode, struct opened *ret)
+{
+	_cleanup_maker_ struct maker m = MAKER_INIT;
+	_cleanup_close_ int fd = -1;
+	struct leaf leaf;
+	int r;
+
+	strcpy(leaf.view, view);
+	leaf.name = path_split(leaf.view, leaf.dir, sizeof leaf.dir);
+	if (!leaf.name)
+		return -ENAMETOOLONG;
+	uint64_t f = (flags & ~(uint64_t)(O_TRUNC | O_DIRECTORY)) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	_cleanup_close_ int dirfd = -1;
+	if (pure_begin(ov, &leaf, &dirfd) == 1) {
+		caller_umask(c);
+		fd = sys_openat(dirfd, leaf.name, (int)f, mode & 07777);
+		pure_end(ov);
+		ret->how = OPENED_FD;
+		ret->fd = TAKE_FD(fd);
+		return ret->fd < 0 ? ret->fd : 0;
+	}
+	r = maker_begin(&m, ov, c, &leaf);
+	if (r < 0)
+		return r;
+	fd = sys_openat(m.fd, m.name, (int)f, mode & 07777);
+	if (fd < 0)
+		return fd;
+	r = maker_end(&m, false);
+	if (r < 0)
+		return r;
+	ret->how = OPENED_FD;
+	ret->fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int open_tmpfile(struct overlay *ov, const struct caller *c, struct at at, uint64_t flags, mode_t mode, unsigned lookup,
+			struct opened *ret)
+{
+	_cleanup_object_ struct object dir;
+	_cleanup_close_ int fd = -1;
+	_cleanup_force_ struct force force = { .fd = -1 };
+	int r;
+
+	object_init(&dir);
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return -EINVAL;
+	r = overlay_lookup(ov, c, at, lookup | LOOKUP_DIRECTORY, &dir);
+	if (r < 0)
+		return r;
+	r = perm_object(ov, &dir, W_OK | X_OK);
+	if (r == 0)
+		r = copyup_object(ov, c, &dir, 0);
+	if (r < 0)
+		return r;
+	caller_umask(c);
+	int top = dir.meta_fd >= 0 ? dir.meta_fd : dir.fd;
+	r = force_begin(top, &force);
+	if (r < 0)
+		return r;
+	fd = sys_openat(AT_FDCWD, FD_PATH(top), (int)(flags & ~(uint64_t)(O_CREAT | O_NOFOLLOW)) | O_CLOEXEC, mode & 07777);
+	if (fd < 0)
+		return fd;
+	ret->how = OPENED_FD;
+	ret->fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int open_create(struct overlay *ov, const struct caller *c, struct at at, uint64_t flags, mode_t mode, unsigned lookup,
+		       struct opened *ret)
+{
+	int r = -EEXIST;
+
+	/* With a trailing slash it fails whatever is there, once the directory is found. */
+	if (at.path[0] && at.path[strlen(at.path) - 1] == '/') {
+		enum leaf_last last;
+		struct leaf leaf;
+		r = lookup_leaf(ov, c, at, &leaf, &last);
+		if (r < 0)
+			return r;
+		if (last == LEAF_NORMAL)
+			return -EISDIR;
+	}
+	for (int tries = 0; tries < CREATE_TRIES; tries++) {
+		_cleanup_object_ struct object o;
+		char missing[PATH_MAX];
+
+		object_init(&o);
+		r = lookup_full(ov, c, at, lookup | ((flags & (O_NOFOLLOW | O_EXCL)) ? LOOKUP_NOFOLLOW : 0), &o, missing);
+		if (r == 0 && (flags & O_EXCL))
+			return -EEXIST;
+		if (r == 0)
+			return object_open(ov, c, &o, flags, ret);
+		if (r != -ENOENT || !missing[0])
+			return r;
+		r = create(ov, c, missing, flags, mode, ret);
+		if (r != -EEXIST || (flags & O_EXCL))
+			return r;
+	}
+	return r;
+}
+
+int overlay_open(struct overlay *ov, const struct caller *c, struct at at, uint64_t flags, mode_t mode, unsigned lookup,
+		 struct opened *ret)
+{
+	_cleanup_object_ struct object o;
+	int r;
+
+	object_init(&o);
+	opened_init(ret);
+	if ((flags & O_TMPFILE) == O_TMPFILE && !(flags & O_PATH))
+		return open_tmpfile(ov, c, at, flags, mode, lookup, ret);
+	if (flags & O_PATH)
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	if (flags & O_CREAT) {
+		if (flags & O_DIRECTORY)
+			return -EINVAL;
+		return open_create(ov, c, at, flags, mode, lookup, ret);
+	}
+	if (!wants_write(flags) && !(flags & O_PATH) && !lookup) {
+		r = lookup_open_host(ov, c, at, flags, flags & O_NOFOLLOW);
+		if (r >= 0) {
+			ret->fd = r;
+			return 0;
+		}
+		if (r != -EAGAIN)
+			return r;
+	}
+	if (flags & O_NOFOLLOW)
+		lookup |= LOOKUP_NOFOLLOW;
+	if ((flags & O_DIRECTORY) && !(flags & O_NOFOLLOW))
+		lookup |= LOOKUP_DIRECTORY;
+	r = overlay_lookup(ov, c, at, lookup, &o);
+	return r < 0 ? r : object_open(ov, c, &o, flags, ret);
+}
