@@ -1,0 +1,207 @@
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "filter.h"
+#include "landlock.h"
+
+const char *child_step_text(enum child_step step)
+{
+	static const char *const text[] = {
+		[CHILD_DESCRIPTORS] = "closing descriptors",
+		[CHILD_CAPABILITIES] = "dropping capabilities",
+		[CHILD_LANDLOCK] = "entering the Landlock domain",
+		[CHILD_SECCOMP] = "installing the seccomp filter",
+		[CHILD_EXEC] = "running the command",
+	};
+
+	return text[step];
+}
+
+void child_set_state(struct child_shared *s, enum child_state state)
+{
+	atomic_store(&s->state, state);
+	syscall(SYS_futex, &s->state, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+int child_wait_state(struct child_shared *s, enum child_state from, int timeout_ms)
+{
+	struct timespec t = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+
+	while (atomic_load(&s->state) == from)
+		if (syscall(SYS_futex, &s->state, FUTEX_WAIT, from, timeout_ms < 0 ? NULL : &t, NULL, 0) < 0 && errno == ETIMEDOUT)
+			return -ETIMEDOUT;
+	return 0;
+}
+
+static _Noreturn void fail(const struct child *ch, enum child_step step, int code)
+{
+	ch->shared->step = step;
+	ch->shared->code = code;
+	child_set_state(ch->shared, CHILD_FAILED);
+	_exit(127);
+}
+
+/* All but the standard three and those asked for vanish with the exec. */
+static int close_descriptors(const struct run_options *opt)
+{
+	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
+	for (size_t i = 0; i < opt->ninherit; i++)
+		if (opt->inherit[i] >= 3 && fcntl(opt->inherit[i], F_SETFD, 0) < 0)
+			return -errno;
+	return 0;
+}
+
+/* What root may keep: rights over files and processes, which the other walls confine to the box. All else acts on the machine. */
+static const unsigned char kept_caps[] = {
+	CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP,
+	CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SETFCAP, CAP_MKNOD, CAP_AUDIT_WRITE, CAP_SYS_PTRACE, CAP_IPC_LOCK,
+};
+
+uint64_t child_capabilities(void)
+{
+	uint64_t kept = 0;
+
+	for (size_t i = 0; i < sizeof kept_caps; i++)
+		kept |= 1ULL << kept_caps[i];
+	return kept;
+}
+
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	uint64_t kept = child_capabilities();
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -errno;
+	if (!(data[0].permitted | data[1].permitted))
+		return 0;
+	if (data[0].effective & 1U << CAP_SETPCAP)
+		for (int cap = 0; cap < 64; cap++)
+			if (!(kept & 1ULL << cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
+				if (errno == EINVAL)
+					break;       /* past the last that this kernel has */
+				return -errno;
+			}
+	for (int cap = 0; cap < 64; cap++)
+		if (!(kept & 1ULL << cap))
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, cap, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		uint32_t keep = (uint32_t)(kept >> (32 * i));
+
+		data[i].effective &= keep;
+		data[i].permitted &= keep;
+		data[i].inheritable &= keep;
+	}
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+static void restore_signals(const struct child *ch)
+{
+	sigaction(SIGCHLD, &ch->chld, NULL);
+	sigprocmask(SIG_SETMASK, &ch->mask, NULL);
+}
+
+/* ---- becoming the command; every exec below is served by the parent, in the view ---- */
+
+static size_t count(char *const *v)
+{
+	size_t n = 0;
+
+	while (v[n])
+		n++;
+	return n;
+}
+
+/* A file without a format is a shell script, as execvp and every shell have it. */
+static int run_as_script(const char *path, const struct run_options *opt)
+{
+	size_t n = count(opt->argv);
+	char **argv = __builtin_alloca((n + 2) * sizeof *argv);
+
+	argv[0] = (char *)(uintptr_t)"sh";
+	argv[1] = (char *)(uintptr_t)path;
+	memcpy(argv + 2, opt->argv + 1, n * sizeof *argv);
+	execve("/bin/sh", argv, opt->envp);
+	return -errno;
+}
+
+static int try_exec(const char *path, const struct run_options *opt)
+{
+	execve(path, opt->argv, opt->envp);
+	return errno == ENOEXEC ? run_as_script(path, opt) : -errno;
+}
+
+static const char *find_path(char *const *envp)
+{
+	for (; *envp; envp++)
+		if (strncmp(*envp, "PATH=", 5) == 0)
+			return *envp + 5;
+	return "/usr/local/bin:/usr/bin:/bin";
+}
+
+static int search_exec(const struct run_options *opt)
+{
+	const char *name = opt->argv[0], *p = find_path(opt->envp), *end;
+	char file[PATH_MAX];
+	int e, worst = -ENOENT;
+
+	if (!*name)
+		return -ENOENT;
+	if (strchr(name, '/'))
+		return try_exec(name, opt);
+	for (;; p = end + 1) {
+		end = strchrnul(p, ':');
+		if (snprintf(file, sizeof file, "%.*s%s%s", (int)(end - p), p, end > p ? "/" : "", name) < (int)sizeof file) {
+			e = try_exec(file, opt);
+			/* Not here; but a file that may not be run is worth telling when no other is found. */
+			if (e == -EACCES)
+				worst = e;
+			else if (e != -ENOENT && e != -ENOTDIR && e != -ESTALE && e != -ENODEV && e != -ETIMEDOUT && e != -ENAMETOOLONG)
+				return e;
+		}
+		if (!*end)
+			return worst;
+	}
+}
+
+_Noreturn void child_main(const struct child *ch)
+{
+	int e;
+
+	ch->shared->pid = getpid();
+	e = close_descriptors(ch->opt);
+	if (e < 0)
+		fail(ch, CHILD_DESCRIPTORS, e);
+	e = drop_capabilities();
+	if (e < 0)
+		fail(ch, CHILD_CAPABILITIES, e);
+	/* The parent reads our memory and fetches descriptors from us. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	e = landlock_enforce(ch->ruleset);
+	if (e < 0)
+		fail(ch, CHILD_LANDLOCK, e);
+	restore_signals(ch);
+	e = filter_install(ch->filter);
+	if (e < 0)
+		fail(ch, CHILD_SECCOMP, e);
+	ch->shared->listener = e;
+	child_set_state(ch->shared, CHILD_READY);
+	child_wait_state(ch->shared, CHILD_READY, -1);
+	close(e);
+	fail(ch, CHILD_EXEC, search_exec(ch->opt));
+}

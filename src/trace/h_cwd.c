@@ -1,0 +1,75 @@
+/* h_cwd.c - the working directory and the umask: chdir, fchdir, getcwd, umask.
+ *
+ * The kernel keeps a guest's working directory. For a directory that the host has it is the host's, merged or not; for one that only
+ * a layer has it is the layer's. Both are told as view paths.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/sys.h"
+#include "h_util.h"
+
+/* The guest is moved there by descriptor; a directory that may be searched but not read is named instead. */
+static int steer_chdir(struct call *c, struct answer *a, const struct object *o)
+{
+	uint64_t args[6] = { 0 };
+	int fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd >= 0)
+		return answer_steer_fd(c, a, __NR_fchdir, args, 0, fd);
+	return *o->real ? answer_steer_text(a, __NR_chdir, args, 0, o->real) : answer_errno(a, ENAMETOOLONG);
+}
+
+int h_chdir(struct call *c, struct answer *a)
+{
+	struct place p;
+	struct caller who;
+	_cleanup_object_ struct object o;
+	object_init(&o);
+	int r = place_read(c, AT_FDCWD, c->arg[0], false, &p);
+	if (r < 0)
+		return answer_errno(a, r);
+	guest_caller(c, false, &who);
+	r = overlay_lookup(c->ov, &who, p.at, LOOKUP_DIRECTORY, &o);
+	if (r >= 0)
+		r = object_access(c->ov, &o, X_OK, AT_EACCESS);
+	if (r < 0)
+		return answer_errno(a, r);
+	return place_is_native(c, &p.at, &o, false) ? answer_continue(a) : steer_chdir(c, a, &o);
+}
+
+/* The kernel judges by the directory the descriptor is; where a layer's mirror says otherwise, the view's word counts. */
+int h_fchdir(struct call *c, struct answer *a)
+{
+	struct caller who;
+	_cleanup_object_ struct object o;
+	object_init(&o);
+	guest_caller(c, false, &who);
+	int r = target_fd(c, &who, arg_int(c, 0), TARGET_ANY_FD, &o);
+	if (r >= 0 && !S_ISDIR(o.st.st_mode))
+		r = -ENOTDIR;
+	if (r >= 0 && o.where != OBJECT_ANON)
+		r = object_access(c->ov, &o, X_OK, AT_EACCESS);
+	return r < 0 ? answer_errno(a, r) : answer_continue(a);
+}
+
+int h_getcwd(struct call *c, struct answer *a)
+{
+	char cwd[PATH_MAX];
+	int r = guest_dir(c, AT_FDCWD, cwd, sizeof cwd);
+	if (r < 0)
+		return answer_errno(a, r);
+	size_t size = strlen(cwd) + 1;
+	if (size > c->arg[1])
+		return answer_errno(a, ERANGE);
+	r = guest_write(c, c->arg[0], cwd, size);
+	return answer_result(a, r < 0 ? r : (int64_t)size);
+}
+
+/* The kernel sets it and gives the old one; what we remembered is set right before. */
+int h_umask(struct call *c, struct answer *a)
+{
+	guest_umask_changed(c, (mode_t)c->arg[0] & 0777);
+	return answer_continue(a);
+}

@@ -1,0 +1,324 @@
+/* h_open.c - open, openat, openat2 and creat.
+ *
+ * The overlay opens regular files and directories; the guest gets the descriptor. What is left is what has to know who opens it: devices
+ * (a controlling terminal), and O_PATH descriptors, which cannot be handed over. Those the guest opens itself, at a path that we name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <linux/openat2.h>
+#include "base/sys.h"
+#include "h_proc.h"
+
+#define O_TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
+#define KERNEL_O_LARGEFILE 0100000
+#define PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
+#define VALID_FLAGS                                                                                                          \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_ASYNC | O_DIRECT | \
+	 KERNEL_O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE)
+#define VALID_RESOLVE \
+	(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED)
+#define MODE_BITS 07777
+
+struct open_args {
+	int dirfd;
+	uint64_t path;
+	uint64_t flags;
+	mode_t mode;
+	unsigned lookup;
+};
+
+static bool opens_for_writing(uint64_t flags)
+{
+	return !(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
+}
+
+/* R_OK and W_OK as the access mode asks for them; 3 asks for both. */
+static int access_wanted(uint64_t flags)
+{
+	static const int wanted[] = { R_OK, W_OK, R_OK | W_OK, R_OK | W_OK };
+	return wanted[flags & O_ACCMODE] | (flags & O_TRUNC ? W_OK : 0);
+}
+
+/* null, zero, full, random, urandom, tty, ptmx and the pseudo terminals: what Landlock lets a guest write to. */
+static bool device_allowed(const struct stat *st)
+{
+	unsigned maj = major(st->st_rdev), min = minor(st->st_rdev);
+	if (!S_ISCHR(st->st_mode))
+		return false;
+	return (maj == 1 && (min == 3 || min == 5 || min == 7 || min == 8 || min == 9)) || (maj == 5 && (min == 0 || min == 2)) ||
+	       (maj >= 136 && maj <= 143);
+}
+
+/* The guest itself opens the host's object: with its own path where that means the same, else at the path we know. */
+static int open_natively(struct call *c, struct answer *a, const struct at *at, uint64_t flags, const struct object *o)
+{
+	if (place_is_native(c, at, o, flags & O_NOFOLLOW))
+		return answer_continue(a);
+	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags & ~(uint64_t)(O_CREAT | O_EXCL), 0, 0, 0 };
+	return answer_steer_text(a, __NR_openat, args, 1, o->real);
+}
+
+static int open_device(struct call *c, struct answer *a, const struct at *at, uint64_t flags, struct object *o)
+{
+	int r = object_access(c->ov, o, access_wanted(flags), AT_EACCESS);
+	if (r < 0)
+		return answer_errno(a, r);
+	bool memory = device_allowed(&o->st) && major(o->st.st_rdev) == 1;
+	if (device_allowed(&o->st) && o->where == OBJECT_HOST)
+		return open_natively(c, a, at, flags, o);
+	if (memory && o->where == OBJECT_LAYER) {
+		/* A /dev/null that the box made. Landlock knows only the host's, so we open it; it has no terminal's ways. */
+		int fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), (int)(flags & ~(uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_CLOEXEC,
+		                    0);
+		return fd < 0 ? answer_errno(a, fd) : answer_fd(a, fd, flags & O_CLOEXEC);
+	}
+	supervisor_refused(c, "open", o->view, EACCES);
+	return answer_errno(a, EACCES);
+}
+
+/* 1: a writer has come since fd, a FIFO's reading end, was opened without blocking; 0: none yet.
+ * tee() on an empty pipe tells one without writers (0) from one with (EAGAIN) and takes nothing out; POLLHUP tells of a writer that came
+ * and went. */
+static int fifo_met_writer(int fd, const int scratch[2])
+{
+	ssize_t n = tee(fd, scratch[1], 1, SPLICE_F_NONBLOCK);
+	if (n > 0 || (n < 0 && errno == EAGAIN))
+		return 1;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	return poll(&p, 1, 0) > 0;
+}
+
+static int fifo_wait_writer(struct call *c, int fd)
+{
+	int scratch[2] = { -1, -1 }, r = 0;
+	unsigned turn = 0;
+	if (pipe2(scratch, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	while (r == 0 && !fifo_met_writer(fd, scratch))
+		r = guest_pause(c, &turn, -1);
+	close(scratch[0]);
+	close(scratch[1]);
+	return r;
+}
+
+/* Opens it for the guest without blocking ourselves. A reader that is open counts as one, so a guest that waits for writing finds it,
+ * exactly as with two blocking opens. */
+static int fifo_open(struct call *c, uint64_t flags, const struct object *o)
+{
+	bool blocking = !(flags & O_NONBLOCK);
+	int acc = flags & O_ACCMODE,
+	    how = (int)(flags & ~(uint64_t)(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW)) | O_CLOEXEC | O_NONBLOCK;
+	unsigned turn = 0;
+	_cleanup_close_ int fd = -1;
+	for (;;) {
+		fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), how, 0);
+		if (fd != -ENXIO || !blocking || acc != O_WRONLY)
+			break;
+		int r = guest_pause(c, &turn, -1);
+		if (r < 0)
+			return r;
+	}
+	if (fd >= 0 && blocking && acc == O_RDONLY) {
+		int r = fifo_wait_writer(c, fd);
+		if (r < 0)
+			return r;
+	}
+	if (fd >= 0 && blocking && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int open_fifo(struct call *c, struct answer *a, const struct caller *who, uint64_t flags, struct object *o)
+{
+	if (o->where == OBJECT_ANON) /* a pipe by /proc/self/fd/N: the kernel opens the guest's own anew */
+		return answer_continue(a);
+	int r = object_access(c->ov, o, access_wanted(flags & ~(uint64_t)O_TRUNC), AT_EACCESS);
+	if (r >= 0 && !(o->where == OBJECT_LAYER && o->is_top))
+		r = object_copy_up(c->ov, who, o); /* guests talk among themselves, not to the host */
+	if (r >= 0)
+		r = fifo_open(c, flags, o);
+	return r < 0 ? answer_errno(a, r) : answer_fd(a, r, flags & O_CLOEXEC);
+}
+
+static int open_path_only(struct call *c, struct answer *a, const struct at *at, uint64_t flags, const struct object *o)
+{
+	if (o->where == OBJECT_ANON)
+		return answer_continue(a);
+	if (o->where != OBJECT_LAYER)
+		return open_natively(c, a, at, flags, o);
+	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags, 0, 0, 0 };
+	return answer_steer_object(c, a, __NR_openat, args, 1, o);
+}
+
+static int open_special(struct call *c, struct answer *a, const struct caller *who, const struct at *at, uint64_t flags,
+                        struct object *o)
+{
+	if (flags & O_PATH)
+		return open_path_only(c, a, at, flags, o);
+	if (S_ISFIFO(o->st.st_mode))
+		return open_fifo(c, a, who, flags, o);
+	if (S_ISSOCK(o->st.st_mode))
+		return answer_errno(a, ENXIO);
+	if (S_ISCHR(o->st.st_mode) || S_ISBLK(o->st.st_mode))
+		return open_device(c, a, at, flags, o);
+	if (o->where == OBJECT_ANON)
+		return answer_continue(a);
+	return answer_errno(a, EACCES);
+}
+
+/* The overlay opens none of the kernel's own files for writing, since all it could do is copy them into the layer. The few that a guest may
+ * write to are opened here. 1: *ret_fd is it. 0: the path leads to no such file. */
+static int open_kernel_file(struct call *c, const struct caller *who, const struct place *p, const struct open_args *o, int *ret_fd)
+{
+	_cleanup_object_ struct object obj;
+	object_init(&obj);
+	bool exclusive = (o->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+	if (!opens_for_writing(o->flags) || exclusive || !proc_path_suspect(&p->at))
+		return 0;
+	int r = overlay_lookup(c->ov, who, p->at, o->lookup | (o->flags & O_NOFOLLOW ? LOOKUP_NOFOLLOW : 0), &obj);
+	if (r < 0) /* below /dev the box may make files, but none in the kernel's own trees */
+		return proc_path_is_kernel(&p->at) && !(r == -ENOENT && proc_path_leaves(&p->at)) ? r : 0;
+	if (!S_ISREG(obj.st.st_mode) || !proc_is_kernel_file(obj.fd, &obj.st))
+		return 0; /* led out again, as /dev/fd/N does */
+	r = proc_may_write(c, obj.real);
+	if (r >= 0)
+		r = sys_openat(AT_FDCWD, FD_PATH(obj.fd), (int)(o->flags & ~(uint64_t)(O_CREAT | O_NOFOLLOW)) | O_CLOEXEC, 0);
+	if (r < 0)
+		return r;
+	*ret_fd = r;
+	return 1;
+}
+
+static int open_at(struct call *c, struct answer *a, const struct open_args *o)
+{
+	struct place p;
+	struct caller who;
+	_cleanup_opened_ struct opened opened;
+	opened_init(&opened);
+	int r = place_read(c, o->dirfd, o->path, false, &p);
+	if (r >= 0 && o->lookup & LOOKUP_IN_ROOT && *p.at.path == '/') /* absolute, but its root is the directory given */
+		r = guest_dir(c, o->dirfd, p.dir, sizeof p.dir);
+	if (r < 0)
+		return answer_errno(a, r);
+	guest_caller(c, o->flags & (O_CREAT | O_TMPFILE_BIT), &who);
+	r = open_kernel_file(c, &who, &p, o, &opened.fd);
+	if (r > 0)
+		return answer_fd(a, TAKE_FD(opened.fd), o->flags & O_CLOEXEC);
+	if (r == 0)
+		r = overlay_open(c->ov, &who, p.at, o->flags, o->mode, o->lookup, &opened);
+	if (r < 0)
+		return answer_errno(a, r);
+	if (opened.how == OPENED_SPECIAL)
+		return open_special(c, a, &who, &p.at, o->flags, &opened.object);
+	r = proc_opened(c, o->flags, &opened.fd);
+	if (r < 0)
+		return answer_errno(a, r);
+	return answer_fd(a, TAKE_FD(opened.fd), o->flags & O_CLOEXEC);
+}
+
+/* The rules that openat2 holds its callers to, and that open's flags are bent to before. */
+static int check_flags(const struct open_args *o)
+{
+	if (o->flags & O_CREAT && o->flags & O_DIRECTORY)
+		return -EINVAL;
+	if (o->flags & O_TMPFILE_BIT && (!(o->flags & O_DIRECTORY) || (o->flags & O_ACCMODE) == O_RDONLY))
+		return -EINVAL;
+	return 0;
+}
+
+/* open, openat and creat drop the flags they do not know, and those that O_PATH makes meaningless. */
+static int open_old(struct call *c, struct answer *a, int dirfd, uint64_t path, uint64_t flags, uint64_t mode)
+{
+	struct open_args o = { .dirfd = dirfd, .path = path, .flags = (uint32_t)flags & VALID_FLAGS };
+	if (o.flags & O_PATH)
+		o.flags &= PATH_FLAGS;
+	else
+		o.flags |= KERNEL_O_LARGEFILE;
+	if (o.flags & (O_CREAT | O_TMPFILE_BIT))
+		o.mode = (mode_t)mode & MODE_BITS;
+	int r = check_flags(&o);
+	return r < 0 ? answer_errno(a, r) : open_at(c, a, &o);
+}
+
+int h_open(struct call *c, struct answer *a)
+{
+	return open_old(c, a, AT_FDCWD, c->arg[0], c->arg[1], c->arg[2]);
+}
+int h_openat(struct call *c, struct answer *a)
+{
+	return open_old(c, a, arg_int(c, 0), c->arg[1], c->arg[2], c->arg[3]);
+}
+
+int h_creat(struct call *c, struct answer *a)
+{
+	return open_old(c, a, AT_FDCWD, c->arg[0], O_CREAT | O_WRONLY | O_TRUNC, c->arg[1]);
+}
+
+static unsigned resolve_to_lookup(uint64_t resolve)
+{
+	return (resolve & RESOLVE_NO_SYMLINKS ? LOOKUP_NO_SYMLINKS : 0) |
+	       (resolve & RESOLVE_NO_MAGICLINKS ? LOOKUP_NO_MAGICLINKS : 0) | (resolve & RESOLVE_BENEATH ? LOOKUP_BENEATH : 0) |
+	       (resolve & RESOLVE_IN_ROOT ? LOOKUP_IN_ROOT : 0) | (resolve & RESOLVE_NO_XDEV ? LOOKUP_NO_XDEV : 0);
+}
+
+static int check_how(const struct open_how *how)
+{
+	bool creates = how->flags & (O_CREAT | O_TMPFILE_BIT);
+	if (how->flags & ~(uint64_t)VALID_FLAGS || how->resolve & ~(uint64_t)VALID_RESOLVE)
+		return -EINVAL;
+	if (how->resolve & RESOLVE_BENEATH && how->resolve & RESOLVE_IN_ROOT)
+		return -EINVAL;
+	if (creates ? how->mode & ~(uint64_t)MODE_BITS : how->mode)
+		return -EINVAL;
+	if (how->flags & O_PATH && how->flags & ~(uint64_t)PATH_FLAGS)
+		return -EINVAL;
+	return 0;
+}
+
+/* A struct of a size that newer kernels may have made larger: what we do not know must be zero. */
+static int read_how(const struct call *c, struct open_how *ret)
+{
+	uint64_t addr = c->arg[2], size = c->arg[3];
+	char rest[256];
+	if (size < sizeof *ret)
+		return -EINVAL;
+	if (size > 4096)
+		return -E2BIG;
+	int r = guest_read(c, addr, ret, sizeof *ret);
+	for (uint64_t at = sizeof *ret; r >= 0 && at < size; at += sizeof rest) {
+		size_t n = size - at < sizeof rest ? size - at : sizeof rest;
+		r = guest_read(c, addr + at, rest, n);
+		for (size_t i = 0; r >= 0 && i < n; i++)
+			if (rest[i])
+				return -E2BIG;
+	}
+	return r < 0 ? r : 0;
+}
+
+int h_openat2(struct call *c, struct answer *a)
+{
+	struct open_how how;
+	int r = read_how(c, &how);
+	if (r >= 0)
+		r = check_how(&how);
+	if (r < 0)
+		return answer_errno(a, r);
+	struct open_args o = { .dirfd = arg_int(c, 0),
+		               .path = c->arg[1],
+		               .flags = how.flags,
+		               .mode = (mode_t)how.mode,
+		               .lookup = resolve_to_lookup(how.resolve) };
+	if (!(o.flags & O_PATH))
+		o.flags |= KERNEL_O_LARGEFILE;
+	r = check_flags(&o);
+	if (r < 0)
+		return answer_errno(a, r);
+	if (how.resolve & RESOLVE_CACHED) /* a try that must not wait: callers go on without the flag */
+		return answer_errno(a, EAGAIN);
+	return open_at(c, a, &o);
+}

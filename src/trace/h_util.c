@@ -1,0 +1,169 @@
+/* h_util.c - what several handlers share; see h_util.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/path.h"
+#include "base/sys.h"
+#include "h_util.h"
+#include "supervisor.h"
+
+int place_read(const struct call *c, int dirfd, uint64_t addr, bool empty_ok, struct place *ret)
+{
+	return guest_at(c, dirfd, addr, empty_ok, ret->path, ret->dir, &ret->at);
+}
+
+int place_text(const struct call *c, const char *text, struct place *ret)
+{
+	if (!*text)
+		return -ENOENT;
+	ret->at = AT_VIEW(text);
+	if (*text == '/')
+		return 0;
+	int r = guest_dir(c, AT_FDCWD, ret->dir, sizeof ret->dir);
+	if (r < 0)
+		return r;
+	ret->at.dir.s = ret->dir;
+	return 0;
+}
+
+int target_fd(struct call *c, const struct caller *who, int fd, enum target_fd_how how, struct object *ret)
+{
+	_cleanup_close_ int dup = guest_fd(c, fd);
+	if (dup < 0)
+		return dup;
+	if (how == TARGET_FILE_FD) {
+		int fl = fcntl(dup, F_GETFL);
+		if (fl < 0 || (fl & O_PATH))
+			return -EBADF;
+	}
+	return overlay_lookup_fd(c->ov, who, dup, ret);
+}
+
+int target_place(struct call *c, const struct caller *who, int dirfd, const struct place *p, unsigned at_flags, struct object *ret)
+{
+	unsigned lookup = at_flags & AT_SYMLINK_NOFOLLOW ? LOOKUP_NOFOLLOW : 0;
+	if (*p->at.path)
+		return overlay_lookup(c->ov, who, p->at, lookup, ret);
+	if (dirfd != AT_FDCWD)
+		return target_fd(c, who, dirfd, TARGET_ANY_FD, ret);
+	return overlay_lookup(c->ov, who, p->at, lookup | LOOKUP_EMPTY_PATH, ret);
+}
+
+int target_find(struct call *c, const struct caller *who, int dirfd, uint64_t addr, unsigned at_flags, struct object *ret)
+{
+	bool empty_ok = at_flags & AT_EMPTY_PATH;
+	if (empty_ok && !addr && dirfd != AT_FDCWD)
+		return target_fd(c, who, dirfd, TARGET_ANY_FD, ret);
+	struct place p;
+	int r = place_read(c, dirfd, addr, empty_ok, &p);
+	return r < 0 ? r : target_place(c, who, dirfd, &p, at_flags, ret);
+}
+
+/* (a) An absolute path is resolved here as the guest's kernel would, magic "self" links apart, which then lead elsewhere and differ.
+ * (b) A relative one starts at the guest's own directory, which may be a layer's. It is the host's when no layer touches it, or when the
+ *     object is found below it without any link. */
+bool place_is_native(const struct call *c, const struct at *at, const struct object *o, bool nofollow)
+{
+	char full[PATH_MAX];
+	const char *text = at->path;
+	if (o->where != OBJECT_HOST && o->where != OBJECT_MERGED)
+		return false;
+	if (*text != '/') {
+		if (path_join(full, sizeof full, at->dir.s, at->path) < 0)
+			return false;
+		text = full;
+		if (strcmp(full, o->view) && !overlay_untouched(c->ov, at->dir))
+			return false;
+	}
+	if (!strcmp(text, o->real))
+		return true;
+	struct stat st;
+	return sys_fstatat(AT_FDCWD, text, &st, nofollow ? AT_SYMLINK_NOFOLLOW : 0) >= 0 && st.st_dev == o->st.st_dev &&
+	       st.st_ino == o->st.st_ino;
+}
+
+int answer_steer_text(struct answer *a, long nr, const uint64_t args[6], int path_arg, const char *path)
+{
+	struct steer s = { .nr = nr, .relative = 1u << path_arg, .fd = { -1, -1 }, .fd_field = -1 };
+	memcpy(s.arg, args, sizeof s.arg);
+	s.arg[path_arg] = 0;
+	s.size = strlen(path) + 1;
+	s.data = strdup(path);
+	if (!s.data)
+		return -ENOMEM;
+	a->kind = ANSWER_STEER;
+	a->steer = s;
+	return 0;
+}
+
+int answer_steer_object(struct call *c, struct answer *a, long nr, const uint64_t args[6], int path_arg, const struct object *o)
+{
+	char dir[PATH_MAX];
+	const char *name = path_split(o->real, dir, sizeof dir);
+	int fd;
+	if (!*o->real) /* too long to say */
+		return answer_errno(a, ENAMETOOLONG);
+	if (!name || !*name)
+		return answer_steer_text(a, nr, args, path_arg, o->real);
+	{
+		/* The way to the layer is the store's, which a guest of another user may not search. */
+		_cleanup_cred_ int own = cred_own_begin();
+		fd = sys_openat2(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	}
+	if (fd < 0)
+		return answer_steer_text(a, nr, args, path_arg, o->real);
+	return answer_steer_path(c, a, nr, args, path_arg, fd, name);
+}
+
+struct pending {
+	unsigned long long thread, process, blocked;
+	unsigned threads;
+};
+
+static int pending_read(pid_t tid, struct pending *ret)
+{
+	char name[40], line[256];
+	snprintf(name, sizeof name, "/proc/%d/status", (int)tid);
+	_cleanup_fclose_ FILE *f = fopen(name, "re");
+	if (!f)
+		return -ESRCH;
+	struct pending p = { 0 };
+	while (fgets(line, sizeof line, f))
+		if (sscanf(line, "Threads: %u", &p.threads) != 1 && sscanf(line, "SigPnd: %llx", &p.thread) != 1 &&
+		    sscanf(line, "ShdPnd: %llx", &p.process) != 1 && sscanf(line, "SigBlk: %llx", &p.blocked) == 1)
+			break;
+	*ret = p;
+	return 0;
+}
+
+/* A thread that waits for our answer takes no signal but a fatal one (WAIT_KILLABLE_RECV). So what may block is tried without
+ * blocking, and between the tries we look whether a signal waits. When one does, the thread is marked to handle it before it returns, and
+ * the kernel's own restart code is right for it. Of a signal sent to a process with several threads we cannot tell which of them is
+ * marked: when nobody took it for a while, plain EINTR is the answer that depends on nothing. */
+int guest_pause(const struct call *c, unsigned *turn, int fd)
+{
+	enum { SHORT_TURNS = 8, SHARED_TURNS = 20, CROWD = 64 };
+	unsigned n = (*turn)++, others = atomic_load(&c->sup->blocked);
+	/* Each wait holds a worker. Many of them look more seldom; too many would leave none for the other guests, so no more may begin. */
+	struct timespec ts = { .tv_nsec = n < SHORT_TURNS ? 50000L << n : others > CROWD ? 100000000L : 10000000L };
+	struct pollfd ready = { .fd = fd, .events = POLLOUT };
+	struct pending p;
+	if (others >= SUPERVISOR_BLOCKED_MAX)
+		return -ENFILE;
+	supervisor_block_begin(c->sup);
+	ppoll(&ready, 1, &ts, NULL);
+	supervisor_block_end(c->sup);
+	if (!guest_valid(c) || pending_read(c->tid, &p) < 0)
+		return -ESRCH;
+	if (p.thread & ~p.blocked)
+		return -ERESTARTSYS;
+	if (!(p.process & ~p.blocked))
+		return 0;
+	if (p.threads == 1)
+		return -ERESTARTSYS;
+	return n >= SHARED_TURNS ? -EINTR : 0;
+}

@@ -1,0 +1,86 @@
+/* supervisor.h - the threads that answer the guests' trapped calls.
+ *
+ *     supervisor_new -> supervisor_start (threads) -> supervisor_tick from the main thread's loop -> supervisor_stop -> supervisor_free
+ *
+ * Pool: few threads wait in NOTIF_RECV at a time (each request wakes every waiter, so more than needed is a loss). A thread that is
+ * going to wait for long (steering, FIFOs) says so by supervisor_block_begin(), which sees to it that another one receives. What blocks
+ * without saying so is noticed by the tick. BUSY_MAX threads may be busy, BLOCKED_MAX more may have said that they wait.
+ */
+#ifndef COWBOX_TRACE_SUPERVISOR_H
+#define COWBOX_TRACE_SUPERVISOR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "handler.h"
+#include "trace/run.h"
+
+#define SUPERVISOR_BUSY_MAX 64
+#define SUPERVISOR_BLOCKED_MAX 448
+#define SUPERVISOR_REFUSALS_MAX 1000
+
+struct guest;
+struct guest_table;
+struct steer_table;
+
+struct supervisor {
+	int listener;                 /* listener: the seccomp notification fd */
+	int wake_fd;                  /* wake_fd: eventfd that ends the main thread's sleep */
+	struct overlay *ov;
+	const struct run_options *opt;
+	pid_t reaper;                 /* reaper: the process that every guest descends from */
+	struct guest_table *guests;
+	struct steer_table *steered;
+	size_t notif_size, resp_size; /* sizes that this kernel uses for the two structs */
+
+	pthread_mutex_t lock;         /* lock: guards the fields down to `parked` */
+	pthread_cond_t unpark;
+	unsigned threads;             /* threads: alive */
+	unsigned parked;              /* parked: asleep in unpark */
+	unsigned wanted;              /* wanted: parked ones that were called */
+	unsigned idle_max;            /* idle_max: more receivers than this park themselves */
+
+	_Atomic unsigned idle;        /* idle: threads in NOTIF_RECV */
+	_Atomic unsigned blocked;     /* blocked: threads that said they wait */
+	_Atomic uint64_t calls;       /* calls: answered */
+	_Atomic bool stop;
+	_Atomic bool asleep;          /* asleep: the main thread does not tick now */
+	_Atomic unsigned ids_gen;     /* ids_gen: 0 until a guest changes its ids; then counts the changes */
+	_Atomic unsigned complaints;  /* complaints: failures of ours that were logged */
+
+	pthread_mutex_t refused_lock;
+	struct run_refusal *refused;
+	size_t nrefused;
+
+	uint64_t last_calls;          /* last_calls: what the last tick saw */
+	unsigned still;               /* still: ticks in a row without a call */
+};
+
+/* What a worker carries through one call; handlers see the first member. */
+struct work {
+	struct call call;
+	struct guest *guest;
+	void *notif, *resp;           /* buffers of the kernel's sizes, the worker's */
+};
+static inline const struct work *work_of(const struct call *c) { return (const struct work *)c; }
+
+int supervisor_new(struct overlay *ov, const struct run_options *opt, int listener, pid_t reaper, struct supervisor **ret,
+		   struct err *err);
+int supervisor_start(struct supervisor *sup, struct err *err);
+/* Starts another thread when all are busy and nothing moves. Returns the milliseconds until it wants to be called again, -1: until
+ * wake_fd becomes readable. */
+int supervisor_tick(struct supervisor *sup);
+/* True when the last thread that is under the filter has gone. */
+bool supervisor_deserted(const struct supervisor *sup);
+/* Ends the threads. Call it when no guest is left, or to fail closed. */
+void supervisor_stop(struct supervisor *sup);
+void supervisor_free(struct supervisor *sup);
+
+void supervisor_block_begin(struct supervisor *sup);
+void supervisor_block_end(struct supervisor *sup);
+
+/* Answers to the kernel. 0; -ENOENT: the notification is gone. */
+int supervisor_send(const struct call *c, int64_t value, int code, bool go_on);
+/* Puts fd into the guest. Returns its number there, or -errno (-ENOENT: gone). */
+int supervisor_addfd(const struct call *c, int fd, bool cloexec);
+
+#endif
