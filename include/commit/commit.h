@@ -1,0 +1,105 @@
+/* commit.h - applying what a box changed to the host.
+ *
+ * Calling sequence:
+ *     commit_plan_new(ov)        every change of the box, each with a verdict
+ *     commit_choose(...)         which of them are wanted (none at first)
+ *     commit_settle()            what the choice means: parents that come along, changes that must wait for others
+ *     commit_apply()             does it; each item then has an outcome
+ *     commit_plan_free()
+ *
+ * Nothing is written before commit_apply. The plan is for one commit: make a new one for the next.
+ *
+ * Order of applying: renames first, then what was made or changed, a directory before what is in it, then deletions from the bottom up,
+ * then the metadata of directories from the bottom up. Each file arrives through a temporary in the directory where it belongs and one
+ * rename, so that a name which exists before and after is never missing in between. A directory in the way of something else is exchanged
+ * with it and removed at the end.
+ *
+ * One file stays one file: a host file with several names that the box changed through one of them is written in place, since a rename
+ * would leave its other names, which nobody can list, with the old content. So is a file whose owner could not be given to a new one, or
+ * whose directory takes no new names from this user. These writes are not atomic; what the box has is kept until they are complete.
+ *
+ * A journal of what is done, merging of conflicts and undo belong between commit_settle and commit_apply; the plan holds what they need.
+ */
+#ifndef COWBOX_COMMIT_COMMIT_H
+#define COWBOX_COMMIT_COMMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include "base/err.h"
+#include "overlay/changes.h"
+#include "overlay/overlay.h"
+
+enum commit_verdict {
+	COMMIT_APPLY,    /* can be applied */
+	COMMIT_SAME,     /* the host already has it: it only leaves the box */
+	COMMIT_CONFLICT, /* the host changed since the origin was taken: left */
+	COMMIT_REFUSE,   /* cannot be committed at all (a device, by who is not root): left */
+	COMMIT_WAIT,     /* depends on another change that is left: left */
+};
+
+enum commit_outcome {
+	COMMIT_UNTRIED, /* not chosen, or the commit stopped before it */
+	COMMIT_DONE,
+	COMMIT_LEFT,   /* verdict said no, or the host changed under our hands */
+	COMMIT_FAILED, /* tried and failed: code and why say how */
+};
+
+#define COMMIT_WHY_MAX 160
+struct commit_item {
+	const struct change *change; /* change: borrowed from the plan's list */
+	bool chosen;                 /* chosen: asked for, or needed by what was */
+	enum commit_verdict verdict;
+	enum commit_outcome outcome;
+	int code;                 /* code: -errno of a failure */
+	unsigned lost;            /* lost: bits of enum copy_lost: what of the metadata could not be kept */
+	bool in_place;            /* in_place: was written into the existing file (see above) */
+	char why[COMMIT_WHY_MAX]; /* why: for all but plain success, one phrase */
+};
+
+struct commit_plan {
+	struct overlay *ov; /* ov: borrowed */
+	struct changes changes;
+	struct commit_item *items; /* items: a directory directly before all that is below it */
+	size_t count;
+};
+
+/* Collects the changes and judges each against the host as it is now. */
+int commit_plan_new(struct overlay *ov, struct commit_plan **ret, struct err *err);
+void commit_plan_free(struct commit_plan *p);
+void commit_plan_freep(struct commit_plan **p);
+#define _cleanup_commit_plan_ __attribute__((cleanup(commit_plan_freep)))
+
+/* Chooses the changes at or below a path (of renamed objects the old place counts too). Returns how many there are. */
+size_t commit_choose(struct commit_plan *p, struct vpath path);
+/* Completes the choice; verdicts may become COMMIT_WAIT. */
+void commit_settle(struct commit_plan *p);
+
+/* Called before each item is tried; may be NULL. A positive return stops the commit before that item. */
+typedef int (*commit_progress)(void *ctx, const struct commit_item *item, size_t done, size_t total);
+
+struct commit_result {
+	size_t done, left, failed, untried; /* of the chosen items */
+	size_t unforgotten;                 /* unforgotten: committed, but could not be taken out of the layer */
+	bool changed;                       /* changed: the host was written to */
+	char trouble[256];                  /* trouble: what stopped the commit half-way, or "" */
+};
+/* Applies what is chosen and can be applied, and takes it out of the box. 0 when it ran through (look at the result for what was left);
+ * -errno and err when it could not begin. The box must not be running. */
+int commit_apply(struct commit_plan *p, commit_progress progress, void *ctx, struct commit_result *ret, struct err *err);
+
+/* Keeps runs out of the box as long as the returned fd is open; -EBUSY while one is in it. */
+int commit_hold(struct box *b, struct err *err);
+
+/* ---- diff ---- */
+
+enum diff_flags {
+	DIFF_COLOR = 1,
+	DIFF_STAT = 2, /* DIFF_STAT: one line a file with its count of added and removed lines, and a total */
+};
+/* Writes how the box differs from the host as unified diff with paths a/... (the host) and b/... (the box), relative to "/": what `patch -p1 -d /`
+ * reads. paths: only at or below these; npaths 0: all. Returns the number of changes shown, -EPIPE when the reader has gone away. */
+int diff_write(struct overlay *ov, const struct changes *changes, const struct vpath *paths, size_t npaths, unsigned flags,
+               FILE *out, struct err *err);
+
+#endif

@@ -1,0 +1,332 @@
+/* classify.c - judges each change by three states: the origin, the box, the host now.
+ *
+ * Identity is (device, inode, size, mtime, ctime). Where it differs, content and metadata are compared before a conflict is called: with
+ * what the box has (then the host already is as wanted), and with the kept original (then only its identity changed).
+ */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/copy.h"
+#include "base/fd.h"
+#include "base/sys.h"
+
+static bool same_owner_and_mode(const struct stat *a, mode_t mode, uid_t uid, gid_t gid)
+{
+	return a->st_uid == uid && a->st_gid == gid && (S_ISLNK(a->st_mode) || (a->st_mode & 07777) == (mode & 07777));
+}
+
+static uint64_t nanoseconds(struct timespec t)
+{
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* 1 when the host's file still has the bytes of the kept original. */
+static int same_as_base(struct plan *p, const struct origin *o, const char *path)
+{
+	_cleanup_close_ int base = -1, fd = -1;
+	char name[24];
+	int r;
+
+	if (!o->base_id || p->base_fd < 0)
+		return 0;
+	snprintf(name, sizeof name, "%llu", (unsigned long long)o->base_id);
+	base = sys_openat(p->base_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (base < 0)
+		return 0;
+	r = host_open(&p->host, path, O_RDONLY, &fd);
+	return r < 0 ? r : copy_content_equal(base, fd);
+}
+
+static int symlink_is(struct plan *p, const char *path, const char *target)
+{
+	char text[PATH_MAX];
+	const char *name;
+	int dir, r;
+
+	r = host_parent(&p->host, path, &dir, &name);
+	if (r == 0)
+		r = sys_readlinkat(dir, name, text, sizeof text);
+	if (r < 0)
+		return r;
+	return target && strcmp(text, target) == 0;
+}
+
+static int regular_same_as_origin(struct plan *p, const struct origin *o, const char *path, const struct stat *now)
+{
+	if (!same_owner_and_mode(now, o->mode, o->uid, o->gid) || (uint64_t)now->st_size != o->size)
+		return 0;
+	/* A name was added or removed elsewhere, by another part of this commit perhaps: that moves the change time alone. */
+	if (now->st_dev == o->dev && now->st_ino == o->ino && nanoseconds(now->st_mtim) == o->mtime_ns && now->st_nlink != o->nlink)
+		return 1;
+	return same_as_base(p, o, path);
+}
+
+int classify_same_as_origin(struct plan *p, const struct origin *o, const char *path, const struct stat *now)
+{
+	bool there = now->st_mode != 0;
+
+	if (o->kind == ORIGIN_ABSENT || !there)
+		return o->kind == ORIGIN_ABSENT && !there;
+	if (origin_same(o, now))
+		return 1;
+	switch (o->kind) {
+	case ORIGIN_REGULAR:
+		return S_ISREG(now->st_mode) ? regular_same_as_origin(p, o, path, now) : 0;
+	case ORIGIN_DIRECTORY:
+		return S_ISDIR(now->st_mode) && same_owner_and_mode(now, o->mode, o->uid, o->gid);
+	case ORIGIN_SYMLINK:
+		return S_ISLNK(now->st_mode) && same_owner_and_mode(now, o->mode, o->uid, o->gid) ? symlink_is(p, path, o->target)
+		                                                                                  : 0;
+	case ORIGIN_OTHER:
+		return (now->st_mode & S_IFMT) == (o->mode & S_IFMT) && same_owner_and_mode(now, o->mode, o->uid, o->gid);
+	case ORIGIN_ABSENT:
+		break;
+	}
+	return 0;
+}
+
+int classify_same_as_box(struct plan *p, const struct change *ch, const char *path, const struct stat *now)
+{
+	_cleanup_close_ int box = -1, fd = -1;
+	char text[PATH_MAX];
+	int r;
+
+	if ((now->st_mode & S_IFMT) != (ch->box.st_mode & S_IFMT) ||
+	    !same_owner_and_mode(now, ch->box.st_mode, ch->box.st_uid, ch->box.st_gid))
+		return 0;
+	if (S_ISREG(now->st_mode) && now->st_size != ch->box.st_size)
+		return 0;
+	if ((S_ISCHR(now->st_mode) || S_ISBLK(now->st_mode)) && now->st_rdev != ch->box.st_rdev)
+		return 0;
+	r = changes_open(p->p.ov, ch, &box);
+	if (r < 0)
+		return r;
+	if (S_ISLNK(now->st_mode)) {
+		r = sys_readlinkat(box, "", text, sizeof text);
+		return r < 0 ? r : symlink_is(p, path, text);
+	}
+	r = host_open(&p->host, path, S_ISREG(now->st_mode) ? O_RDONLY : O_PATH, &fd);
+	if (r < 0)
+		return r;
+	if (S_ISREG(now->st_mode)) {
+		r = copy_content_equal(box, fd);
+		if (r != 1)
+			return r;
+	}
+	return copy_xattrs_equal(box, fd);
+}
+
+/* ---- whole trees ---- */
+
+static int tree_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check)
+{
+	const struct origin *o;
+	struct stat st;
+	size_t k;
+	int r;
+
+	r = host_stat(&p->host, host, &st);
+	if (r < 0)
+		return r;
+	if (!st.st_mode)
+		return 1;
+	k = plan_rename_from(p, was);
+	if (k != NO_ITEM && p->p.items[k].outcome != COMMIT_DONE)
+		return 0;
+	o = plan_origin(p, was);
+	/* Noted under another name: then it must not have changed since the box took the directory away from this place. */
+	if (!o || o->kind == ORIGIN_ABSENT)
+		return nanoseconds(st.st_ctim) <= check->seen_ns && plan_knows_inode(p, &st);
+	if (check->touched && check->touched(check->ctx, &st))
+		return 1;
+	return classify_same_as_origin(p, o, host, &st);
+}
+
+static int tree_known(struct plan *p, char host[static PATH_MAX], char was[static PATH_MAX], struct tree_check *check)
+{
+	_cleanup_strv_ char **names = NULL;
+	size_t host_len = strlen(host), was_len = strlen(was);
+	struct stat st;
+	int r;
+
+	r = host_list(&p->host, host, &names);
+	if (r == -ENOENT)
+		return 1;
+	if (r < 0)
+		return r;
+	for (char **n = names; *n; n++) {
+		if (path_join(host, PATH_MAX, host, *n) < 0 || path_join(was, PATH_MAX, was, *n) < 0)
+			return -ENAMETOOLONG;
+		if (!(check->leaves && check->leaves(check->ctx, was))) {
+			r = tree_entry_known(p, host, was, check);
+			if (r == 1)
+				r = host_stat(&p->host, host, &st);
+			else if (r == 0)
+				return 0;
+			if (r == 0)
+				r = S_ISDIR(st.st_mode) ? tree_known(p, host, was, check) : 1;
+			if (r != 1)
+				return r;
+		}
+		host[host_len] = '\0';
+		was[was_len] = '\0';
+	}
+	return 1;
+}
+
+int classify_tree_known(struct plan *p, const char *host, const char *was, struct tree_check *check, char ret_path[static PATH_MAX])
+{
+	const struct origin *o = plan_origin(p, was);
+	char path[PATH_MAX];
+
+	if (strlen(host) >= PATH_MAX || strlen(was) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	check->seen_ns = o ? o->when_ns : 0;
+	strcpy(path, host);
+	strcpy(ret_path, was);
+	return tree_known(p, path, ret_path, check);
+}
+
+/* When judging, renames out of the tree are taken as done: commit_settle sees to it that they are. */
+static bool leaves_by_rename(void *ctx, const char *was)
+{
+	return plan_rename_from(ctx, was) != NO_ITEM;
+}
+
+/* The host has a directory that the change removes: all in it must be known. */
+static int classify_removed_tree(struct plan *p, struct commit_item *it, const char *path, const char *was)
+{
+	struct tree_check check = { .leaves = leaves_by_rename, .ctx = p };
+	char unknown[PATH_MAX], text[COMMIT_WHY_MAX];
+	int r = classify_tree_known(p, path, was, &check, unknown);
+
+	if (r < 0)
+		return r;
+	if (r == 1)
+		return 0;
+	return why(it, COMMIT_CONFLICT, "the host has changed or got %.100s since", path_printable(unknown, text, sizeof text));
+}
+
+/* ---- one item ---- */
+
+static const char *what_happened(const struct origin *o, const struct stat *now)
+{
+	if (!now->st_mode)
+		return "the host's was removed since";
+	if (!o || o->kind == ORIGIN_ABSENT)
+		return "the host has got one of that name since";
+	if ((now->st_mode & S_IFMT) != (o->mode & S_IFMT))
+		return "the host's is of another type since";
+	return "the host's was changed since";
+}
+
+/* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time. */
+static const struct origin *origin_by_any_name(const struct plan *p, const struct change *ch, const char *path)
+{
+	const struct origin *o = ch->origin ? ch->origin : plan_origin(p, ch->path);
+
+	return o ? o : plan_origin(p, path);
+}
+
+/* The name of that time is not known, but the box has changed this inode, and the host not since there is the box. */
+static bool older_than_box(struct plan *p, const struct stat *now)
+{
+	return host_older(overlay_box(p->p.ov), now) && plan_knows_inode(p, now);
+}
+
+/* Everything but renames. */
+static int classify_plain(struct plan *p, size_t i, const char *path)
+{
+	struct commit_item *it = &p->p.items[i];
+	const struct change *ch = it->change;
+	const struct origin *o = origin_by_any_name(p, ch, path);
+	const struct stat *now = &p->now[i];
+	int r;
+
+	if (ch->kind == CHANGE_DELETED && !now->st_mode)
+		return why(it, COMMIT_SAME, "the host has it no more");
+	/* Something that this box moves elsewhere is not in the way. */
+	if (plan_rename_from(p, path) != NO_ITEM && ch->kind != CHANGE_META)
+		return 0;
+	r = o ? classify_same_as_origin(p, o, path, now) : !now->st_mode || older_than_box(p, now);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		r = ch->kind != CHANGE_DELETED && now->st_mode ? classify_same_as_box(p, ch, path, now) : 0;
+		if (r == 1)
+			return why(it, COMMIT_SAME, "the host has the same already");
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(o, now));
+	}
+	if (S_ISDIR(now->st_mode) && !S_ISDIR(ch->box.st_mode))
+		return classify_removed_tree(p, it, path, ch->path);
+	return 0;
+}
+
+/* The place a renamed object goes to. */
+static int classify_destination(struct plan *p, struct commit_item *it, const char *path)
+{
+	const struct origin *o = plan_origin(p, it->change->path);
+	struct stat now;
+	int r;
+
+	r = host_stat(&p->host, path, &now);
+	if (r < 0 || !now.st_mode || plan_rename_from(p, path) != NO_ITEM || plan_carrier(p, path, it->change->path) != NO_ITEM)
+		return r;
+	r = o ? classify_same_as_origin(p, o, path, &now) : 0;
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(o, &now));
+	return S_ISDIR(now.st_mode) ? classify_removed_tree(p, it, path, it->change->path) : 0;
+}
+
+static int classify_rename(struct plan *p, size_t i, const char *path)
+{
+	struct commit_item *it = &p->p.items[i];
+	const struct change *ch = it->change;
+	const struct origin *o = plan_origin(p, ch->from);
+	int r;
+
+	if (!o)
+		o = ch->origin;
+	if (!p->now[i].st_mode)
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(o, &p->now[i]));
+	r = o ? classify_same_as_origin(p, o, ch->from, &p->now[i]) : !ch->host_changed;
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(o, &p->now[i]));
+	return classify_destination(p, it, path);
+}
+
+int classify_item(struct plan *p, size_t i)
+{
+	struct commit_item *it = &p->p.items[i];
+	const struct change *ch = it->change;
+	char path[PATH_MAX];
+	bool old;
+	int r;
+
+	it->verdict = COMMIT_APPLY;
+	if ((S_ISCHR(ch->box.st_mode) || S_ISBLK(ch->box.st_mode)) && geteuid() != 0 && ch->kind != CHANGE_META)
+		return why(it, COMMIT_REFUSE, "only root can make devices");
+	r = plan_host_path(p, ch->path, path, &old);
+	if (r == 0)
+		r = host_stat(&p->host, ch->kind == CHANGE_RENAMED ? ch->from : path, &p->now[i]);
+	if (r == -ELOOP)
+		return why(it, COMMIT_CONFLICT, "a directory on the way to it is a symlink on the host now");
+	if (r < 0)
+		return r;
+	if (ch->kind == CHANGE_RENAMED)
+		return classify_rename(p, i, path);
+	/* What the host has there will be elsewhere by then. */
+	if (plan_carrier(p, path, ch->path) != NO_ITEM) {
+		memset(&p->now[i], 0, sizeof p->now[i]);
+		return ch->kind == CHANGE_DELETED ? why(it, COMMIT_SAME, "it moves elsewhere with its directory") : 0;
+	}
+	return classify_plain(p, i, path);
+}

@@ -1,0 +1,175 @@
+/* host.c - names on the host, reached without following a symlink. */
+#include "host.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "overlay/box.h"
+
+#define RESOLVE_HOST (RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+
+int host_init(struct host *h)
+{
+	int fd = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+
+	h->dir_fd = -1;
+	h->dir[0] = '\0';
+	h->root_fd = fd;
+	return fd < 0 ? fd : 0;
+}
+
+void host_release(struct host *h)
+{
+	fd_closep(&h->dir_fd);
+	fd_closep(&h->root_fd);
+	h->dir_fd = h->root_fd = -1;
+}
+
+void host_moved(struct host *h)
+{
+	fd_closep(&h->dir_fd);
+	h->dir_fd = -1;
+	h->dir[0] = '\0';
+}
+
+int host_parent(struct host *h, const char *path, int *ret_fd, const char **ret_name)
+{
+	char dir[PATH_MAX];
+	const char *name = path_split(path, dir, sizeof dir);
+	int fd;
+
+	if (!name)
+		return -ENAMETOOLONG;
+	if (!*name)
+		name = ".";
+	if (h->dir_fd < 0 || strcmp(dir, h->dir) != 0) {
+		fd = sys_openat2(h->root_fd, path_relative(dir), O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_HOST);
+		if (fd < 0)
+			return fd;
+		host_moved(h);
+		h->dir_fd = fd;
+		strcpy(h->dir, dir);
+	}
+	*ret_fd = h->dir_fd;
+	*ret_name = name;
+	return 0;
+}
+
+int host_open(struct host *h, const char *path, int flags, int *ret_fd)
+{
+	const char *name;
+	int dir, r;
+
+	r = host_parent(h, path, &dir, &name);
+	if (r < 0)
+		return r;
+	r = sys_openat(dir, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+	if (r < 0)
+		return r;
+	*ret_fd = r;
+	return 0;
+}
+
+int host_stat(struct host *h, const char *path, struct stat *ret)
+{
+	const char *name;
+	struct stat st;
+	int dir, r;
+
+	r = host_parent(h, path, &dir, &name);
+	if (r == 0)
+		r = sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
+	if (r == -ENOENT || r == -ENOTDIR) {
+		memset(ret, 0, sizeof *ret);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	*ret = st;
+	return 0;
+}
+
+static int name_cmp(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Adds a copy of name to the NULL-terminated array. */
+static int names_add(char ***names, size_t *count, size_t *room, const char *name)
+{
+	if (*count + 2 > *room) {
+		size_t n = *room ? *room * 2 : 32;
+		char **p = realloc(*names, n * sizeof *p);
+
+		if (!p)
+			return -ENOMEM;
+		*names = p;
+		*room = n;
+	}
+	(*names)[*count] = strdup(name);
+	if (!(*names)[*count])
+		return -ENOMEM;
+	(*names)[++*count] = NULL;
+	return 0;
+}
+
+int host_list(struct host *h, const char *path, char ***ret)
+{
+	_cleanup_closedir_ DIR *d = NULL;
+	_cleanup_close_ int fd = -1;
+	_cleanup_strv_ char **names = NULL;
+	size_t count = 0, room = 0;
+	struct dirent *e;
+	int r;
+
+	r = host_open(h, path, O_RDONLY | O_DIRECTORY, &fd);
+	if (r < 0)
+		return r;
+	d = fdopendir(fd);
+	if (!d)
+		return -errno;
+	(void)TAKE_FD(fd);
+	names = calloc(1, sizeof *names);
+	if (!names)
+		return -ENOMEM;
+	while ((errno = 0, e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		r = names_add(&names, &count, &room, e->d_name);
+		if (r < 0)
+			return r;
+	}
+	if (errno)
+		return -errno;
+	qsort(names, count, sizeof *names, name_cmp);
+	*ret = TAKE_PTR(names);
+	return 0;
+}
+
+bool stat_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_mode == b->st_mode && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+bool host_older(struct box *box, const struct stat *st)
+{
+	struct statx sx;
+	int64_t made = box->created * 1000000000;
+
+	/* box.json knows the second only; the directory's own birth is finer, where the file system tells it. */
+	if (sys_statx(box->fd, "", AT_EMPTY_PATH, STATX_BTIME, &sx) == 0 && (sx.stx_mask & STATX_BTIME)) {
+		int64_t born = sx.stx_btime.tv_sec * 1000000000 + sx.stx_btime.tv_nsec;
+
+		if (born - made >= 0 && born - made < 1000000000)
+			made = born;
+	}
+	return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec < made;
+}

@@ -1,0 +1,470 @@
+/* place.c - one object of the box onto the host.
+ *
+ * (P1) A name that exists on the host before and after is never missing in between: temporary, then one rename.
+ * (P2) A temporary that did not become anything is removed.
+ * (P3) A new file is nobody else's to read until it has its own mode.
+ */
+#include "apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/copy.h"
+#include "base/fd.h"
+#include "base/sys.h"
+
+/* ---- what this commit has moved and changed ---- */
+
+int apply_forward(const struct apply *a, const char *path, char ret[static PATH_MAX])
+{
+	const char *rest;
+	int r = 0;
+
+	if (strlen(path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memmove(ret, path, strlen(path) + 1);
+	for (size_t k = 0; k < a->nmoves && r >= 0; k++) {
+		const struct move *m = &a->moves[k];
+
+		if (path_below(ret, m->from, &rest))
+			r = path_join(ret, PATH_MAX, m->to, rest);
+		else if (m->swap && path_below(ret, m->to, &rest))
+			r = path_join(ret, PATH_MAX, m->from, rest);
+	}
+	return r < 0 ? r : 0;
+}
+
+int apply_note_move(struct apply *a, const char *from, const char *to, bool swap)
+{
+	struct move m = { .from = strdup(from), .to = strdup(to), .swap = swap };
+	struct move *all = realloc(a->moves, (a->nmoves + 1) * sizeof *all);
+
+	if (all)
+		a->moves = all;
+	if (!all || !m.from || !m.to) {
+		free(m.from);
+		free(m.to);
+		return -ENOMEM;
+	}
+	a->moves[a->nmoves++] = m;
+	host_moved(&a->p->host);
+	return 0;
+}
+
+static struct inode *touched_slot(struct inode *table, size_t size, uint64_t dev, uint64_t ino)
+{
+	size_t at = (size_t)((ino * 0x9e3779b97f4a7c15u ^ dev) >> 17) & (size - 1);
+
+	while (table[at].ino && (table[at].ino != ino || table[at].dev != dev))
+		at = (at + 1) & (size - 1);
+	return &table[at];
+}
+
+bool apply_touched(const struct apply *a, const struct stat *st)
+{
+	return a->touched_size && touched_slot(a->touched, a->touched_size, st->st_dev, st->st_ino)->ino;
+}
+
+int apply_touch(struct apply *a, const struct stat *st)
+{
+	struct inode *slot;
+
+	if (2 * (a->ntouched + 1) > a->touched_size) {
+		size_t size = a->touched_size ? a->touched_size * 2 : 64;
+		struct inode *table = calloc(size, sizeof *table);
+
+		if (!table)
+			return -ENOMEM;
+		for (size_t i = 0; i < a->touched_size; i++)
+			if (a->touched[i].ino)
+				*touched_slot(table, size, a->touched[i].dev, a->touched[i].ino) = a->touched[i];
+		free(a->touched);
+		a->touched = table;
+		a->touched_size = size;
+	}
+	slot = touched_slot(a->touched, a->touched_size, st->st_dev, st->st_ino);
+	if (!slot->ino)
+		a->ntouched++;
+	*slot = (struct inode){ .dev = st->st_dev, .ino = st->st_ino };
+	return 0;
+}
+
+int apply_where(const struct apply *a, size_t i, char ret[static PATH_MAX])
+{
+	char path[PATH_MAX];
+	bool old;
+	int r = plan_host_path(a->p, a->p->p.items[i].change->path, path, &old);
+
+	if (r < 0)
+		return r;
+	if (old)
+		return apply_forward(a, path, ret);
+	strcpy(ret, path);
+	return 0;
+}
+
+static bool later(struct timespec a, struct timespec b)
+{
+	return a.tv_sec > b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec >= b.tv_nsec);
+}
+
+/* The modification time a directory is to have when all is done: the view's, unless the host's is newer than what the box saw. */
+static void parent_time(struct apply *a, struct parent *parent, const char *host)
+{
+	struct caller caller = { .umask = 022 };
+	const struct origin *o = plan_origin(a->p, parent->view);
+	_cleanup_object_ struct object dir;
+	struct stat st;
+	int r;
+
+	object_init(&dir);
+	r = overlay_lookup(a->p->p.ov, &caller, AT_VIEW(parent->view), LOOKUP_NOFOLLOW | LOOKUP_DIRECTORY, &dir);
+	if (r < 0 || host_stat(&a->p->host, host, &st) < 0 || !S_ISDIR(st.st_mode))
+		return;
+	parent->set = later(dir.st.st_mtim, st.st_mtim) ||
+	              (o && o->mtime_ns == (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec);
+	parent->mtime = dir.st.st_mtim;
+}
+
+int apply_enter(struct apply *a, const char *view, const char *host)
+{
+	struct parent parent = { 0 }, *all;
+	size_t i = plan_find(a->p, view);
+
+	if (i != NO_ITEM && item_planned(&a->p->p.items[i]))
+		return 0;
+	/* From the end: neighbours come one after another. */
+	for (size_t k = a->nparents; k > 0; k--)
+		if (strcmp(a->parents[k - 1].view, view) == 0)
+			return 0;
+	all = realloc(a->parents, (a->nparents + 1) * sizeof *all);
+	if (!all)
+		return -ENOMEM;
+	a->parents = all;
+	parent.view = strdup(view);
+	if (!parent.view)
+		return -ENOMEM;
+	parent_time(a, &parent, host);
+	a->parents[a->nparents++] = parent;
+	return 0;
+}
+
+void place_temp_name(struct apply *a, char ret[static 48])
+{
+	snprintf(ret, 48, ".cowbox-%ld-%u.tmp", (long)getpid(), a->serial++);
+}
+
+/* ---- making ---- */
+
+/* The parent directory, as a descriptor of our own. */
+static int own_parent(struct apply *a, const char *path, int *ret_fd, const char **ret_name)
+{
+	int fd, r = host_parent(&a->p->host, path, &fd, ret_name);
+
+	if (r < 0)
+		return r;
+	r = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (r < 0)
+		return -errno;
+	*ret_fd = r;
+	return 0;
+}
+
+/* Metadata of the item for what is open as dst; remembers what was lost. */
+static int give_metadata(struct apply *a, size_t i, int box, int dst)
+{
+	struct commit_item *it = &a->p->p.items[i];
+	struct stat st;
+	int r = copy_metadata(box, dst, &it->change->box, COPY_ALL, &it->lost);
+
+	if (r == 0)
+		r = sys_fstat(dst, &st);
+	return r < 0 ? r : apply_touch(a, &st);
+}
+
+static int make_regular(struct apply *a, size_t i, int box, int dir, const char *temp)
+{
+	_cleanup_close_ int fd = sys_openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = copy_data(box, fd, a->p->p.items[i].change->box.st_size);
+	return r < 0 ? r : give_metadata(a, i, box, fd);
+}
+
+static int make_special(struct apply *a, size_t i, int box, int dir, const char *temp)
+{
+	const struct stat *st = &a->p->p.items[i].change->box;
+	_cleanup_close_ int fd = -1;
+	char target[PATH_MAX];
+	int r;
+
+	if (S_ISLNK(st->st_mode)) {
+		r = sys_readlinkat(box, "", target, sizeof target);
+		if (r >= 0)
+			r = sys_symlinkat(target, dir, temp);
+	} else if (S_ISDIR(st->st_mode)) {
+		return sys_mkdirat(dir, temp, 0700); /* its metadata come last of all */
+	} else {
+		/* Of a socket too: its file is there after its program has ended, on the host as in the box. */
+		r = sys_mknodat(dir, temp, (st->st_mode & S_IFMT) | 0600, st->st_rdev);
+	}
+	if (r < 0)
+		return r;
+	fd = sys_openat(dir, temp, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	return fd < 0 ? fd : give_metadata(a, i, box, fd);
+}
+
+/* Another name for what this commit has put on the host already, or what the host always had. */
+static int make_link(struct apply *a, const char *existing, int dir, const char *temp)
+{
+	const char *name;
+	struct stat st;
+	int from, r = host_parent(&a->p->host, existing, &from, &name);
+
+	if (r == 0)
+		r = sys_linkat(from, name, dir, temp, 0);
+	if (r == 0)
+		r = sys_fstatat(dir, temp, &st, AT_SYMLINK_NOFOLLOW);
+	return r < 0 ? r : apply_touch(a, &st);
+}
+
+int place_exchange(struct apply *a, size_t i, const char *path, const char *temp)
+{
+	char aside[PATH_MAX], parent[PATH_MAX];
+	struct doomed *all = realloc(a->doomed, (a->ndoomed + 1) * sizeof *all);
+	struct doomed d = { .item = i };
+	const char *name;
+	int dir, r;
+
+	if (!all)
+		return -ENOMEM;
+	a->doomed = all;
+	if (!path_split(path, parent, sizeof parent) || path_join(aside, sizeof aside, parent, temp) < 0)
+		return -ENAMETOOLONG;
+	d.host = strdup(aside);
+	d.was = strdup(a->p->p.items[i].change->path);
+	r = d.host && d.was ? host_parent(&a->p->host, path, &dir, &name) : -ENOMEM;
+	if (r == 0)
+		r = sys_renameat2(dir, temp, dir, name, RENAME_EXCHANGE);
+	if (r < 0) {
+		free(d.host);
+		free(d.was);
+		return r;
+	}
+	d.since = a->nmoves + 1;
+	a->doomed[a->ndoomed++] = d;
+	return apply_note_move(a, path, aside, false);
+}
+
+/* The finished temporary gets its name. */
+static int put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path)
+{
+	struct stat there;
+	int r = sys_fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW);
+
+	if (r == -ENOENT) {
+		r = sys_renameat2(dir, temp, dir, name, RENAME_NOREPLACE);
+		/* Some file systems know no flags. */
+		return r == -EINVAL ? sys_renameat2(dir, temp, dir, name, 0) : r;
+	}
+	if (r < 0)
+		return r;
+	/* One name less: the change time of its others moves. */
+	if (there.st_nlink > 1 && apply_touch(a, &there) < 0)
+		return -ENOMEM;
+	if (S_ISDIR(there.st_mode) || S_ISDIR(a->p->p.items[i].change->box.st_mode))
+		return place_exchange(a, i, path, temp);
+	return sys_renameat2(dir, temp, dir, name, 0);
+}
+
+/* A name for something that is on the host under another one. */
+static int place_link(struct apply *a, size_t i, const char *existing, const char *path)
+{
+	_cleanup_close_ int dir = -1;
+	const char *name;
+	char temp[48];
+	struct stat x, y;
+	int r;
+
+	r = host_stat(&a->p->host, existing, &x);
+	if (r == 0)
+		r = host_stat(&a->p->host, path, &y);
+	/* rename() of two names of one file does nothing, and would leave the temporary. */
+	if (r < 0 || (y.st_mode && x.st_dev == y.st_dev && x.st_ino == y.st_ino))
+		return r;
+	r = own_parent(a, path, &dir, &name);
+	if (r < 0)
+		return r;
+	place_temp_name(a, temp);
+	r = make_link(a, existing, dir, temp);
+	if (r < 0)
+		return r;
+	r = put(a, i, dir, temp, name, path);
+	if (r < 0)
+		sys_unlinkat(dir, temp, 0);
+	return r;
+}
+
+static int place_new(struct apply *a, size_t i, int box, const char *path)
+{
+	_cleanup_close_ int dir = -1;
+	const struct stat *st = &a->p->p.items[i].change->box;
+	const char *name;
+	char temp[48];
+	int r;
+
+	r = own_parent(a, path, &dir, &name);
+	if (r < 0)
+		return r;
+	place_temp_name(a, temp);
+	r = S_ISREG(st->st_mode) ? make_regular(a, i, box, dir, temp) : make_special(a, i, box, dir, temp);
+	if (r == 0)
+		r = put(a, i, dir, temp, name, path);
+	if (r < 0)
+		sys_unlinkat(dir, temp, S_ISDIR(st->st_mode) ? AT_REMOVEDIR : 0);
+	return r;
+}
+
+/* True when the item's file is to be written into the host's inode rather than to replace it. */
+static bool keeps_inode(struct apply *a, size_t i, const struct stat *host)
+{
+	const struct stat *box = &a->p->p.items[i].change->box;
+
+	if (!S_ISREG(host->st_mode) || !S_ISREG(box->st_mode))
+		return false;
+	if (host->st_nlink < 2 && !(geteuid() != 0 && host->st_uid != geteuid() && host->st_uid == box->st_uid))
+		return false;
+	return twins_is_copy_of(a, i, host);
+}
+
+static int place_regular(struct apply *a, size_t i, int box, const char *path)
+{
+	char original[PATH_MAX];
+	const char *twin;
+	struct stat layer, host;
+	bool many;
+	int r;
+
+	r = sys_fstat(box, &layer);
+	if (r == 0)
+		r = host_stat(&a->p->host, path, &host);
+	if (r < 0)
+		return r;
+	many = layer.st_nlink > 1;
+	twin = many ? twins_find(a, &layer) : NULL;
+	if (twin)
+		return place_link(a, i, twin, path);
+	if (keeps_inode(a, i, &host)) {
+		r = place_in_inode(a, i, path);
+	} else if (many && twins_original(a, i, original) == 0) {
+		r = place_link(a, i, original, path);
+		if (r == 0)
+			r = place_in_inode(a, i, path);
+	} else {
+		r = place_new(a, i, box, path);
+		/* A directory that takes no names from us may still hold a file that we can write. */
+		if ((r == -EACCES || r == -EPERM) && S_ISREG(host.st_mode) && twins_is_copy_of(a, i, &host))
+			r = place_in_inode(a, i, path);
+	}
+	return r == 0 && many ? twins_add(a, &layer, path) : r;
+}
+
+/* Symlinks, FIFOs, sockets and devices: these too can have several names. */
+static int place_special(struct apply *a, size_t i, int box, const char *path)
+{
+	char original[PATH_MAX];
+	const char *twin;
+	struct stat layer;
+	int r = sys_fstat(box, &layer);
+
+	if (r < 0)
+		return r;
+	if (layer.st_nlink < 2)
+		return place_new(a, i, box, path);
+	twin = twins_find(a, &layer);
+	if (!twin && twins_original(a, i, original) == 0)
+		twin = original;
+	r = twin ? place_link(a, i, twin, path) : place_new(a, i, box, path);
+	return r < 0 ? r : twins_add(a, &layer, path);
+}
+
+int place_object(struct apply *a, size_t i, const char *path)
+{
+	_cleanup_close_ int box = -1;
+	const struct change *ch = a->p->p.items[i].change;
+	int r = changes_open(a->p->p.ov, ch, &box);
+
+	if (r < 0)
+		return r;
+	if (S_ISREG(ch->box.st_mode))
+		return place_regular(a, i, box, path);
+	return S_ISDIR(ch->box.st_mode) ? place_new(a, i, box, path) : place_special(a, i, box, path);
+}
+
+int place_metadata(struct apply *a, size_t i, const char *path)
+{
+	_cleanup_close_ int box = -1, fd = -1;
+	struct stat st;
+	int r;
+
+	r = changes_open(a->p->p.ov, a->p->p.items[i].change, &box);
+	if (r == 0)
+		r = host_open(&a->p->host, path, O_PATH, &fd);
+	if (r == 0)
+		r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	if ((st.st_mode & S_IFMT) != (a->p->p.items[i].change->box.st_mode & S_IFMT))
+		return -ESTALE;
+	return give_metadata(a, i, box, fd);
+}
+
+/* Opens a file of the host for writing, also one of ours that is read-only by its mode. */
+static int open_to_write(struct apply *a, const char *path, int *ret_fd)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r = host_open(&a->p->host, path, O_WRONLY, ret_fd);
+
+	if (r != -EACCES)
+		return r;
+	if (host_open(&a->p->host, path, O_PATH, &fd) < 0 || sys_fstat(fd, &st) < 0 || st.st_uid != geteuid())
+		return r;
+	if (sys_chmod_fd(fd, (st.st_mode & 07777) | S_IWUSR) < 0)
+		return r;
+	return host_open(&a->p->host, path, O_WRONLY, ret_fd);
+}
+
+int place_in_inode(struct apply *a, size_t i, const char *path)
+{
+	_cleanup_close_ int box = -1, fd = -1, old = -1;
+	const struct stat *want = &a->p->p.items[i].change->box;
+	struct stat st;
+	int r;
+
+	r = changes_open(a->p->p.ov, a->p->p.items[i].change, &box);
+	if (r < 0)
+		return r;
+	/* What has the right bytes already is not put at risk. */
+	if (host_open(&a->p->host, path, O_RDONLY, &old) == 0 && copy_content_equal(old, box) == 1)
+		return place_metadata(a, i, path);
+	r = open_to_write(a, path, &fd);
+	if (r == 0)
+		r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	if (!S_ISREG(st.st_mode))
+		return -ESTALE;
+	a->p->p.items[i].in_place = true;
+	r = apply_touch(a, &st);
+	if (r == 0)
+		r = sys_ftruncate(fd, 0);
+	if (r == 0)
+		r = copy_data(box, fd, want->st_size);
+	return r < 0 ? r : give_metadata(a, i, box, fd);
+}

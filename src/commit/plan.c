@@ -1,0 +1,429 @@
+/* plan.c - the changes of a box as a plan: order, choice, and what the choice means. */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+
+int path_cmp(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	/* The end of a path comes before a slash, a slash before all that a name can hold. */
+	int x = *a == '/' ? 1 : *a ? 1 + (unsigned char)*a : 0;
+	int y = *b == '/' ? 1 : *b ? 1 + (unsigned char)*b : 0;
+
+	return x - y;
+}
+
+int why(struct commit_item *it, enum commit_verdict verdict, const char *fmt, ...)
+{
+	va_list ap;
+
+	it->verdict = verdict;
+	va_start(ap, fmt);
+	vsnprintf(it->why, sizeof it->why, fmt, ap);
+	va_end(ap);
+	return 0;
+}
+
+static int item_cmp(const void *a, const void *b)
+{
+	return path_cmp(((const struct commit_item *)a)->change->path, ((const struct commit_item *)b)->change->path);
+}
+
+size_t plan_find(const struct plan *p, const char *path)
+{
+	size_t lo = 0, hi = p->p.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = path_cmp(path, p->p.items[mid].change->path);
+
+		if (c == 0)
+			return mid;
+		if (c < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NO_ITEM;
+}
+
+size_t plan_above(const struct plan *p, const char *path)
+{
+	char up[PATH_MAX];
+	size_t i;
+
+	if (strlen(path) >= sizeof up)
+		return NO_ITEM;
+	strcpy(up, path);
+	while (up[1]) {
+		path_split(up, up, sizeof up);
+		i = plan_find(p, up);
+		if (i != NO_ITEM)
+			return i;
+	}
+	return NO_ITEM;
+}
+
+size_t plan_end(const struct plan *p, size_t i)
+{
+	const char *dir = p->p.items[i].change->path;
+	size_t end = i + 1;
+
+	while (end < p->p.count && path_below(p->p.items[end].change->path, dir, NULL))
+		end++;
+	return end;
+}
+
+static const char *rename_from(const struct plan *p, size_t k)
+{
+	return p->p.items[p->renames[k]].change->from;
+}
+
+/* The first rename whose old place is not before path. */
+static size_t rename_lower_bound(const struct plan *p, const char *path)
+{
+	size_t lo = 0, hi = p->nrenames;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (path_cmp(rename_from(p, mid), path) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+size_t plan_rename_from(const struct plan *p, const char *from)
+{
+	size_t k = rename_lower_bound(p, from);
+
+	return k < p->nrenames && strcmp(rename_from(p, k), from) == 0 ? p->renames[k] : NO_ITEM;
+}
+
+size_t plan_carrier(const struct plan *p, const char *path, const char *view)
+{
+	char up[PATH_MAX];
+	size_t i;
+
+	if (!p->nrenames || strlen(path) >= sizeof up)
+		return NO_ITEM;
+	strcpy(up, path);
+	while (up[1]) {
+		path_split(up, up, sizeof up);
+		i = plan_rename_from(p, up);
+		if (i != NO_ITEM)
+			return path_below(view, p->p.items[i].change->path, NULL) ? NO_ITEM : i;
+	}
+	return NO_ITEM;
+}
+
+bool plan_renames_below(const struct plan *p, const char *dir, bool (*fn)(const struct plan *p, size_t i, void *ctx), void *ctx)
+{
+	for (size_t k = rename_lower_bound(p, dir); k < p->nrenames && path_below(rename_from(p, k), dir, NULL); k++)
+		if (!fn(p, p->renames[k], ctx))
+			return false;
+	return true;
+}
+
+bool item_is_dir_rename(const struct commit_item *it)
+{
+	return it->change->kind == CHANGE_RENAMED && S_ISDIR(it->change->box.st_mode);
+}
+
+bool item_makes_dir(const struct commit_item *it)
+{
+	return S_ISDIR(it->change->box.st_mode) && (it->change->kind == CHANGE_ADDED || it->change->kind == CHANGE_TYPE);
+}
+
+bool item_planned(const struct commit_item *it)
+{
+	return it->chosen && (it->verdict == COMMIT_APPLY || it->verdict == COMMIT_SAME);
+}
+
+int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX], bool *ret_old)
+{
+	const char *rest = NULL;
+	int r;
+
+	for (size_t i = plan_above(p, view); i != NO_ITEM; i = plan_above(p, p->p.items[i].change->path)) {
+		const struct commit_item *it = &p->p.items[i];
+
+		/* What is below something the box made was never elsewhere. */
+		if (item_makes_dir(it) && it->outcome == COMMIT_DONE)
+			break;
+		if (!item_is_dir_rename(it) || it->outcome == COMMIT_DONE)
+			continue;
+		path_below(view, it->change->path, &rest);
+		r = path_join(ret, PATH_MAX, it->change->from, rest);
+		*ret_old = true;
+		return r < 0 ? r : 0;
+	}
+	if (strlen(view) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	strcpy(ret, view);
+	*ret_old = false;
+	return 0;
+}
+
+const struct origin *plan_origin(const struct plan *p, const char *path)
+{
+	for (int i = 0; i < BOX_LAYERS_MAX; i++) {
+		const struct origin *o = p->p.changes.origins[i] ? origins_find(p->p.changes.origins[i], path) : NULL;
+
+		if (o)
+			return o;
+	}
+	return NULL;
+}
+
+static int key_cmp(const void *a, const void *b)
+{
+	const struct inode_key *x = a, *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+static int note_inode(void *ctx, uint64_t dev, uint64_t ino)
+{
+	struct plan *p = ctx;
+
+	/* Room doubles at each power of two. */
+	if ((p->nknown & (p->nknown - 1)) == 0) {
+		struct inode_key *all = reallocarray(p->known, p->nknown ? 2 * p->nknown : 1, sizeof *all);
+
+		if (!all)
+			return -ENOMEM;
+		p->known = all;
+	}
+	p->known[p->nknown++] = (struct inode_key){ dev, ino };
+	return 0;
+}
+
+bool plan_knows_inode(struct plan *p, const struct stat *st)
+{
+	const struct box *box = overlay_box(p->p.ov);
+	struct inode_key key = { st->st_dev, st->st_ino };
+
+	for (int i = 0; !p->known_loaded && i < box->nlayers; i++) {
+		_cleanup_close_ int fd = -1;
+		char name[32];
+		off_t at = 0;
+
+		snprintf(name, sizeof name, "layers/%d", box->layer[i]);
+		fd = sys_openat(box->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+		if (fd >= 0)
+			origins_identities(fd, &at, note_inode, p);
+	}
+	if (!p->known_loaded && p->nknown)
+		qsort(p->known, p->nknown, sizeof *p->known, key_cmp);
+	p->known_loaded = true;
+	return p->nknown && bsearch(&key, p->known, p->nknown, sizeof key, key_cmp);
+}
+
+static int index_renames(struct plan *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->p.count; i++)
+		n += p->p.items[i].change->kind == CHANGE_RENAMED;
+	p->renames = calloc(n + 1, sizeof *p->renames);
+	if (!p->renames)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->p.count; i++) {
+		size_t k = p->nrenames;
+
+		if (p->p.items[i].change->kind != CHANGE_RENAMED)
+			continue;
+		/* Insertion into a sorted list: most come in order already. */
+		p->nrenames++;
+		while (k && path_cmp(p->p.items[p->renames[k - 1]].change->from, p->p.items[i].change->from) > 0) {
+			p->renames[k] = p->renames[k - 1];
+			k--;
+		}
+		p->renames[k] = i;
+	}
+	return 0;
+}
+
+static int build(struct plan *p, struct err *err)
+{
+	int r;
+
+	p->p.count = p->p.changes.count;
+	p->p.items = calloc(p->p.count + 1, sizeof *p->p.items);
+	p->now = calloc(p->p.count + 1, sizeof *p->now);
+	if (!p->p.items || !p->now)
+		return err_sys(err, -ENOMEM, "commit");
+	for (size_t i = 0; i < p->p.count; i++)
+		p->p.items[i].change = &p->p.changes.list[i];
+	qsort(p->p.items, p->p.count, sizeof *p->p.items, item_cmp);
+	r = index_renames(p);
+	if (r < 0)
+		return err_sys(err, r, "commit");
+	for (size_t i = 0; i < p->p.count; i++) {
+		r = classify_item(p, i);
+		if (r < 0)
+			why(&p->p.items[i], COMMIT_CONFLICT, "it cannot be compared with the host: %s", strerror(-r));
+	}
+	return 0;
+}
+
+int commit_plan_new(struct overlay *ov, struct commit_plan **ret, struct err *err)
+{
+	struct plan *p = calloc(1, sizeof *p);
+	int r;
+
+	if (!p)
+		return err_sys(err, -ENOMEM, "commit");
+	p->p.ov = ov;
+	p->host.root_fd = p->host.dir_fd = -1;
+	p->base_fd = sys_openat(overlay_box(ov)->fd, "base", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	r = host_init(&p->host);
+	if (r < 0)
+		err_sys(err, r, "cannot open /");
+	if (r == 0)
+		r = changes_collect(ov, 0, &p->p.changes, err);
+	if (r == 0)
+		r = build(p, err);
+	if (r < 0) {
+		commit_plan_free(&p->p);
+		return r;
+	}
+	*ret = &p->p;
+	return 0;
+}
+
+void commit_plan_free(struct commit_plan *plan)
+{
+	struct plan *p = plan_of(plan);
+
+	if (!p)
+		return;
+	changes_release(&p->p.changes);
+	host_release(&p->host);
+	fd_closep(&p->base_fd);
+	free(p->p.items);
+	free(p->now);
+	free(p->renames);
+	free(p->known);
+	free(p);
+}
+
+void commit_plan_freep(struct commit_plan **p)
+{
+	commit_plan_free(*p);
+	*p = NULL;
+}
+
+size_t commit_choose(struct commit_plan *plan, struct vpath path)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		struct commit_item *it = &plan->items[i];
+
+		if (!path_below(it->change->path, path.s, NULL) &&
+		    !(it->change->from && path_below(it->change->from, path.s, NULL)))
+			continue;
+		it->chosen = true;
+		n++;
+	}
+	return n;
+}
+
+/* ---- commit_settle ---- */
+
+/* Directories that the box made come along with what is in them. */
+static void settle_parents(struct plan *p, struct commit_item *it, bool *changed)
+{
+	for (size_t k = plan_above(p, it->change->path); k != NO_ITEM; k = plan_above(p, p->p.items[k].change->path)) {
+		struct commit_item *up = &p->p.items[k];
+
+		if (!item_makes_dir(up))
+			continue;
+		if (!up->chosen)
+			*changed = up->chosen = true;
+		if (!item_planned(up) && !S_ISDIR(p->now[k].st_mode)) {
+			why(it, COMMIT_WAIT, "its directory is not committed");
+			*changed = true;
+			return;
+		}
+	}
+}
+
+static bool rename_is_planned(const struct plan *p, size_t i, void *ctx)
+{
+	(void)ctx;
+	return item_planned(&p->p.items[i]);
+}
+
+/* A renamed directory can only go when nothing in it stays behind: the layer finds the rest of it by its old name. */
+static void settle_dir_rename(struct plan *p, size_t i, bool *changed)
+{
+	struct commit_item *it = &p->p.items[i];
+	bool whole = plan_renames_below(p, it->change->from, rename_is_planned, NULL);
+
+	for (size_t k = i + 1, end = plan_end(p, i); whole && k < end; k++)
+		whole = item_planned(&p->p.items[k]);
+	if (whole)
+		return;
+	why(it, COMMIT_WAIT, "changes in it are left, so it keeps its old name");
+	*changed = true;
+}
+
+/* What comes into the place of something that moves elsewhere, or removes it, must not come before that has moved. */
+static void settle_place(struct plan *p, size_t i, bool *changed)
+{
+	struct commit_item *it = &p->p.items[i];
+	char path[PATH_MAX];
+	size_t carrier;
+	bool old, all;
+
+	if (it->change->kind == CHANGE_META || plan_host_path(p, it->change->path, path, &old) < 0)
+		return;
+	if (it->change->kind == CHANGE_RENAMED && strcmp(it->change->from, path) == 0)
+		return;
+	if (S_ISDIR(it->change->box.st_mode) && S_ISDIR(p->now[i].st_mode) && it->change->kind != CHANGE_RENAMED)
+		all = plan_rename_from(p, path) == NO_ITEM || item_planned(&p->p.items[plan_rename_from(p, path)]);
+	else
+		all = plan_renames_below(p, path, rename_is_planned, NULL);
+	carrier = plan_carrier(p, path, it->change->path);
+	if (all && (carrier == NO_ITEM || item_planned(&p->p.items[carrier])))
+		return;
+	why(it, COMMIT_WAIT, "what the host has there moves elsewhere by a change that is left");
+	*changed = true;
+}
+
+void commit_settle(struct commit_plan *plan)
+{
+	struct plan *p = plan_of(plan);
+	bool changed = true;
+
+	/* Every round that changes something takes an item out of the plan or adds one: it ends. */
+	while (changed) {
+		changed = false;
+		for (size_t i = 0; i < plan->count; i++) {
+			struct commit_item *it = &plan->items[i];
+
+			if (item_planned(it))
+				settle_parents(p, it, &changed);
+			if (item_planned(it))
+				settle_place(p, i, &changed);
+			if (item_planned(it) && item_is_dir_rename(it))
+				settle_dir_rename(p, i, &changed);
+		}
+	}
+}

@@ -1,0 +1,84 @@
+/* plan.h - what the files of the commit room share: the plan behind struct commit_plan, and where its paths lie on the host. */
+#ifndef COWBOX_COMMIT_PLAN_H
+#define COWBOX_COMMIT_PLAN_H
+
+#include "commit/commit.h"
+#include "host.h"
+
+#define NO_ITEM ((size_t)-1)
+
+struct plan {
+	struct commit_plan p; /* p: first, so that a pointer to one is a pointer to the other */
+	struct host host;
+	int base_fd;      /* base_fd: the box's kept originals, or -1 */
+	struct stat *now; /* now: an item's object on the host when it was judged (of a renamed one: at its old place) */
+	size_t *renames;  /* renames: items that are renames, in the order of their old places */
+	size_t nrenames;
+	struct inode_key *known; /* known: every inode that has an origin, sorted; see plan_knows_inode */
+	size_t nknown;
+	bool known_loaded;
+};
+
+struct inode_key {
+	uint64_t dev, ino;
+};
+
+static inline struct plan *plan_of(struct commit_plan *p)
+{
+	return (struct plan *)p;
+}
+
+/* Order of paths in which a directory comes directly before all that is below it. */
+int path_cmp(const char *a, const char *b);
+/* The item of a view path, or NO_ITEM. */
+size_t plan_find(const struct plan *p, const char *path);
+/* The nearest item above the path, or NO_ITEM. */
+size_t plan_above(const struct plan *p, const char *path);
+/* One past the last item at or below item i. */
+size_t plan_end(const struct plan *p, size_t i);
+/* The rename whose old place is this one, or NO_ITEM. */
+size_t plan_rename_from(const struct plan *p, const char *from);
+/* The rename that carries the host object at path away, because a directory above it moves; NO_ITEM: none, or the one that view is below
+ * itself. */
+size_t plan_carrier(const struct plan *p, const char *path, const char *view);
+/* Calls fn for each rename whose old place is at or below the directory, until it returns false; tells whether it ran through. */
+bool plan_renames_below(const struct plan *p, const char *dir, bool (*fn)(const struct plan *p, size_t i, void *ctx), void *ctx);
+bool item_is_dir_rename(const struct commit_item *it);
+/* True for a directory that is not on the host and comes with the item: made, or in the place of something else. */
+bool item_makes_dir(const struct commit_item *it);
+/* Chosen, and nothing known speaks against it. */
+bool item_planned(const struct commit_item *it);
+/* Where a path of the view lies on the host as long as renames above it (but not its own) that are not done are still to come. *ret_old tells
+ * that it is in the names from before this commit, else they are those of now. */
+int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX], bool *ret_old);
+/* What the host had at a path (in the view's names of the time) when the box first changed it; NULL: no record. */
+const struct origin *plan_origin(const struct plan *p, const char *path);
+
+/* True when some origin is of this inode, under whatever path it was changed: a directory may have been renamed before things in it were. */
+bool plan_knows_inode(struct plan *p, const struct stat *st);
+
+/* Sets verdict and reason; returns 0. */
+int why(struct commit_item *it, enum commit_verdict verdict, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- classify.c ---- */
+
+/* Judges one item; fills p->now[i]. -errno when it could not be looked at. */
+int classify_item(struct plan *p, size_t i);
+/* 1 when the host's object at path is still what the origin says. */
+int classify_same_as_origin(struct plan *p, const struct origin *o, const char *path, const struct stat *now);
+/* 1 when the host's object at path has all that the box's has, times aside. */
+int classify_same_as_box(struct plan *p, const struct change *ch, const char *path, const struct stat *now);
+
+/* Looks whether all below a host directory is known to the box (so that removing it loses nothing that the box has not seen). host: where it
+ * is now; was: where it was when the box saw it. 1: yes; 0: no, and ret_path holds the first that is not, as `was` names it. touched: tells of objects this commit
+ * itself has changed; may be NULL. */
+struct tree_check {
+	bool (*touched)(void *ctx, const struct stat *st);
+	bool (*leaves)(void *ctx, const char *was); /* leaves: something that will have been moved away by then */
+	void *ctx;
+	uint64_t seen_ns; /* seen_ns: filled by classify_tree_known: when the box first changed the directory itself */
+};
+int classify_tree_known(struct plan *p, const char *host, const char *was, struct tree_check *check,
+                        char ret_path[static PATH_MAX]);
+
+#endif

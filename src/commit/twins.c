@@ -1,0 +1,235 @@
+/* twins.c - files of several names: what is one file in the box becomes one file on the host. */
+#include "apply.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+
+static size_t slot_of(uint64_t dev, uint64_t ino, size_t size)
+{
+	return (size_t)((ino * 0x9e3779b97f4a7c15u ^ dev) >> 17) & (size - 1);
+}
+
+static struct twin *twins_slot(struct twin *table, size_t size, uint64_t dev, uint64_t ino)
+{
+	size_t at = slot_of(dev, ino, size);
+
+	while (table[at].ino && (table[at].ino != ino || table[at].dev != dev))
+		at = (at + 1) & (size - 1);
+	return &table[at];
+}
+
+const char *twins_find(const struct apply *a, const struct stat *layer)
+{
+	return a->twins_size ? twins_slot(a->twins, a->twins_size, layer->st_dev, layer->st_ino)->path : NULL;
+}
+
+static int twins_grow(struct apply *a)
+{
+	size_t size = a->twins_size ? a->twins_size * 2 : 64;
+	struct twin *table = calloc(size, sizeof *table);
+
+	if (!table)
+		return -ENOMEM;
+	for (size_t i = 0; i < a->twins_size; i++)
+		if (a->twins[i].ino)
+			*twins_slot(table, size, a->twins[i].dev, a->twins[i].ino) = a->twins[i];
+	free(a->twins);
+	a->twins = table;
+	a->twins_size = size;
+	return 0;
+}
+
+int twins_add(struct apply *a, const struct stat *layer, const char *path)
+{
+	struct twin *t;
+	char *copy;
+	int r = 2 * (a->ntwins + 1) > a->twins_size ? twins_grow(a) : 0;
+
+	if (r < 0)
+		return r;
+	t = twins_slot(a->twins, a->twins_size, layer->st_dev, layer->st_ino);
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	if (!t->ino)
+		a->ntwins++;
+	free(t->path);
+	*t = (struct twin){ .dev = layer->st_dev, .ino = layer->st_ino, .path = copy };
+	return 0;
+}
+
+void twins_free(struct apply *a)
+{
+	for (size_t i = 0; i < a->twins_size; i++)
+		free(a->twins[i].path);
+	free(a->twins);
+	a->twins = NULL;
+	a->twins_size = a->ntwins = 0;
+	for (size_t i = 0; i < a->nspecials; i++)
+		free(a->specials[i].view);
+	free(a->specials);
+	a->specials = NULL;
+	a->nspecials = 0;
+}
+
+bool twins_is_copy_of(const struct apply *a, size_t i, const struct stat *host)
+{
+	const struct change *ch = a->p->p.items[i].change;
+	char from[PATH_MAX], now[PATH_MAX];
+	const struct origin *o;
+	struct stat st;
+
+	if (changes_copied_from(a->p->p.ov, ch, from, sizeof from) < 0)
+		return false;
+	o = plan_origin(a->p, from);
+	if (o && o->dev == host->st_dev && o->ino == host->st_ino)
+		return true;
+	return apply_forward(a, from, now) == 0 && host_stat(&a->p->host, now, &st) == 0 && st.st_mode &&
+	       st.st_dev == host->st_dev && st.st_ino == host->st_ino;
+}
+
+/* ---- what is no regular file carries no word of where it came from: its other names in the layer are looked for ---- */
+
+static int specials_add(struct apply *a, const struct stat *st, const char *path)
+{
+	struct special *all = reallocarray(a->specials, a->nspecials + 1, sizeof *all);
+
+	if (!all)
+		return -ENOMEM;
+	a->specials = all;
+	all[a->nspecials] = (struct special){ .dev = st->st_dev, .ino = st->st_ino };
+	if (asprintf(&all[a->nspecials].view, "/%s", path) < 0)
+		return -ENOMEM;
+	a->nspecials++;
+	return 0;
+}
+
+/* path: relative to the layer's tree, "." for its root. */
+static int specials_walk(struct apply *a, int tree, char path[static PATH_MAX])
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	size_t len = strlen(path);
+	bool root = strcmp(path, ".") == 0;
+	struct dirent *e;
+	int r = sys_openat2(tree, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+
+	/* Its owner made it unreadable: what is in it is not found, and becomes an object of its own. */
+	dir = r < 0 ? NULL : fdopendir(r);
+	if (!dir) {
+		fd_closep(&r);
+		return 0;
+	}
+	while ((e = readdir(dir))) {
+		struct stat st;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (path_join(path, PATH_MAX, path, e->d_name) < 0)
+			continue;
+		r = sys_fstatat(tree, path, &st, AT_SYMLINK_NOFOLLOW);
+		if (r == 0 && S_ISDIR(st.st_mode))
+			r = specials_walk(a, tree, path);
+		else if (r == 0 && !S_ISREG(st.st_mode) && st.st_nlink > 1 && !(S_ISCHR(st.st_mode) && st.st_rdev == 0))
+			r = specials_add(a, &st, path);
+		if (root)
+			strcpy(path, ".");
+		else
+			path[len] = '\0';
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int specials_read(struct apply *a)
+{
+	const struct box *box = overlay_box(a->p->p.ov);
+	int r = 0;
+
+	a->specials_read = true;
+	for (int i = 0; r == 0 && i < box->nlayers; i++) {
+		_cleanup_close_ int tree = -1;
+		char path[PATH_MAX];
+
+		snprintf(path, sizeof path, "layers/%d/tree", box->layer[i]);
+		tree = sys_openat(box->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+		strcpy(path, ".");
+		r = tree < 0 ? tree : specials_walk(a, tree, path);
+	}
+	return r;
+}
+
+/* A name of the same object in the layer that no change is about: then the host has that object there, as it was. */
+static int special_original(struct apply *a, size_t i, char ret[static PATH_MAX])
+{
+	const struct commit_item *it = &a->p->p.items[i];
+	_cleanup_close_ int box = -1;
+	struct stat layer, st;
+	int r = a->specials_read ? 0 : specials_read(a);
+
+	if (r == 0)
+		r = changes_open(a->p->p.ov, it->change, &box);
+	if (r == 0)
+		r = sys_fstat(box, &layer);
+	for (size_t k = 0; r == 0 && k < a->nspecials; k++) {
+		const struct special *s = &a->specials[k];
+		struct change as_there = *it->change;
+
+		if (s->ino != layer.st_ino || s->dev != layer.st_dev || plan_find(a->p, s->view) != NO_ITEM)
+			continue;
+		as_there.path = s->view;
+		if (host_stat(&a->p->host, s->view, &st) == 0 && st.st_mode &&
+		    classify_same_as_box(a->p, &as_there, s->view, &st) == 1) {
+			strcpy(ret, s->view);
+			return 0;
+		}
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
+/* The original has no origin under its name of before: a directory above it was renamed first. Its inode then tells, and that it is older than
+ * the box or has the box's bytes. */
+static bool known_elsewhere(struct apply *a, size_t i, const char *path, const struct stat *st)
+{
+	return plan_knows_inode(a->p, st) && (apply_touched(a, st) || host_older(overlay_box(a->p->p.ov), st) ||
+	                                      classify_same_as_box(a->p, a->p->p.items[i].change, path, st) == 1);
+}
+
+int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX])
+{
+	const struct commit_item *it = &a->p->p.items[i];
+	const struct origin *o;
+	char from[PATH_MAX];
+	struct stat st;
+	size_t k;
+	int r;
+
+	if (!S_ISREG(it->change->box.st_mode))
+		return special_original(a, i, ret);
+	r = changes_copied_from(a->p->p.ov, it->change, from, sizeof from);
+	if (r < 0)
+		return -ENOENT;
+	/* When the original's own change stays behind, this one must not carry it along. */
+	k = plan_find(a->p, from);
+	if (k != NO_ITEM && k != i && !item_planned(&a->p->p.items[k]))
+		return -ENOENT;
+	r = apply_forward(a, from, ret);
+	if (r == 0)
+		r = host_stat(&a->p->host, ret, &st);
+	if (r < 0)
+		return r;
+	if (!S_ISREG(st.st_mode))
+		return -ENOENT;
+	o = plan_origin(a->p, from);
+	if (!o)
+		return known_elsewhere(a, i, ret, &st) ? 0 : -ENOENT;
+	if (o->dev != st.st_dev || o->ino != st.st_ino)
+		return -ENOENT;
+	return apply_touched(a, &st) || classify_same_as_origin(a->p, o, ret, &st) == 1 ? 0 : -ENOENT;
+}
