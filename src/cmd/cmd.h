@@ -1,0 +1,108 @@
+/* cmd.h - what the verbs share: exit statuses, a box opened for use, output. */
+#ifndef COWBOX_CMD_CMD_H
+#define COWBOX_CMD_CMD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "options.h"
+#include "overlay/box.h"
+#include "overlay/changes.h"
+#include "overlay/overlay.h"
+
+enum cmd_exit {
+	CMD_OK = 0,
+	CMD_LEFT = 1, /* something asked for was left undone */
+	CMD_USAGE = 2,
+	CMD_FAILED = 3,       /* it failed and changed nothing */
+	CMD_RUN_FAILED = 125, /* run: cowbox itself failed */
+	CMD_RUN_NOT_EXECUTABLE = 126,
+	CMD_RUN_NOT_FOUND = 127,
+	CMD_RUN_SIGNAL = 128, /* run: plus the number of the signal */
+};
+
+/* ---- verbs.c ---- */
+extern const struct verb *const verbs[]; /* NULL-terminated */
+
+extern const struct verb verb_run, verb_status, verb_diff, verb_commit, verb_discard, verb_list, verb_doctor, verb_help;
+
+/* ---- help.c ---- */
+void help_verb(const struct verb *v, FILE *out);
+void help_all(FILE *out);
+void help_version(FILE *out);
+/* Handles the options every verb takes: 1 when the verb is done (all well), 0 when id is not one of them. */
+int help_common(const struct verb *v, int id);
+int usage(const struct verb *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- session.c: the box a verb works on ---- */
+struct session {
+	struct store *store;
+	struct box *box;
+	struct overlay *ov;
+};
+/* Opens the store, which is there when a box of it is meant. name: as given by -b, or NULL. */
+int session_store(struct store **ret, const char *name, struct err *err);
+/* The name meant: name, else $COWBOX_BOX, else the box used last. */
+int session_name(struct store *store, const char *name, char ret[static BOX_NAME_MAX + 1], struct err *err);
+/* Opens the box called name, else that of $COWBOX_BOX, else the one used last; remembers it as used last. */
+int session_open(struct session *s, const char *name, struct err *err);
+void session_close(struct session *s);
+#define _cleanup_session_ __attribute__((cleanup(session_close)))
+/* Says the error, and gives the status for it: usage for a bad name, failed for the rest. */
+int say_error(const char *verb, const struct err *err);
+
+/* Paths that a person typed, as the view names them. */
+struct paths {
+	struct vpath *list;
+	size_t count;
+};
+int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct paths *ret, struct err *err);
+void paths_release(struct paths *p);
+#define _cleanup_paths_ __attribute__((cleanup(paths_release)))
+bool paths_match(const struct paths *p, const struct change *ch);
+
+/* ---- term.c ---- */
+enum colour_when { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
+int colour_parse(const char *text, enum colour_when *ret); /* -EINVAL: not one of auto, always, never */
+bool colour_wanted(enum colour_when when, int fd);
+bool term_is_interactive(void); /* stdin and stderr are a terminal that we can ask on */
+/* Makes us the foreground of our terminal again, after a guest's shell was. */
+void term_take_back(void);
+/* One key, without waiting for a line; what was typed ahead is thrown away. -1 at the end of input. */
+int term_key(void);
+/* Asks on stderr; reads one line from stdin. words: the answers that count, "yes no all quit"; each may be given whole or by its first letter,
+ * in any case. That letter, lower case; 0 for any other answer; -1 at the end of input. */
+int term_ask(const char *question, const char *words);
+char *size_text(uint64_t bytes, char ret[static 32]);
+char *age_text(int64_t seconds, char ret[static 32]);
+
+/* ---- json.c ---- */
+void json_text(FILE *out, const char *s);                     /* a string, valid UTF-8 whatever s is */
+void json_path(FILE *out, const char *key, const char *path); /* "key":"...", and "key_bytes" in base64 when it is not UTF-8 */
+
+/* ---- pager.c ---- */
+struct pager {
+	FILE *out;
+	long pid;
+};
+/* To the pager when stdout is a terminal (and $PAGER is not "" or "cat"), else stdout itself. */
+void pager_begin(struct pager *p);
+void pager_end(struct pager *p);
+
+/* ---- status.c ---- */
+const char *kind_name(enum change_kind k);
+const char *kind_colour(enum change_kind k);
+const char *mode_type(mode_t mode);
+
+/* ---- diff.c, commit.c, summary.c: also used after a run ---- */
+int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum colour_when when, struct err *err);
+int commit_everything(struct session *s);
+/* After a run: tells what changed, asks on a terminal. *ret_gone: the box was discarded. */
+void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone);
+
+#endif

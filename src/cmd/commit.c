@@ -1,0 +1,299 @@
+/* commit.c - cowbox commit: make changes of the box true. */
+#include "cmd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/copy.h"
+#include "commit/commit.h"
+
+static const struct option_row options[] = {
+	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
+	{ 'a', "all", NULL, NULL, "all changes" },
+	{ 'n', "dry-run", NULL, NULL, "only say what would be done" },
+	{ OPT_ON_CONFLICT, "on-conflict", "HOW", NULL, "skip: leave what the host has changed too (this is the default)" },
+	{ 0 },
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+struct progress {
+	bool terminal, shown;
+	struct timespec last;
+};
+
+/* Stops at ^C between two changes; tells how far it is, ten times a second, from the first second on. */
+static int tell_progress(void *ctx, const struct commit_item *item, size_t done, size_t total)
+{
+	struct progress *p = ctx;
+	struct timespec now;
+
+	(void)item;
+	if (interrupted)
+		return 1;
+	if (!p->terminal)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (done == 0)
+		p->last = now;
+	if ((now.tv_sec - p->last.tv_sec) * 1000 + (now.tv_nsec - p->last.tv_nsec) / 1000000 < (p->shown ? 100 : 1000))
+		return 0;
+	p->last = now;
+	p->shown = true;
+	fprintf(stderr, "\rcommitting: %zu of %zu", done, total);
+	return 0;
+}
+
+static const char *name_of(const struct commit_item *it, char ret[static 4 * PATH_MAX])
+{
+	return path_printable(it->change->path, ret, 4 * PATH_MAX);
+}
+
+static void tell_items(const struct commit_plan *plan)
+{
+	char path[4 * PATH_MAX];
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct commit_item *it = &plan->items[i];
+
+		if (!it->chosen)
+			continue;
+		if (it->outcome == COMMIT_LEFT)
+			log_say("left: %s: %s", name_of(it, path), it->why);
+		else if (it->outcome == COMMIT_FAILED)
+			log_say("failed: %s: %s", name_of(it, path), it->why);
+		else if (it->outcome == COMMIT_DONE && (it->lost & COPY_LOST_OWNER))
+			log_warn("%s: its owner could not be set to %u:%u", name_of(it, path), it->change->box.st_uid,
+			         it->change->box.st_gid);
+		if (it->outcome == COMMIT_DONE && (it->lost & COPY_LOST_XATTR))
+			log_warn("%s: some extended attributes could not be set", name_of(it, path));
+	}
+}
+
+static int tell_result(const struct session *s, const struct commit_plan *plan, const struct commit_result *res)
+{
+	size_t rest = res->left + res->failed + res->untried;
+
+	tell_items(plan);
+	if (res->trouble[0])
+		log_say("commit stopped: %s; %zu done, %zu not tried: they are still in box %s", res->trouble, res->done,
+		        res->untried, s->box->name);
+	if (rest == 0)
+		log_say("committed %zu change%s of box %s", res->done, res->done == 1 ? "" : "s", s->box->name);
+	else
+		log_say("committed %zu change%s, %zu left in box %s: see cowbox diff -b %s", res->done, res->done == 1 ? "" : "s",
+		        rest, s->box->name, s->box->name);
+	if (res->unforgotten)
+		log_warn("%zu committed change%s could not be taken out of box %s", res->unforgotten,
+		         res->unforgotten == 1 ? "" : "s", s->box->name);
+	if (rest == 0)
+		return CMD_OK;
+	return !res->changed && res->done == 0 && res->failed ? CMD_FAILED : CMD_LEFT;
+}
+
+static int apply(struct session *s, struct commit_plan *plan)
+{
+	struct sigaction act = { .sa_handler = on_interrupt }, old_int, old_term, old_hup;
+	struct progress progress = { .terminal = isatty(STDERR_FILENO) };
+	struct commit_result res;
+	struct err err = { 0 };
+	int r;
+
+	interrupted = 0;
+	sigaction(SIGINT, &act, &old_int);
+	sigaction(SIGTERM, &act, &old_term);
+	sigaction(SIGHUP, &act, &old_hup);
+	r = commit_apply(plan, tell_progress, &progress, &res, &err);
+	sigaction(SIGINT, &old_int, NULL);
+	sigaction(SIGTERM, &old_term, NULL);
+	sigaction(SIGHUP, &old_hup, NULL);
+	if (progress.shown)
+		fputs("\r\033[K", stderr);
+	return r < 0 ? say_error("commit", &err) : tell_result(s, plan, &res);
+}
+
+/* What would be done, on stdout. */
+static int tell_plan(const struct commit_plan *plan)
+{
+	static const char *const word[] = {
+		[COMMIT_APPLY] = "apply",   [COMMIT_SAME] = "same", [COMMIT_CONFLICT] = "conflict",
+		[COMMIT_REFUSE] = "refuse", [COMMIT_WAIT] = "wait",
+	};
+	char path[4 * PATH_MAX], from[4 * PATH_MAX];
+	int status = CMD_OK;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct commit_item *it = &plan->items[i];
+
+		if (!it->chosen)
+			continue;
+		printf("%-8s %c  ", word[it->verdict], (char)it->change->kind);
+		if (it->change->from)
+			printf("%s -> ", path_printable(it->change->from, from, sizeof from));
+		printf("%s%s%s\n", name_of(it, path), it->why[0] ? ": " : "", it->why);
+		if (it->verdict != COMMIT_APPLY && it->verdict != COMMIT_SAME)
+			status = CMD_LEFT;
+	}
+	return status;
+}
+
+/* ---- choosing ---- */
+
+static int choose_paths(struct commit_plan *plan, const struct paths *paths)
+{
+	char text[4 * PATH_MAX];
+	int status = CMD_OK;
+
+	for (size_t k = 0; k < paths->count; k++) {
+		if (commit_choose(plan, paths->list[k]) > 0)
+			continue;
+		log_say("commit: nothing changed at %s", path_printable(paths->list[k].s, text, sizeof text));
+		status = CMD_LEFT;
+	}
+	return status;
+}
+
+/* One question a change: y(es), n(o), a(ll that follow), q(uit). false: quit, and nothing is committed. */
+static bool choose_by_asking(struct commit_plan *plan)
+{
+	char path[4 * PATH_MAX], question[5 * PATH_MAX];
+	bool all = false;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		struct commit_item *it = &plan->items[i];
+		int key = 'y';
+
+		if (!all) {
+			snprintf(question, sizeof question, "%c  %s%s%s  [y/n/a/q] ", (char)it->change->kind, name_of(it, path),
+			         it->why[0] ? ": " : "", it->why);
+			while ((key = term_ask(question, "yes no all quit")) == 0)
+				log_say("y commit this, n leave it, a this and all that follow, q stop (nothing is committed yet)");
+		}
+		if (key < 0 || key == 'q')
+			return false;
+		all = all || key == 'a';
+		it->chosen = all || key == 'y';
+	}
+	return true;
+}
+
+static size_t chosen_count(const struct commit_plan *plan)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		n += plan->items[i].chosen;
+	return n;
+}
+
+int commit_everything(struct session *s)
+{
+	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
+	_cleanup_close_ int hold = -1;
+	struct err err = { 0 };
+	int r;
+
+	hold = commit_hold(s->box, &err);
+	r = hold < 0 ? hold : commit_plan_new(s->ov, &plan, &err);
+	if (r < 0)
+		return say_error("commit", &err);
+	commit_choose(plan, (struct vpath){ "/" });
+	commit_settle(plan);
+	return apply(s, plan);
+}
+
+struct wish {
+	const char *box;
+	bool all, dry;
+};
+
+static int commit(const struct verb *v, const struct options *o, const struct wish *wish)
+{
+	_cleanup_session_ struct session s = { 0 };
+	_cleanup_paths_ struct paths paths = { 0 };
+	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
+	_cleanup_close_ int hold = -1;
+	struct err err = { 0 };
+	int r, status = CMD_OK, done;
+
+	r = session_open(&s, wish->box, &err);
+	if (r == 0 && !wish->all && !wish->dry && !o->nargs && !term_is_interactive())
+		return usage(v, "what to commit? -a for all, or PATHs (there is no terminal to ask on)");
+	if (r == 0)
+		r = paths_read(s.ov, o->args, o->nargs, &paths, &err);
+	if (r == 0 && !wish->dry)
+		r = hold = commit_hold(s.box, &err);
+	if (r >= 0)
+		r = commit_plan_new(s.ov, &plan, &err);
+	if (r < 0)
+		return say_error(v->name, &err);
+	if (plan->count == 0) {
+		log_say("box %s has no changes", s.box->name);
+		return paths.count ? choose_paths(plan, &paths) : CMD_OK;
+	}
+	if (paths.count)
+		status = choose_paths(plan, &paths);
+	else if (wish->all || wish->dry)
+		commit_choose(plan, (struct vpath){ "/" });
+	else if (!choose_by_asking(plan)) {
+		log_say("nothing was committed");
+		return CMD_LEFT;
+	}
+	if (chosen_count(plan) == 0)
+		return CMD_LEFT;
+	commit_settle(plan);
+	done = wish->dry ? tell_plan(plan) : apply(&s, plan);
+	return done == CMD_OK ? status : done;
+}
+
+static int run_commit(const struct verb *v, int argc, char **argv)
+{
+	_cleanup_options_ struct options o = { 0 };
+	struct wish wish = { 0 };
+	int id;
+
+	if (options_init(&o, v, argc, argv) < 0)
+		return CMD_FAILED;
+	while ((id = options_next(&o)) > 0) {
+		if (help_common(v, id))
+			return CMD_OK;
+		if (id == 'b')
+			wish.box = o.value;
+		else if (id == 'a')
+			wish.all = true;
+		else if (id == 'n')
+			wish.dry = true;
+		else if (id == OPT_ON_CONFLICT && strcmp(o.value, "skip") != 0)
+			return usage(v, "--on-conflict=%s: it can only be skip", o.value);
+	}
+	if (id < 0)
+		return CMD_USAGE;
+	if (wish.all && o.nargs)
+		return usage(v, "-a is for all changes, PATHs are for some: give one or the other");
+	return commit(v, &o, &wish);
+}
+
+const struct verb verb_commit = {
+	.name = "commit",
+	.usage = "[-b BOX] [-a] [-n] [--on-conflict=skip] [PATH...]",
+	.summary = "make changes of the box true on the host",
+	.details = "All of them with -a, those at or below the PATHs, or else each after asking (y yes, n no, a all that follow, q "
+	           "quit).\n"
+		   "What the host has changed as well since the box first touched it is left in the box and named. What was "
+	           "committed leaves the box.\n"
+		   "A directory that the box made comes along with what is in it.",
+	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, failed, not chosen): it is "
+	         "named, and still in the box\n"
+		 "2 wrong usage\n3 it failed and changed nothing",
+	.options = options,
+	.run = run_commit,
+};

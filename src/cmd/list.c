@@ -1,0 +1,143 @@
+/* list.c - cowbox list: the boxes there are. */
+#include "cmd.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+static const struct option_row options[] = {
+	{ OPT_JSON, "json", NULL, NULL, "a JSON array, one object a box" },
+	{ 'z', NULL, NULL, NULL, "names only, each ended by NUL" },
+	{ 0 },
+};
+
+/* One box as it is listed. */
+struct row {
+	const char *name;
+	struct box *box; /* box: NULL when it cannot be opened */
+	struct err err;  /* err: why not */
+	uint64_t bytes, objects;
+	bool running, last;
+};
+
+static void row_read(struct row *row, struct store *store)
+{
+	if (box_open(store, row->name, &row->box, &row->err) < 0)
+		return;
+	row->running = box_is_running(row->box) > 0;
+	box_usage(row->box, &row->bytes, &row->objects);
+}
+
+static void print_text(const struct row *row, int width)
+{
+	char age[32], size[32], command[512];
+
+	if (!row->box) {
+		printf("%-*s  damaged: %s\n", width, row->name, row->err.msg);
+		return;
+	}
+	path_printable(row->box->command ? row->box->command : "", command, sizeof command);
+	printf("%-*s%c %9s %10llu %10s  %s%s\n", width, row->name, row->last ? '*' : ' ',
+	       age_text((int64_t)time(NULL) - row->box->created, age), (unsigned long long)row->objects,
+	       size_text(row->bytes, size), row->running ? "(running) " : "", command);
+}
+
+static void print_json(const struct row *row, bool first)
+{
+	fputs(first ? "\n  {\"name\":" : ",\n  {\"name\":", stdout);
+	json_text(stdout, row->name);
+	if (!row->box) {
+		fputs(",\"damaged\":", stdout);
+		json_text(stdout, row->err.msg);
+	} else {
+		printf(",\"created\":%lld,\"running\":%s,\"last\":%s,\"objects\":%llu,\"bytes\":%llu,\"layers\":%d,\"command\":",
+		       (long long)row->box->created, row->running ? "true" : "false", row->last ? "true" : "false",
+		       (unsigned long long)row->objects, (unsigned long long)row->bytes, row->box->nlayers);
+		json_text(stdout, row->box->command ? row->box->command : "");
+		fputs(",\"path\":", stdout);
+		json_text(stdout, row->box->path);
+	}
+	fputc('}', stdout);
+}
+
+enum form { FORM_TEXT, FORM_JSON, FORM_NUL };
+
+static void print_names(struct store *store, char **names, enum form form)
+{
+	char last[BOX_NAME_MAX + 1] = "";
+	int width = 4;
+
+	if (store_last(store, last, NULL) < 0)
+		last[0] = '\0';
+	for (char **n = names; *n; n++)
+		width = (int)strlen(*n) > width ? (int)strlen(*n) : width;
+	if (form == FORM_TEXT && *names)
+		printf("%-*s  %9s %10s %10s  %s\n", width, "NAME", "AGE", "OBJECTS", "SIZE", "COMMAND");
+	if (form == FORM_JSON)
+		fputc('[', stdout);
+	for (char **n = names; *n; n++) {
+		struct row row = { .name = *n, .last = strcmp(*n, last) == 0 };
+
+		if (form == FORM_NUL) {
+			printf("%s%c", *n, '\0');
+			continue;
+		}
+		row_read(&row, store);
+		if (form == FORM_JSON)
+			print_json(&row, n == names);
+		else
+			print_text(&row, width);
+		box_free(row.box);
+	}
+	if (form == FORM_JSON)
+		fputs(*names ? "\n]\n" : "]\n", stdout);
+}
+
+static int run_list(const struct verb *v, int argc, char **argv)
+{
+	_cleanup_options_ struct options o = { 0 };
+	_cleanup_store_ struct store *store = NULL;
+	_cleanup_strv_ char **names = NULL;
+	enum form form = FORM_TEXT;
+	struct err err = { 0 };
+	int id, r;
+
+	if (options_init(&o, v, argc, argv) < 0)
+		return CMD_FAILED;
+	while ((id = options_next(&o)) > 0) {
+		if (help_common(v, id))
+			return CMD_OK;
+		if (id == OPT_JSON)
+			form = FORM_JSON;
+		else if (id == 'z')
+			form = FORM_NUL;
+	}
+	if (id < 0)
+		return CMD_USAGE;
+	if (o.nargs)
+		return usage(v, "it takes no arguments: %s", o.args[0]);
+	r = store_open(false, &store, &err);
+	/* No store is no error: there are no boxes. */
+	if (r == -ENOENT) {
+		fputs(form == FORM_JSON ? "[]\n" : "", stdout);
+		return CMD_OK;
+	}
+	if (r == 0)
+		r = store_list(store, &names, &err);
+	if (r < 0)
+		return say_error(v->name, &err);
+	print_names(store, names, form);
+	return CMD_OK;
+}
+
+const struct verb verb_list = {
+	.name = "list",
+	.usage = "[--json | -z]",
+	.summary = "list the boxes",
+	.details = "Name (* the one used last), age, how many objects its layers hold, their size on disk, and the command it was "
+	           "made for.\n"
+		   "What they changed, compared with the host as it is now, is what cowbox status -b NAME tells.",
+	.exits = "0 listed\n2 wrong usage\n3 the store could not be read",
+	.options = options,
+	.run = run_list,
+};

@@ -1,0 +1,99 @@
+/* main.c - which verb was asked for. */
+#include "cmd.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cred.h"
+#include "inside.h"
+
+static const char *verb_name_at(const void *ctx, size_t i)
+{
+	(void)ctx;
+	return verbs[i] ? verbs[i]->name : NULL;
+}
+
+static int unknown_verb(const char *word)
+{
+	const char *near = nearest_word(word, verb_name_at, NULL);
+
+	if (near)
+		log_say("unknown command %s: did you mean %s?", word, near);
+	else
+		log_say("unknown command %s: see cowbox --help (to run it in a box: cowbox run -- %s)", word, word);
+	return CMD_USAGE;
+}
+
+/* A program started with stdout closed would write into whatever it opens first. */
+static void hold_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+/* What was written to stdout must have arrived. */
+static int flushed(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (status == CMD_OK) {
+		log_say("stdout: cannot be written to");
+		return CMD_FAILED;
+	}
+	return status;
+}
+
+/* The store does not exist in the view, and boxes do not nest. Help is given anywhere. */
+static int refuse_inside(const struct verb *v, const char *first)
+{
+	if (v == &verb_help ||
+	    (first && (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "--version") == 0)))
+		return CMD_OK;
+	if (!inside_box())
+		return CMD_OK;
+	if (v == &verb_run) {
+		log_say("run: this is inside box %s already, and boxes do not nest: run the command itself, or leave the box first",
+		        inside_name());
+		return CMD_RUN_FAILED;
+	}
+	log_say("%s: this is inside box %s, where boxes cannot be seen: leave it first", v->name, inside_name());
+	return CMD_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	hold_standard_fds();
+	cred_init();
+	if (argc < 2) {
+		help_all(stderr);
+		return CMD_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		help_all(stdout);
+		return flushed(CMD_OK);
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		help_version(stdout);
+		return flushed(CMD_OK);
+	}
+	if (argv[1][0] == '-') {
+		log_say("unknown option %s: options come after the command, as in cowbox status --json", argv[1]);
+		return CMD_USAGE;
+	}
+	for (size_t i = 0; verbs[i]; i++) {
+		int r;
+
+		if (strcmp(verbs[i]->name, argv[1]) != 0)
+			continue;
+		r = refuse_inside(verbs[i], argc > 2 ? argv[2] : NULL);
+		return flushed(r != CMD_OK ? r : verbs[i]->run(verbs[i], argc - 2, argv + 2));
+	}
+	return unknown_verb(argv[1]);
+}

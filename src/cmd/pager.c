@@ -1,0 +1,78 @@
+/* pager.c - long output on a terminal goes through $PAGER. */
+#include "cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *pager_command(void)
+{
+	const char *pager = getenv("PAGER");
+
+	if (!isatty(STDOUT_FILENO))
+		return NULL;
+	if (!pager)
+		return "less -FRX";
+	return *pager && strcmp(pager, "cat") != 0 ? pager : NULL;
+}
+
+static void pager_child(const char *command, int fd)
+{
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	if (dup2(fd, STDIN_FILENO) < 0)
+		_exit(127);
+	setenv("LESS", "FRX", 0);
+	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+	_exit(127);
+}
+
+void pager_begin(struct pager *p)
+{
+	const char *command = pager_command();
+	_cleanup_close_ int in = -1, out = -1;
+	int fds[2];
+	pid_t pid;
+
+	*p = (struct pager){ .out = stdout };
+	if (!command || pipe2(fds, O_CLOEXEC) < 0)
+		return;
+	in = fds[0];
+	out = fds[1];
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		return;
+	if (pid == 0)
+		pager_child(command, in);
+	p->out = fdopen(out, "w");
+	if (!p->out) {
+		p->out = stdout;
+		fd_closep(&out);
+		waitpid(pid, NULL, 0);
+		return;
+	}
+	(void)TAKE_FD(out);
+	p->pid = pid;
+	/* ^C is for the pager; its end is no reason for ours. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+void pager_end(struct pager *p)
+{
+	int status;
+
+	if (!p->pid)
+		return;
+	fclose(p->out);
+	while (waitpid((pid_t)p->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	signal(SIGINT, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
+	*p = (struct pager){ .out = stdout };
+}

@@ -1,0 +1,373 @@
+/* run.c - cowbox run: a command in a box. */
+#include "cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "inside.h"
+#include "trace/run.h"
+
+static const struct option_row options[] = {
+	{ 'b', "box", "BOX", NULL, "the box, made when it is new (else $COWBOX_BOX, else a new one)" },
+	{ OPT_RM, "rm", NULL, NULL, "make a new box, and remove it at the end, whatever it changed" },
+	{ OPT_INHERIT_FD, "inherit-fd", "N", NULL, "let the command keep descriptor N; can be repeated" },
+	{ OPT_ALLOW_SOCKET, "allow-socket", "PATH", NULL, "let it connect to this socket of the host; can be repeated" },
+	{ 0 },
+};
+
+struct wish {
+	const char *box;
+	bool remove;
+	int *inherit;
+	size_t ninherit;
+	char **sockets; /* sockets: NULL-terminated; the strings are argv's */
+	size_t nsockets;
+};
+
+static void wish_release(struct wish *w)
+{
+	free(w->inherit);
+	free(w->sockets);
+}
+
+/* ---- what the guest is given ---- */
+
+static void strings_free(char ***v)
+{
+	for (char **p = *v; p && *p; p++)
+		free(*p);
+	free(*v);
+}
+
+/* Our environment with COWBOX=1 and COWBOX_BOX, and PS1 where a badge is shown by it. */
+static char **guest_environment(const char *name, const char *prompt)
+{
+	size_t n = 0, at = 0;
+	char **env;
+
+	while (environ[n])
+		n++;
+	env = calloc(n + 4, sizeof *env);
+	if (!env)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], "COWBOX=", 7) != 0 && strncmp(environ[i], "COWBOX_BOX=", 11) != 0 &&
+		    !(prompt && strncmp(environ[i], "PS1=", 4) == 0) && (env[at] = strdup(environ[i])))
+			at++;
+	env[at] = strdup("COWBOX=1");
+	if (env[at])
+		at++;
+	if (asprintf(&env[at], "COWBOX_BOX=%s", name) < 0)
+		env[at] = NULL;
+	else
+		at++;
+	if (prompt && asprintf(&env[at], "PS1=%s", prompt) < 0)
+		env[at] = NULL;
+	return env;
+}
+
+/* The user's own start file, and then the badge. */
+static int badge_file(const char *name)
+{
+	int fd = memfd_create("cowbox-bashrc", 0);
+
+	if (fd >= 0)
+		dprintf(fd, "[ -r ~/.bashrc ] && . ~/.bashrc\nPS1='[cowbox %s] '\"${PS1-\\$ }\"\n", name);
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+/* A command to run: what was asked for, or a shell. */
+struct command {
+	char *const *argv;
+	char *shell_argv[5];
+	char prompt[BOX_NAME_MAX + 32];
+	char rcfile[32];
+	bool shell;
+};
+
+static int prepare_shell(struct command *c, struct wish *w, const char *name)
+{
+	const char *shell = getenv("SHELL"), *base;
+	int fd = -1;
+
+	if (!shell || !*shell)
+		shell = "/bin/sh";
+	base = strrchr(shell, '/') ? strrchr(shell, '/') + 1 : shell;
+	c->shell = true;
+	c->shell_argv[0] = (char *)shell;
+	c->argv = c->shell_argv;
+	if (strcmp(base, "bash") == 0 && (fd = badge_file(name)) >= 0) {
+		int *all = reallocarray(w->inherit, w->ninherit + 1, sizeof *all);
+
+		if (!all)
+			return -ENOMEM;
+		w->inherit = all;
+		w->inherit[w->ninherit++] = fd;
+		snprintf(c->rcfile, sizeof c->rcfile, "/proc/self/fd/%d", fd);
+		c->shell_argv[1] = (char *)"--rcfile";
+		c->shell_argv[2] = c->rcfile;
+		c->shell_argv[3] = (char *)"-i";
+	} else if (strcmp(base, "zsh") == 0) {
+		snprintf(c->prompt, sizeof c->prompt, "[cowbox %s] %%~ %%# ", name);
+	} else {
+		snprintf(c->prompt, sizeof c->prompt, "[cowbox %s] $ ", name);
+	}
+	return 0;
+}
+
+/* The command as one printable line, for box.json. */
+static void command_line(const struct options *o, char *ret, size_t size)
+{
+	char word[1024];
+	size_t at = 0;
+
+	ret[0] = '\0';
+	if (!o->nargs)
+		snprintf(ret, size, "%s", getenv("SHELL") ? getenv("SHELL") : "/bin/sh");
+	for (size_t i = 0; i < o->nargs && at < size; i++) {
+		path_printable(o->args[i], word, sizeof word);
+		at += (size_t)snprintf(ret + at, size - at, "%s%s", i ? " " : "", word);
+	}
+}
+
+/* ---- the box ---- */
+
+static int open_box(struct session *s, const struct options *o, const char *wanted, bool remove, bool *ret_fresh, struct err *err)
+{
+	char name[BOX_NAME_MAX + 1], line[4096];
+	const char *env = getenv("COWBOX_BOX"), *first = o->nargs ? o->args[0] : "shell";
+	int r;
+
+	if (!wanted && env && *env)
+		wanted = env;
+	r = wanted ? box_name_check(wanted, err) : 0;
+	if (r == 0)
+		r = store_open(true, &s->store, err);
+	if (r < 0)
+		return r;
+	command_line(o, line, sizeof line);
+	if (wanted) {
+		r = box_open(s->store, wanted, &s->box, err);
+		if (r == 0 && remove)
+			return err_set(err, -EINVAL, "--rm is for a new box, and %s is there: leave --rm out, or cowbox discard -b %s first",
+			               wanted, wanted);
+		if (r == -ENOENT)
+			r = box_create(s->store, wanted, line, &s->box, err);
+		if (r == -EEXIST) /* another run was faster */
+			r = box_open(s->store, wanted, &s->box, err);
+	} else {
+		*ret_fresh = true;
+		first = strrchr(first, '/') ? strrchr(first, '/') + 1 : first;
+		do {
+			r = store_fresh_name(s->store, first, name, err);
+			if (r == 0)
+				r = box_create(s->store, name, line, &s->box, err);
+		} while (r == -EEXIST);
+	}
+	return r < 0 ? r : overlay_new(s->box, &s->ov, err);
+}
+
+/* ---- after the run ---- */
+
+static void tell_refusals(const struct run_result *res)
+{
+	char path[4096];
+
+	for (size_t i = 0; i < res->nrefused; i++) {
+		const struct run_refusal *x = &res->refused[i];
+		bool socket = x->path && (strcmp(x->what, "connect") == 0 || strncmp(x->what, "send", 4) == 0);
+		char times[32] = "";
+
+		if (x->times > 1)
+			snprintf(times, sizeof times, ", %u times", x->times);
+		path_printable(x->path ? x->path : "", path, sizeof path);
+		if (socket)
+			log_say("refused: %s to %s (%s%s): --allow-socket %s allows it", x->what, path, x->comm, times, path);
+		else
+			log_say("refused: %s%s%s (%s%s): %s", x->what, *path ? " " : "", path, x->comm, times, strerror(x->code));
+	}
+}
+
+static int exit_status(int status)
+{
+	if (WIFSIGNALED(status))
+		return CMD_RUN_SIGNAL + WTERMSIG(status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : CMD_RUN_FAILED;
+}
+
+static void remove_box(struct session *s)
+{
+	struct err err = { 0 };
+
+	overlay_freep(&s->ov);
+	if (box_remove(s->store, s->box, &err) < 0)
+		log_say("run: %s", err.msg);
+}
+
+/* What becomes of the box. fresh: made for this run and named by us; previous: the box used last before. */
+static void finish(struct session *s, const struct wish *w, bool fresh, const char *previous)
+{
+	bool empty = false, gone = false;
+
+	if (w->remove) {
+		remove_box(s);
+		gone = true;
+	} else {
+		summary_after_run(s, &empty, &gone);
+		/* Nobody named it, and there is nothing in it to come back for. */
+		if (!gone && empty && fresh) {
+			remove_box(s);
+			gone = true;
+		}
+	}
+	if (gone && *previous && strcmp(previous, s->box->name) != 0)
+		store_set_last(s->store, previous, NULL);
+}
+
+static int failed(const struct err *err)
+{
+	log_say("run: %s", err->msg);
+	return err->code == -ENOENT ? CMD_RUN_NOT_FOUND : err->code == -EACCES ? CMD_RUN_NOT_EXECUTABLE : CMD_RUN_FAILED;
+}
+
+static int run_command(struct session *s, struct command *c, struct wish *w, struct run_result *res, struct err *err)
+{
+	_cleanup_(strings_free) char **env = guest_environment(s->box->name, c->prompt[0] ? c->prompt : NULL);
+	struct run_options opt = {
+		.argv = c->argv, .envp = env, .inherit = w->inherit, .ninherit = w->ninherit, .allow_socket = w->sockets
+	};
+	int r;
+
+	if (!env)
+		return err_sys(err, -ENOMEM, "cannot make the environment");
+	fflush(stdout);
+	r = trace_run(s->ov, &opt, res, err);
+	term_take_back();
+	return r;
+}
+
+static int run_in_box(const struct options *o, struct wish *w)
+{
+	_cleanup_session_ struct session s = { 0 };
+	_cleanup_close_ int hold = -1;
+	struct command c = { .argv = (char *const *)o->args };
+	struct run_result res = { 0 };
+	struct err err = { 0 };
+	char previous[BOX_NAME_MAX + 1] = "";
+	bool fresh = false;
+	int r, status;
+
+	r = trace_check(&err);
+	if (r == 0)
+		r = open_box(&s, o, w->box, w->remove, &fresh, &err);
+	if (r == 0)
+		r = hold = box_hold_running(s.box, &err);
+	if (r >= 0 && !o->nargs && prepare_shell(&c, w, s.box->name) < 0)
+		r = err_sys(&err, -ENOMEM, "cannot prepare the shell");
+	if (r < 0) {
+		log_say("run: %s", err.msg);
+		return err.code == -EINVAL ? CMD_USAGE : CMD_RUN_FAILED;
+	}
+	if (store_last(s.store, previous, NULL) < 0)
+		previous[0] = '\0';
+	store_set_last(s.store, s.box->name, NULL);
+	r = run_command(&s, &c, w, &res, &err);
+	fd_closep(&hold);
+	hold = -1;
+	status = r < 0 ? failed(&err) : exit_status(res.status);
+	if (r == 0)
+		tell_refusals(&res);
+	run_result_release(&res);
+	finish(&s, w, fresh, previous);
+	return status;
+}
+
+/* ---- the command line ---- */
+
+static int add_fd(const struct verb *v, struct wish *w, const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+	int *all;
+
+	if (!*text || *end || n < 3 || n > 1 << 20)
+		return usage(v, "--inherit-fd=%s: it is the number of a descriptor, 3 or more", text);
+	if (fcntl((int)n, F_GETFD) < 0)
+		return usage(v, "--inherit-fd=%s: that descriptor is not open", text);
+	all = reallocarray(w->inherit, w->ninherit + 1, sizeof *all);
+	if (!all)
+		return CMD_RUN_FAILED;
+	w->inherit = all;
+	w->inherit[w->ninherit++] = (int)n;
+	return CMD_OK;
+}
+
+static int add_socket(const struct verb *v, struct wish *w, const char *text)
+{
+	char **all;
+
+	if (*text != '/')
+		return usage(v, "--allow-socket=%s: it is an absolute path", text);
+	all = reallocarray(w->sockets, w->nsockets + 2, sizeof *all);
+	if (!all)
+		return CMD_RUN_FAILED;
+	w->sockets = all;
+	w->sockets[w->nsockets++] = (char *)text;
+	w->sockets[w->nsockets] = NULL;
+	return CMD_OK;
+}
+
+static int run_run(const struct verb *v, int argc, char **argv)
+{
+	_cleanup_options_ struct options o = { 0 };
+	_cleanup_(wish_release) struct wish w = { 0 };
+	int id, r = CMD_OK;
+
+	if (options_init(&o, v, argc, argv) < 0)
+		return CMD_RUN_FAILED;
+	while (r == CMD_OK && (id = options_next(&o)) > 0) {
+		if (help_common(v, id))
+			return CMD_OK;
+		if (id == 'b')
+			w.box = o.value;
+		else if (id == OPT_RM)
+			w.remove = true;
+		else if (id == OPT_INHERIT_FD)
+			r = add_fd(v, &w, o.value);
+		else if (id == OPT_ALLOW_SOCKET)
+			r = add_socket(v, &w, o.value);
+	}
+	if (r != CMD_OK)
+		return r;
+	if (id < 0)
+		return CMD_USAGE;
+	if (o.nargs && !*o.args[0]) {
+		log_say("run: the command is empty");
+		return CMD_RUN_NOT_FOUND;
+	}
+	return run_in_box(&o, &w);
+}
+
+const struct verb verb_run = {
+	.name = "run",
+	.usage = "[-b BOX] [--rm] [--] [CMD ARG...]",
+	.summary = "run a command in a box",
+	.details = "The command sees the whole file system and may change it; the changes go into the box. Without CMD your shell "
+	           "runs, with the box's\n"
+		   "name in its prompt. A new box is made unless one is named. On a terminal you are asked at the end what to do "
+	           "with the changes;\n"
+		   "else the box is kept. Inside, COWBOX=1 and COWBOX_BOX=NAME are set.",
+	.exits = "the command's own, 128+N when signal N ended it\n2 wrong usage\n125 cowbox itself failed\n126 the command cannot "
+	         "be executed\n"
+		 "127 the command was not found",
+	.options = options,
+	.stops = true,
+	.run = run_run,
+};

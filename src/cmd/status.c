@@ -1,0 +1,204 @@
+/* status.c - cowbox status: what the box changed. */
+#include "cmd.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct option_row options[] = {
+	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
+	{ OPT_JSON, "json", NULL, NULL, "a JSON array, one object a change" },
+	{ 'z', NULL, NULL, NULL, "letter, space, path, NUL; after a renamed one its old path, NUL" },
+	{ OPT_COLOR, "color", "WHEN", "always", "auto (as without it), always or never" },
+	{ 0 },
+};
+
+enum form { FORM_TEXT, FORM_JSON, FORM_NUL };
+
+const char *kind_name(enum change_kind k)
+{
+	switch (k) {
+	case CHANGE_ADDED:
+		return "added";
+	case CHANGE_MODIFIED:
+		return "modified";
+	case CHANGE_DELETED:
+		return "deleted";
+	case CHANGE_RENAMED:
+		return "renamed";
+	case CHANGE_TYPE:
+		return "type";
+	case CHANGE_META:
+		return "metadata";
+	}
+	return "unknown";
+}
+
+const char *kind_colour(enum change_kind k)
+{
+	switch (k) {
+	case CHANGE_ADDED:
+		return "\033[32m";
+	case CHANGE_DELETED:
+		return "\033[31m";
+	case CHANGE_RENAMED:
+		return "\033[36m";
+	default:
+		return "\033[33m";
+	}
+}
+
+const char *mode_type(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return "file";
+	case S_IFDIR:
+		return "directory";
+	case S_IFLNK:
+		return "symlink";
+	case S_IFIFO:
+		return "fifo";
+	case S_IFSOCK:
+		return "socket";
+	case S_IFCHR:
+		return "chardev";
+	case S_IFBLK:
+		return "blockdev";
+	}
+	return "none";
+}
+
+static void json_object(FILE *out, const char *key, const struct stat *st)
+{
+	if (!st->st_mode) {
+		fprintf(out, ",\"%s\":null", key);
+		return;
+	}
+	fprintf(out, ",\"%s\":{\"type\":\"%s\",\"mode\":\"%04o\",\"uid\":%u,\"gid\":%u,\"size\":%lld,\"mtime_ns\":%lld}", key,
+	        mode_type(st->st_mode), (unsigned)(st->st_mode & 07777), st->st_uid, st->st_gid, (long long)st->st_size,
+	        (long long)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec);
+}
+
+static void print_json(FILE *out, const struct change *ch, bool first)
+{
+	const struct stat *st = ch->box.st_mode ? &ch->box : &ch->host;
+
+	fputs(first ? "\n  {" : ",\n  {", out);
+	json_path(out, "path", ch->path);
+	fprintf(out, ",\"kind\":\"%s\",\"letter\":\"%c\"", kind_name(ch->kind), (char)ch->kind);
+	if (ch->from) {
+		fputc(',', out);
+		json_path(out, "from", ch->from);
+	}
+	fprintf(out, ",\"type\":\"%s\",\"mode\":\"%04o\",\"size\":%lld,\"content\":%s,\"host_changed\":%s", mode_type(st->st_mode),
+	        (unsigned)(st->st_mode & 07777), (long long)st->st_size, ch->content ? "true" : "false",
+	        ch->host_changed ? "true" : "false");
+	json_object(out, "box", &ch->box);
+	json_object(out, "host", &ch->host);
+	fputc('}', out);
+}
+
+static void print_text(FILE *out, const struct change *ch, bool colour)
+{
+	char path[4 * PATH_MAX], from[4 * PATH_MAX];
+
+	if (colour)
+		fputs(kind_colour(ch->kind), out);
+	fputc((char)ch->kind, out);
+	path_printable(ch->path, path, sizeof path);
+	if (ch->from)
+		fprintf(out, "  %s -> %s", path_printable(ch->from, from, sizeof from), path);
+	else
+		fprintf(out, "  %s", path);
+	if (S_ISDIR(ch->box.st_mode ? ch->box.st_mode : ch->host.st_mode))
+		fputc('/', out);
+	fputs(colour ? "\033[m\n" : "\n", out);
+}
+
+static void print_nul(FILE *out, const struct change *ch)
+{
+	fprintf(out, "%c %s%c", (char)ch->kind, ch->path, '\0');
+	if (ch->from)
+		fprintf(out, "%s%c", ch->from, '\0');
+}
+
+static void print_all(const struct changes *c, const struct paths *paths, enum form form, bool colour)
+{
+	size_t n = 0;
+
+	if (form == FORM_JSON)
+		fputc('[', stdout);
+	for (size_t i = 0; i < c->count; i++) {
+		if (!paths_match(paths, &c->list[i]))
+			continue;
+		if (form == FORM_JSON)
+			print_json(stdout, &c->list[i], n == 0);
+		else if (form == FORM_NUL)
+			print_nul(stdout, &c->list[i]);
+		else
+			print_text(stdout, &c->list[i], colour);
+		n++;
+	}
+	if (form == FORM_JSON)
+		fputs(n ? "\n]\n" : "]\n", stdout);
+}
+
+static int status(const struct verb *v, const struct options *o, const char *box, enum form form, enum colour_when when)
+{
+	_cleanup_session_ struct session s = { 0 };
+	_cleanup_paths_ struct paths paths = { 0 };
+	struct changes changes;
+	struct err err = { 0 };
+	int r;
+
+	r = session_open(&s, box, &err);
+	if (r == 0)
+		r = paths_read(s.ov, o->args, o->nargs, &paths, &err);
+	if (r == 0)
+		r = changes_collect(s.ov, 0, &changes, &err);
+	if (r < 0)
+		return say_error(v->name, &err);
+	print_all(&changes, &paths, form, form == FORM_TEXT && colour_wanted(when, STDOUT_FILENO));
+	if (changes.count == 0 && form == FORM_TEXT && isatty(STDERR_FILENO))
+		log_say("box %s has no changes", s.box->name);
+	changes_release(&changes);
+	return CMD_OK;
+}
+
+static int run_status(const struct verb *v, int argc, char **argv)
+{
+	_cleanup_options_ struct options o = { 0 };
+	enum colour_when when = COLOUR_AUTO;
+	enum form form = FORM_TEXT;
+	const char *box = NULL;
+	int id;
+
+	if (options_init(&o, v, argc, argv) < 0)
+		return CMD_FAILED;
+	while ((id = options_next(&o)) > 0) {
+		if (help_common(v, id))
+			return CMD_OK;
+		if (id == 'b')
+			box = o.value;
+		else if (id == OPT_JSON)
+			form = FORM_JSON;
+		else if (id == 'z')
+			form = FORM_NUL;
+		else if (id == OPT_COLOR && colour_parse(o.value, &when) < 0)
+			return usage(v, "--color=%s: it is auto, always or never", o.value);
+	}
+	return id < 0 ? CMD_USAGE : status(v, &o, box, form, when);
+}
+
+const struct verb verb_status = {
+	.name = "status",
+	.usage = "[-b BOX] [--json | -z] [PATH...]",
+	.summary = "list what the box changed",
+	.details = "One line a change: a letter, two spaces, the path (a directory ends in /). With PATHs only what is at or below "
+	           "them.\n"
+		   "  A added, M modified, D deleted, R renamed (old -> new), T type changed, m only metadata changed",
+	.exits = "0 listed, whether there are changes or not\n2 wrong usage\n3 the box could not be read",
+	.options = options,
+	.run = run_status,
+};

@@ -1,0 +1,237 @@
+/* summary.c - what a run changed, and what is to become of it. */
+#include "cmd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NAMES_MAX 6   /* names shown of one group */
+#define GROUPS_MAX 24 /* groups shown */
+
+/* Changes of one kind in one directory. */
+struct group {
+	enum change_kind kind;
+	char *dir;
+	size_t count, inside;         /* inside: changes below directories that the box made, told by number only */
+	const char *names[NAMES_MAX]; /* names: borrowed from the changes */
+	bool is_dir[NAMES_MAX];
+};
+
+struct summary {
+	struct group *groups;
+	size_t ngroups;
+};
+
+/* Removals first: they are what cannot be had back by looking again. */
+static int kind_order(enum change_kind k)
+{
+	static const char order[] = { CHANGE_DELETED, CHANGE_TYPE, CHANGE_MODIFIED, CHANGE_RENAMED, CHANGE_ADDED, CHANGE_META };
+
+	return (int)((const char *)memchr(order, (int)k, sizeof order) - order);
+}
+
+static int group_cmp(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return kind_order(x->kind) - kind_order(y->kind);
+	return strcmp(x->dir, y->dir);
+}
+
+static struct group *group_get(struct summary *s, enum change_kind kind, const char *dir)
+{
+	struct group *all;
+
+	/* From the end: changes come in the order of their paths. */
+	for (size_t i = s->ngroups; i > 0; i--)
+		if (s->groups[i - 1].kind == kind && strcmp(s->groups[i - 1].dir, dir) == 0)
+			return &s->groups[i - 1];
+	all = reallocarray(s->groups, s->ngroups + 1, sizeof *all);
+	if (!all)
+		return NULL;
+	s->groups = all;
+	all[s->ngroups] = (struct group){ .kind = kind, .dir = strdup(dir) };
+	return all[s->ngroups].dir ? &all[s->ngroups++] : NULL;
+}
+
+static void summary_add(struct summary *s, const struct change *ch, size_t *last_group)
+{
+	char dir[PATH_MAX];
+	const char *name = path_split(ch->path, dir, sizeof dir);
+	struct group *g = name ? group_get(s, ch->kind, dir) : NULL;
+
+	if (!g)
+		return;
+	if (g->count < NAMES_MAX) {
+		g->names[g->count] = name;
+		g->is_dir[g->count] = S_ISDIR(ch->box.st_mode ? ch->box.st_mode : ch->host.st_mode);
+	}
+	g->count++;
+	*last_group = (size_t)(g - s->groups);
+}
+
+static void summary_make(struct summary *s, const struct changes *c)
+{
+	const char *made = NULL;
+	size_t group = 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct change *ch = &c->list[i];
+
+		if (made && ch->kind == CHANGE_ADDED && path_below(ch->path, made, NULL) && s->ngroups) {
+			s->groups[group].inside++;
+			continue;
+		}
+		summary_add(s, ch, &group);
+		if (ch->kind == CHANGE_ADDED && S_ISDIR(ch->box.st_mode))
+			made = ch->path;
+	}
+	if (s->ngroups)
+		qsort(s->groups, s->ngroups, sizeof *s->groups, group_cmp);
+}
+
+static void print_group(const struct group *g, bool colour)
+{
+	char text[4 * PATH_MAX];
+
+	fprintf(stderr, "  %s%-9s%s %s%s ", colour ? kind_colour(g->kind) : "", kind_name(g->kind), colour ? "\033[m" : "",
+	        path_printable(g->dir, text, sizeof text), g->dir[1] ? "/" : "");
+	for (size_t k = 0; k < g->count && k < NAMES_MAX; k++)
+		fprintf(stderr, " %s%s", path_printable(g->names[k], text, sizeof text), g->is_dir[k] ? "/" : "");
+	if (g->count > NAMES_MAX)
+		fprintf(stderr, " and %zu more", g->count - NAMES_MAX);
+	if (g->inside)
+		fprintf(stderr, " (with %zu inside)", g->inside);
+	fputc('\n', stderr);
+}
+
+static void print_summary(const struct session *s, const struct changes *c)
+{
+	struct summary sum = { 0 };
+	bool colour = colour_wanted(COLOUR_AUTO, STDERR_FILENO);
+
+	summary_make(&sum, c);
+	fprintf(stderr, "cowbox: %zu change%s in box %s\n", c->count, c->count == 1 ? "" : "s", s->box->name);
+	for (size_t i = 0; i < sum.ngroups && i < GROUPS_MAX; i++)
+		print_group(&sum.groups[i], colour);
+	if (sum.ngroups > GROUPS_MAX)
+		fprintf(stderr, "  and more in %zu other places: cowbox status -b %s\n", sum.ngroups - GROUPS_MAX, s->box->name);
+	for (size_t i = 0; i < sum.ngroups; i++)
+		free(sum.groups[i].dir);
+	free(sum.groups);
+}
+
+/* "3 changes (1 deleted, 2 added)" on one line. */
+static void say_line(const struct session *s, const struct changes *c)
+{
+	static const enum change_kind kinds[] = { CHANGE_DELETED, CHANGE_TYPE,  CHANGE_MODIFIED,
+		                                  CHANGE_RENAMED, CHANGE_ADDED, CHANGE_META };
+	char text[256];
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < c->count; i++)
+			n += c->list[i].kind == kinds[k];
+		if (n && at < sizeof text)
+			at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu %s", at ? ", " : "", n, kind_name(kinds[k]));
+	}
+	log_say("%zu change%s in box %s (%s): see cowbox diff -b %s", c->count, c->count == 1 ? "" : "s", s->box->name, text,
+	        s->box->name);
+}
+
+static void discard(struct session *s, bool *ret_gone)
+{
+	struct err err = { 0 };
+
+	if (box_remove(s->store, s->box, &err) < 0) {
+		log_say("discard: %s", err.msg);
+		return;
+	}
+	log_say("discarded box %s", s->box->name);
+	*ret_gone = true;
+}
+
+/* Keys come from a hand that may be typing its next command already: what cannot be taken back is asked for once more. */
+static bool sure(const char *what, const struct session *s)
+{
+	char question[160];
+
+	snprintf(question, sizeof question, "%s box %s? [y/N] ", what, s->box->name);
+	return term_ask(question, "yes no") == 'y';
+}
+
+static void say_kept(const struct session *s)
+{
+	log_say("box %s is kept: cowbox commit -b %s, cowbox discard -b %s", s->box->name, s->box->name, s->box->name);
+}
+
+/* One key chooses. Whatever is not understood is explained; the end of input keeps the box. */
+static void ask(struct session *s, bool *ret_empty, bool *ret_gone)
+{
+	struct paths everything = { 0 };
+	struct err err = { 0 };
+
+	for (;;) {
+		int key;
+
+		fputs("[c]ommit  [d]iff  [k]eep  dis[x]card ", stderr);
+		fflush(stderr);
+		key = term_key();
+		fputc('\n', stderr);
+		switch (key) {
+		case 'c':
+		case 'C':
+			if (!sure("commit all changes of", s))
+				break;
+			*ret_empty = commit_everything(s) == CMD_OK;
+			return;
+		case 'd':
+		case 'D':
+			if (diff_show(s, &everything, 0, COLOUR_AUTO, &err) < 0)
+				log_say("diff: %s", err.msg);
+			break;
+		case 'x':
+		case 'X':
+			if (!sure("discard all changes of", s))
+				break;
+			discard(s, ret_gone);
+			return;
+		case 'k':
+		case 'K':
+		case 'q':
+		case 'Q':
+		case 4: /* ^D */
+		case -1:
+			say_kept(s);
+			return;
+		default:
+			log_say("c makes the changes true on the host, d shows them, k keeps the box for later, x forgets them");
+		}
+	}
+}
+
+void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
+{
+	struct changes changes;
+	struct err err = { 0 };
+
+	*ret_empty = false;
+	if (changes_collect(s->ov, CHANGES_NO_CONTENT, &changes, &err) < 0) {
+		log_say("run: %s", err.msg);
+		return;
+	}
+	if (changes.count == 0) {
+		*ret_empty = true;
+	} else if (term_is_interactive()) {
+		print_summary(s, &changes);
+		ask(s, ret_empty, ret_gone);
+	} else {
+		say_line(s, &changes);
+	}
+	changes_release(&changes);
+}
