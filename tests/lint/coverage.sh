@@ -1,0 +1,6 @@
+#!/bin/sh
+# coverage.sh CC PROGRAM - hands the x86-64 numbers of this machine's headers to table_coverage.
+set -eu
+printf '#include <asm/unistd_64.h>\n' | "$1" -m64 -dM -E - |
+	awk '$1 == "#define" && $2 ~ /^__NR_/ && $3 ~ /^[0-9]+$/ { print $3, substr($2, 6) }' |
+	"$2"
