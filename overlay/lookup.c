@@ -536,9 +536,7 @@ static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 		bool last = !*more, slash = end != TAIL_NONE;
 
 		memmove(after, more, strlen(more) + 1);
-		if (err && !seg[0])
-			return err;
-		if (!last && !seg[0]) {   /* ".." comes first */
+		if (!last && !seg[0] && !err) {   /* ".." comes first */
 			if ((r = step_up(w)) < 0)
 				return r;
 			memmove(w->rest, after + 2, strlen(after + 2) + 1);
@@ -566,7 +564,7 @@ static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 			object_release(o);
 			continue;
 		}
-		if (o->where != OBJECT_ANON && (!last || end == TAIL_DOT) && !err && (r = may_leave(w, o)) < 0)
+		if (o->where != OBJECT_ANON && (!last || end == TAIL_DOT) && (r = may_leave(w, o)) < 0)
 			return r;
 		if (last)
 			return o->where == OBJECT_ANON && !w->cand[0] ? 0 : 1;

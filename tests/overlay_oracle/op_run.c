@@ -453,7 +453,8 @@ static void run_hold(const struct op *op, struct side *s, const struct where *w,
 
 	fd_closep(slot);
 	*slot = -1;
-	int fd = s->ops->open(s, w, op->flags & ~(uint64_t)O_PATH, op->flags & O_CREAT ? op->mode : 0);
+	/* O_PATH is what kept the opening of a FIFO from waiting for its other end. */
+	int fd = s->ops->open(s, w, (op->flags & ~(uint64_t)O_PATH) | O_NONBLOCK, op->flags & O_CREAT ? op->mode : 0);
 	result(out, fd);
 	if (fd >= 0)
 		*slot = fd;

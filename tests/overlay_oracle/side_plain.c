@@ -51,8 +51,7 @@ static const char *long_way(char *buf, size_t size, int dirfd, const struct wher
 static int plain_open(struct side *s, const struct where *w, uint64_t flags, mode_t mode)
 {
 	WITH_BASE(s, w, dir);
-	/* A FIFO must not stop the test. */
-	return (int)RESULT(openat(dir, w->path, (int)flags | (flags & O_PATH ? 0 : O_NONBLOCK), mode));
+	return (int)RESULT(openat(dir, w->path, (int)flags, mode));
 }
 
 static int plain_stat(struct side *s, const struct where *w, unsigned flags, struct stat *ret)
