@@ -87,10 +87,24 @@ def step(text):
     sys.stdout.flush()
 
 
+def until_foreground(s, name):
+    """Waits until the terminal's foreground job is a program of that name: a key typed before goes to the shell instead."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            with open("/proc/%d/comm" % os.tcgetpgrp(s.fd)) as f, open("/proc/%d/stat" % os.tcgetpgrp(s.fd)) as g:
+                if f.read().strip() == name and g.read().rpartition(")")[2].split()[0] == "S":
+                    return
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.02)
+    s.bad("%s did not come to the foreground" % name)
+
+
 def foreground(s):
     s.send("sleep 987\n")
     s.expect(r"sleep 987\r\n")
-    time.sleep(0.4)
+    until_foreground(s, "sleep")
 
 
 def session(s, boxed):
@@ -115,13 +129,13 @@ def session(s, boxed):
     s.run("jobs", r"Running +sleep 987")
     s.send("fg\n")
     s.expect(r"sleep 987\r\n")
-    time.sleep(0.3)
+    until_foreground(s, "sleep")
     s.send("\x1a")
     s.expect(r"Stopped")
     s.prompt()
     s.send("fg\n")
     s.expect(r"sleep 987\r\n")
-    time.sleep(0.3)
+    until_foreground(s, "sleep")
     s.send("\x03")
     s.prompt()
     s.run("echo jobs=$(jobs | wc -l)", r"jobs=0\r\n")
@@ -129,7 +143,7 @@ def session(s, boxed):
     s.run("sleep 0.2 & wait; echo waited", r"\nwaited\r\n")
     s.send("cat | tr a-z A-Z\n")
     s.expect(r"A-Z\r\n")
-    time.sleep(0.4)
+    until_foreground(s, "cat")
     s.send("typed\n\x04")
     s.expect(r"TYPED\r\n")
     s.prompt()
