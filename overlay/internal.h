@@ -1,6 +1,6 @@
 /* internal.h - what the files of the overlay share, and nobody else sees.
  *
- * table.c    the table of touched directories: where a path lives, decided in memory
+ * table.c      the table of touched directories (dnode.h); table_walk.c: where a path lives, decided in memory by it
  * lookup.c   walking a path in the view
  * layer.c    places in the top layer: mirrors, staging, whiteouts, origins, the locks
  * perm.c     what the caller may do, judged by what the view shows
@@ -37,7 +37,7 @@
 #define RESOLVE_LAYER (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 #define LINKS_MAX 40
 
-/* ---- table.c ---- */
+/* ---- what an overlay remembers ---- */
 
 /* One of the directories that together are a directory of the view. */
 struct part {
@@ -141,6 +141,8 @@ struct overlay {
 	uint64_t hidden_parent_dev, hidden_parent_ino;
 };
 
+/* ---- table_walk.c ---- */
+
 /* Where a canonical path of the view lives. */
 enum spot_kind {
 	SPOT_HOST,      /* no layer has it: path is on the host, if it is there at all */
@@ -165,6 +167,16 @@ void spot_release(struct spot *s);
 #define _cleanup_spot_ __attribute__((cleanup(spot_release)))
 const struct part *spot_host(const struct spot *s);       /* the host part of a SPOT_DIR, or NULL */
 
+/* The decision. Takes the lock itself. */
+int table_walk(struct overlay *ov, const char *view, struct spot *ret);
+/* As table_walk; -EACCES where the caller may not search a directory of several parts on the way. */
+int table_walk_search(struct overlay *ov, const char *view, struct spot *ret);
+/* As table_walk, the caller holds the lock for reading; -EAGAIN where something would have to be read first. */
+int table_walk_reading(struct overlay *ov, const char *view, struct spot *ret);
+/* As table_walk, the caller holds the lock for writing. */
+int table_walk_locked(struct overlay *ov, const char *view, struct spot *ret);
+
+/* ---- table.c, with dnode.c and parts.c below it (dnode.h) ---- */
 int table_init(struct overlay *ov);
 void table_free(struct overlay *ov);
 /* Forgets all that is remembered; the caller holds the lock for writing. */
@@ -176,28 +188,24 @@ void table_end(struct overlay *ov);
 void table_changed(struct overlay *ov);
 /* Drops what other processes have made stale; the caller holds the lock for writing. */
 int table_refresh(struct overlay *ov);
-/* The decision. Takes the lock itself. */
-int table_walk(struct overlay *ov, const char *view, struct spot *ret);
-/* As table_walk; -EACCES where the caller may not search a directory of several parts on the way. */
-int table_walk_search(struct overlay *ov, const char *view, struct spot *ret);
 /* The metadata of a directory of the top layer (fd) has changed. */
 int table_meta(struct overlay *ov, const char *view, int fd);
-/* As table_walk, the caller holds the lock for reading; -EAGAIN where something would have to be read first. */
-int table_walk_reading(struct overlay *ov, const char *view, struct spot *ret);
-/* As table_walk, the caller holds the lock for writing. */
-int table_walk_locked(struct overlay *ov, const char *view, struct spot *ret);
 /* The loaded node of a directory of several parts, NULL when the view has no such; the caller holds the lock for writing. */
 struct dnode *table_dir(struct overlay *ov, const char *view);
+/* Puts a name into a loaded directory (replacing what was there), or takes it out. Does nothing when the directory is not loaded. */
+int table_put(struct overlay *ov, const char *view, enum dnode_kind kind, unsigned char type, uint64_t ino);
+void table_remove(struct overlay *ov, const char *view);
 struct dnode *dnode_find(const struct dnode *d, const char *name, size_t len);
 uint32_t dnode_hash(const char *name, size_t len);
 int dnode_load(struct overlay *ov, struct dnode *d);
 int dnode_resolve(struct overlay *ov, struct dnode *d);
-/* Puts a name into a loaded directory (replacing what was there), or takes it out. Does nothing when the directory is not loaded. */
-int table_put(struct overlay *ov, const char *view, enum dnode_kind kind, unsigned char type, uint64_t ino);
-void table_remove(struct overlay *ov, const char *view);
+
+/* ---- redirects.c ---- */
+int redirects_update(struct overlay *ov);   /* lock held for writing */
+
+/* ---- inode_set.c ---- */
 bool inode_set_has(const struct inode_set *s, uint64_t dev, uint64_t ino);
 int inode_set_add(struct inode_set *s, uint64_t dev, uint64_t ino);
-int redirects_update(struct overlay *ov);   /* lock held for writing */
 
 /* ---- links.c: locks for itself, as lookups ask without the table's lock ---- */
 #define LINK_NAME_MAX 64
