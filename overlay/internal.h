@@ -1,7 +1,9 @@
 /* internal.h - what the files of the overlay share, and nobody else sees.
  *
  * table.c      the table of touched directories (dnode.h); table_walk.c: where a path lives, decided in memory by it
- * lookup.c   walking a path in the view
+ * object.c     objects of the view: opened, and what the view shows of them
+ * lookup.c     walking a path in the view; lookup_link.c: symlinks on the way; lookup_leaf.c: the last component of a new name;
+ *              lookup_back.c: from what the kernel tells of a descriptor back to the view
  * layer.c    places in the top layer: mirrors, staging, whiteouts, origins, the locks
  * perm.c     what the caller may do, judged by what the view shows
  * copyup.c   bringing an object of the host into the top layer
@@ -225,7 +227,34 @@ int links_gone(struct overlay *ov, const struct object *o);
 /* Puts st_nlink right for the view, of a copy or of the host's object. */
 void links_count(struct overlay *ov, bool copy, struct stat *st);
 
-/* ---- lookup.c ---- */
+/* ---- object.c ---- */
+
+/* Opens (O_PATH) what a spot that is no SPOT_DIR names; dir: only a directory. */
+int spot_open(struct overlay *ov, const struct spot *s, bool dir, int *ret_fd);
+/* Opens what a SPOT_DIR names: the lowest directory of the parts that exists, and the topmost for its metadata. */
+int spot_open_parts(struct overlay *ov, const struct spot *s, struct object *o);
+/* Makes of what fstat says of o->fd, in o->st, what the view shows. */
+int object_show_stat(struct overlay *ov, struct object *o);
+/* fstat, and object_show_stat. */
+int object_fix_stat(struct overlay *ov, struct object *o);
+static inline bool stat_is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+/* ---- lookup.c, with lookup_link.c below it (lookup.h) ---- */
+/* Opens a canonical view path without following anything. ret: as overlay_lookup. */
+int lookup_canonical(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);
+/* As lookup_canonical, of an object that the caller has already: whether the directories on the way may be searched does not matter. */
+int lookup_again(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);
+/* As lookup_canonical with the lock held for writing. */
+int lookup_canonical_locked(struct overlay *ov, const char *view, struct object *ret);
+/* overlay_lookup, which on -ENOENT leaves in missing (PATH_MAX bytes, may be NULL) the canonical path that was not there. */
+int lookup_full(struct overlay *ov, const struct caller *c, struct at at, unsigned flags, struct object *ret, char *missing);
+/* For reading an untouched host file in two system calls: an fd, or -EAGAIN when the long way must be taken. */
+int lookup_open_host(struct overlay *ov, const struct caller *c, struct at at, uint64_t oflags, bool nofollow);
+
+/* ---- lookup_leaf.c ---- */
 
 /* The last component of a path that is to be made, removed or renamed. */
 struct leaf {
@@ -238,21 +267,6 @@ struct leaf {
 enum leaf_last { LEAF_NORMAL, LEAF_DOT, LEAF_DOTDOT, LEAF_ROOT };
 /* Resolves all but the last component. ret_last tells of ".", ".." and "/" in the last place. */
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last);
-/* Opens a canonical view path without following anything. ret: as overlay_lookup. */
-int lookup_canonical(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);
-/* As lookup_canonical, of an object that the caller has already: whether the directories on the way may be searched does not matter. */
-int lookup_again(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);
-/* As lookup_canonical with the lock held for writing. */
-int lookup_canonical_locked(struct overlay *ov, const char *view, struct object *ret);
-/* overlay_lookup, which on -ENOENT leaves in missing (PATH_MAX bytes, may be NULL) the canonical path that was not there. */
-int lookup_full(struct overlay *ov, const struct caller *c, struct at at, unsigned flags, struct object *ret, char *missing);
-/* For reading an untouched host file in two system calls: an fd, or -EAGAIN when the long way must be taken. */
-int lookup_open_host(struct overlay *ov, const struct caller *c, struct at at, uint64_t oflags, bool nofollow);
-int object_fix_stat(struct overlay *ov, struct object *o);
-static inline bool stat_is_whiteout(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
-}
 
 /* ---- perm.c ---- */
 int perm_fd(int fd, int mode);
