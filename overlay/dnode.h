@@ -9,7 +9,7 @@
 #ifndef COWBOX_OVERLAY_DNODE_H
 #define COWBOX_OVERLAY_DNODE_H
 
-#include "overlay/internal.h"
+#include "internal.h"
 
 int dnode_add(struct dnode *d, const char *name, enum dnode_kind kind, int layer, unsigned char type, uint64_t ino);
 /* Takes a node out of its directory, and frees it. */

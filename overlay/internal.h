@@ -1,14 +1,15 @@
 /* internal.h - what the files of the overlay share, and nobody else sees.
  *
  * table.c      the table of touched directories (dnode.h); table_walk.c: where a path lives, decided in memory by it
+ * links.c      hard links, and whose identity a copy shows
  * object.c     objects of the view: opened, and what the view shows of them
  * lookup.c     walking a path in the view; lookup_link.c: symlinks on the way; lookup_leaf.c: the last component of a new name;
  *              lookup_back.c: from what the kernel tells of a descriptor back to the view
- * layer.c    places in the top layer: mirrors, staging, whiteouts, origins, the locks
- * perm.c     what the caller may do, judged by what the view shows
- * copyup.c   bringing an object of the host into the top layer
+ * perm.c       what the caller may do, judged by what the view shows
+ * layer.c      places in the top layer: whiteouts, origins, the locks; mirror.c: directories of the host in it; maker.c: one new name
+ * copyup.c     bringing an object of the host into the top layer
  * open.c, names.c, rename.c, meta.c, readdir.c    the operations
- * changes.c  comparing the layers with the host
+ * changes.c    comparing the layers with the host (compare.h); forget.c: taking changes out
  */
 #ifndef COWBOX_OVERLAY_INTERNAL_H
 #define COWBOX_OVERLAY_INTERNAL_H
@@ -283,9 +284,6 @@ int layer_open(struct overlay *ov, int layer, const char *path, uint64_t flags, 
 int layer_open_own(struct overlay *ov, int layer, const char *path, uint64_t flags, int *ret_fd);
 /* The layer's directory of a path, O_PATH; and the last component, borrowed from path. */
 int layer_open_parent(struct overlay *ov, int layer, const char *path, int *ret_fd, const char **ret_name);
-/* Makes sure that the directory (canonical view path) is in the top layer; returns an O_PATH fd of it there, and its path in the layer.
- * changed tells whether anything was made. change_begin is held. */
-int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, int *ret_fd, char *ret_path);
 /* Whether something below the top layer has the name (so that removing it needs a whiteout). */
 int layer_lower_exists(struct overlay *ov, const char *view, struct stat *ret_host);
 int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
@@ -315,14 +313,24 @@ int fd_set_times(int fd, const struct stat *st);
 ssize_t fd_getxattr(int fd, const char *name, void *buf, size_t size);   /* on O_PATH descriptors too */
 bool fd_is_opaque(int fd);
 bool fd_is_impure(int fd);
-/* A directory of several parts is about to move below `view`: marks the directories on the way that are the layer's alone. */
-int layer_mark_impure(struct overlay *ov, const char *view);
 int fd_set_opaque(int fd);
+
+/* For what is made for ourselves: else the last caller's mask would take our own bits from it. */
+void own_umask(void);
 
 /* Where the directory of the leaf is the top layer's alone, the kernel can do all that a change of names asks, judge the rights among it: 1, with
  * an O_PATH descriptor of it and the table held for reading, so that it stays so, until pure_end. 0: the long way must be taken. */
 int pure_begin(struct overlay *ov, const struct leaf *leaf, int *ret_fd);
 void pure_end(struct overlay *ov);
+
+/* ---- mirror.c ---- */
+/* Makes sure that the directory (canonical view path) is in the top layer; returns an O_PATH fd of it there, and its path in the layer (ret_path
+ * may be NULL). change_begin is held. */
+int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, int *ret_fd, char *ret_path);
+/* A directory of several parts is about to move below `view`: marks the directories on the way that are the layer's alone. */
+int layer_mark_impure(struct overlay *ov, const char *view);
+
+/* ---- maker.c ---- */
 
 /* Making one new name. */
 struct maker {
@@ -347,8 +355,6 @@ int maker_end(struct maker *m, bool is_dir);
 void maker_abortp(struct maker *m);
 #define _cleanup_maker_ __attribute__((cleanup(maker_abortp)))
 void caller_umask(const struct caller *c);
-/* For what is made for ourselves: else the last caller's mask would take our own bits from it. */
-void own_umask(void);
 
 /* ---- names.c ---- */
 int names_check_empty(struct overlay *ov, const struct object *o);   /* -ENOTEMPTY; change_begin is held */

@@ -2,7 +2,7 @@
 #ifndef COWBOX_OVERLAY_LOOKUP_H
 #define COWBOX_OVERLAY_LOOKUP_H
 
-#include "overlay/internal.h"
+#include "internal.h"
 
 #define WALK_MAX (2 * PATH_MAX)
 

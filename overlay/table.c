@@ -11,6 +11,8 @@
  */
 #include "overlay/dnode.h"
 
+#include <dirent.h>
+
 static int root_make(struct overlay *ov)
 {
 	struct part_list l = { 0 };
