@@ -60,6 +60,23 @@ struct apply {
 	unsigned serial;
 };
 
+static inline struct commit_item *item(struct apply *a, size_t i)
+{
+	return &a->p->p.items[i];
+}
+
+/* ---- apply_item.c ---- */
+
+/* Carries the item out when it is chosen and was not tried yet, the directories above it first; its outcome is in the item. */
+int apply_item(struct apply *a, size_t i);
+/* Writes down how item i went. */
+void apply_settle(struct apply *a, size_t i, int r);
+
+/* ---- forget.c ---- */
+
+/* Takes what was done out of the box. */
+void apply_forget_done(struct apply *a);
+
 /* ---- place.c: one object onto the host ---- */
 
 /* Follows a path from before this commit to where it is now. */
