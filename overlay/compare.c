@@ -38,7 +38,7 @@ int pair_content_differs(unsigned flags, const struct pair *p)
 	if (S_ISREG(p->box.st_mode)) {
 		if (p->box.st_size != p->host.st_size)
 			return 1;
-		bool same_time = p->box.st_mtim.tv_sec == p->host.st_mtim.tv_sec && p->box.st_mtim.tv_nsec == p->host.st_mtim.tv_nsec;
+		bool same_time = time_same(&p->box.st_mtim, &p->host.st_mtim);
 		if (flags & CHANGES_NO_CONTENT)
 			return !same_time;
 		_cleanup_close_ int a = pair_reopen(p->box_fd), b = pair_reopen(p->host_fd);
@@ -67,7 +67,7 @@ bool pair_meta_differs(const struct pair *p)
 		return true;
 	if (!S_ISLNK(a->st_mode) && (a->st_mode & 07777) != (b->st_mode & 07777))
 		return true;
-	if (!S_ISDIR(a->st_mode) && (a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec))
+	if (!S_ISDIR(a->st_mode) && !time_same(&a->st_mtim, &b->st_mtim))
 		return true;
 	if (S_ISREG(a->st_mode) || S_ISDIR(a->st_mode))
 		return copy_xattrs_equal(p->box_fd, p->host_fd) == 0;

@@ -22,6 +22,7 @@
 #include "base/cred.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/stat.h"
 #include "base/sys.h"
 #include "overlay/box.h"
 #include "overlay/origins.h"

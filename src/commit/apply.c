@@ -16,6 +16,7 @@
 #include <sys/file.h>
 
 #include "base/fd.h"
+#include "base/stat.h"
 #include "base/sys.h"
 
 /* ---- passes ---- */
@@ -121,8 +122,7 @@ static void finish_directories(struct apply *a)
 		/* Not ours, or not there any more: it keeps the time of the commit. */
 		if (!p->set || plan_host_path(a->p, p->view, path, &old) < 0 || (old && apply_forward(a, path, path) < 0))
 			continue;
-		if (host_stat(&a->p->host, path, &st) < 0 ||
-		    (st.st_mtim.tv_sec == p->mtime.tv_sec && st.st_mtim.tv_nsec == p->mtime.tv_nsec))
+		if (host_stat(&a->p->host, path, &st) < 0 || time_same(&st.st_mtim, &p->mtime))
 			continue;
 		if (host_parent(&a->p->host, path, &dir, &name) == 0)
 			sys_utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/stat.h"
 #include "base/sys.h"
 
 /* ---- looking again (A1) ---- */

@@ -28,9 +28,6 @@ int host_stat(struct host *h, const char *path, struct stat *ret);
 /* The names in a directory, sorted, NULL-terminated; free with strv_free. */
 int host_list(struct host *h, const char *path, char ***ret);
 
-/* Identity of an object that nobody has touched between two looks. */
-bool stat_same(const struct stat *a, const struct stat *b);
-
 struct box;
 /* True when the host's object last changed before the box was made: whatever the box saw of it, it saw as it is now. */
 bool host_older(struct box *box, const struct stat *st);
