@@ -1,4 +1,4 @@
-/* store.h - what store.c and the files of a box (box.c, box_make.c, box_json.c) share. Private to the overlay.
+/* store.h - what store.c and the files of a box (box.c, box_make.c, box_json.c, origins.c) share. Private to the overlay.
  *
  * Everything in boxes/ whose name starts with a dot is temporary: ".new-*" boxes being made, ".rm-*" boxes being removed, ".probe-*" and
  * ".last-*" files. Whoever works in such a directory holds flock(LOCK_EX) on it; a free one was left by a crash, and the next store_open
@@ -24,7 +24,7 @@ int store_remove_aside(struct store *s, const char *name, int *running_fd, struc
 struct box *box_alloc(void);
 /* Fills in the name and the paths; -ENAMETOOLONG. */
 int box_set_paths(struct box *b, struct store *s, const char *name);
-/* Opens a regular file of the box (-EBADMSG: it is something else), beneath it and through no link. */
+/* Opens a regular file of the box (-EBADMSG: it is something else), or of one of its layers, beneath it and through no link. */
 int box_open_file(int dirfd, const char *name, uint64_t flags);
 /* Opens the lock file, making it when it is missing, and maps the counter in it. */
 int box_open_lock(struct box *b);
