@@ -120,7 +120,7 @@ static int add_deleted(struct collector *c, int host_fd, const struct stat *host
 static int visit_replaced(struct collector *c, int layer_fd, int host_fd, size_t len)
 {
 	_cleanup_strv_ char **names = NULL;
-	int r = dir_names(host_fd, &names);
+	int r = pair_names(host_fd, &names);
 
 	if (r == -EACCES)
 		return 0;
@@ -179,7 +179,7 @@ static int visit_pure(struct collector *c, int layer, const char *path, const ch
 	if (r == 0)
 		r = force_begin(p.box_fd, &f);   /* to look into what the user made unreadable */
 	if (r == 0)
-		r = dir_names(p.box_fd, &names);
+		r = pair_names(p.box_fd, &names);
 	bool over = S_ISDIR(p.host.st_mode);
 	if (r == 0 && over)
 		r = visit_replaced(c, p.box_fd, p.host_fd, len);

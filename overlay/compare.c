@@ -2,8 +2,6 @@
 #include "overlay/compare.h"
 #include "overlay/changes.h"
 
-#include <dirent.h>
-
 void pair_release(struct pair *p)
 {
 	fd_closep(&p->box_fd);
@@ -74,43 +72,11 @@ bool pair_meta_differs(const struct pair *p)
 	return false;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-int dir_names(int path_fd, char ***ret)
+int pair_names(int path_fd, char ***ret)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	_cleanup_force_ struct force f = { .fd = -1 };
-	_cleanup_strv_ char **v = NULL;
-	size_t n = 0, cap = 0;
-	int fd = sys_openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int r = force_dir_open(path_fd, &f, &dir);
 
-	if (fd == -EACCES && force_begin(path_fd, &f) == 0)
-		fd = sys_openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return fd;
-	dir = dir_take(fd);
-	if (!dir)
-		return -ENOMEM;
-	for (struct dirent *e; (e = readdir(dir));) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (n + 2 > cap) {
-			cap = cap ? cap * 2 : 64;
-			char **grown = reallocarray(v, cap, sizeof *grown);
-			if (!grown)
-				return -ENOMEM;
-			v = grown;
-		}
-		v[n] = strdup(e->d_name);
-		v[n + 1] = NULL;
-		if (!v[n++])
-			return -ENOMEM;
-	}
-	if (n)
-		qsort(v, n, sizeof *v, by_name);
-	*ret = TAKE_PTR(v);
-	return 0;
+	return r < 0 ? r : dir_names(dir, ret);
 }

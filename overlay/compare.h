@@ -22,7 +22,7 @@ int pair_reopen(int path_fd);
 int pair_content_differs(unsigned flags, const struct pair *p);
 bool pair_meta_differs(const struct pair *p);
 
-/* Names in a directory (any descriptor of it), sorted; strv_free. NULL for none. */
-int dir_names(int path_fd, char ***ret);
+/* The names in a directory on either side (any descriptor of it), sorted; strv_free. */
+int pair_names(int path_fd, char ***ret);
 
 #endif

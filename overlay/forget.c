@@ -15,7 +15,7 @@ static bool mirror_is_idle(struct overlay *ov, int dirfd, const char *name, cons
 	if (p.box_fd < 0 || sys_fstat(p.box_fd, &p.box) < 0 || fd_is_opaque(p.box_fd) ||
 	    fd_getxattr(p.box_fd, XATTR_REDIRECT, v, 0) >= 0)
 		return false;
-	if (dir_names(p.box_fd, &names) < 0 || (names && *names))
+	if (pair_names(p.box_fd, &names) < 0 || *names)
 		return false;
 	if (pair_open_host(ov, host_path, &p.host_fd, &p.host) < 0 || !S_ISDIR(p.host.st_mode))
 		return false;

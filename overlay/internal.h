@@ -20,9 +20,12 @@
 #include <string.h>
 #include "base/copy.h"
 #include "base/cred.h"
+#include "base/dir.h"
 #include "base/fd.h"
+#include "base/inode_set.h"
 #include "base/path.h"
 #include "base/stat.h"
+#include "base/strv.h"
 #include "base/sys.h"
 #include "overlay/box.h"
 #include "overlay/origins.h"
@@ -79,11 +82,6 @@ static inline bool dnode_pure(const struct dnode *d)
 {
 	return d->nparts == 1 && d->parts[0].layer != PART_HOST && !d->impure;
 }
-
-struct inode_set {
-	struct { uint64_t dev, ino; } *slot;
-	size_t size, used;
-};
 
 struct link_entry {
 	uint64_t dev, ino;      /* dev, ino: on the host */
@@ -207,10 +205,6 @@ int dnode_resolve(struct overlay *ov, struct dnode *d);
 /* ---- redirects.c ---- */
 int redirects_update(struct overlay *ov);   /* lock held for writing */
 
-/* ---- inode_set.c ---- */
-bool inode_set_has(const struct inode_set *s, uint64_t dev, uint64_t ino);
-int inode_set_add(struct inode_set *s, uint64_t dev, uint64_t ino);
-
 /* ---- links.c: locks for itself, as lookups ask without the table's lock ---- */
 #define LINK_NAME_MAX 64
 int links_load(struct overlay *ov, int layer);
@@ -305,6 +299,8 @@ int force_begin(int dirfd, struct force *f);
 void force_endp(struct force *f);   /* puts the mode back */
 void force_keep(struct force *f);   /* leaves it as it is now */
 #define _cleanup_force_ __attribute__((cleanup(force_endp)))
+/* dir_open; a directory of ours that lacks our r bit has it until f ends. */
+int force_dir_open(int dirfd, struct force *f, DIR **ret);
 /* True when the open object is (or was, when deleted) in the top layer. The last look before metadata is changed through a descriptor: a
  * mistake further up must not reach the host. */
 bool fd_in_layer(struct overlay *ov, int fd);

@@ -193,6 +193,13 @@ void force_endp(struct force *f)
 	f->armed = false;
 }
 
+int force_dir_open(int dirfd, struct force *f, DIR **ret)
+{
+	int r = dir_open(dirfd, ret);
+
+	return r == -EACCES && force_begin(dirfd, f) == 0 ? dir_open(dirfd, ret) : r;
+}
+
 /* ---- below a pure directory ---- */
 
 int pure_begin(struct overlay *ov, const struct leaf *leaf, int *ret_fd)

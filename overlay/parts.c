@@ -207,9 +207,7 @@ static int load_layer(struct overlay *ov, struct dnode *d, const struct part *p)
 	dir = dir_take(fd);
 	if (!dir)
 		return -ENOMEM;
-	for (struct dirent *e; (e = readdir(dir));) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
+	for (struct dirent *e; (e = dir_next(dir));) {
 		r = load_name(ov, d, p->layer, fd, e);
 		if (r == -EACCES && !force.armed && force_begin(fd, &force) == 0)   /* it may be read, and not searched */
 			r = load_name(ov, d, p->layer, fd, e);

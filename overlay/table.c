@@ -87,7 +87,7 @@ void table_free(struct overlay *ov)
 {
 	redirects_free(ov);
 	dnode_free(ov->root);
-	free(ov->touched.slot);
+	inode_set_release(&ov->touched);
 	links_clear(ov);
 }
 

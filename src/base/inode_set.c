@@ -1,5 +1,8 @@
 /* inode_set.c - sets of inodes, by device and number. */
-#include "overlay/internal.h"
+#include "base/inode_set.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 static size_t inode_slot(const struct inode_set *s, uint64_t dev, uint64_t ino)
 {
@@ -39,4 +42,10 @@ int inode_set_add(struct inode_set *s, uint64_t dev, uint64_t ino)
 		s->used++;
 	}
 	return 0;
+}
+
+void inode_set_release(struct inode_set *s)
+{
+	free(s->slot);
+	*s = (struct inode_set){ 0 };
 }

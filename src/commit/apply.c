@@ -160,7 +160,7 @@ static void apply_release(struct apply *a)
 	free(a->moves);
 	free(a->parents);
 	free(a->doomed);
-	free(a->touched);
+	inode_set_release(&a->touched);
 	free(a->busy);
 	twins_free(a);
 }

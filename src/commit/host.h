@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/stat.h>
+#include "base/strv.h"
 
 struct host {
 	int root_fd;        /* root_fd: "/", O_PATH */
