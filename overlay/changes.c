@@ -1,11 +1,8 @@
 /* changes.c - what a box changed: the layers compared with the host as it is now. */
 #include "overlay/changes.h"
-#include "overlay/internal.h"
+#include "overlay/compare.h"
 
-#include <dirent.h>
 #include <stdio.h>
-#include <sys/xattr.h>
-#include <unistd.h>
 
 #define DEPTH_MAX (PATH_MAX / 2)
 
@@ -16,85 +13,6 @@ struct collector {
 	size_t cap;
 	char view[PATH_MAX];   /* view: of the directory being visited; names are appended and cut off again */
 };
-
-/* One name, on both sides. */
-struct pair {
-	int box_fd;            /* box_fd: O_PATH of the layer's object */
-	int host_fd;           /* host_fd: O_PATH of the host's, -1 for none */
-	struct stat box, host; /* host.st_mode 0: nothing */
-};
-
-static void pair_release(struct pair *p)
-{
-	fd_closep(&p->box_fd);
-	fd_closep(&p->host_fd);
-}
-#define _cleanup_pair_ __attribute__((cleanup(pair_release)))
-
-static int host_open(struct overlay *ov, const char *path, int *ret_fd, struct stat *st)
-{
-	int fd, r;
-
-	*ret_fd = -1;
-	memset(st, 0, sizeof *st);
-	if (!path || overlay_hides(ov, path))
-		return 0;
-	fd = sys_openat2(ov->root_fd, path_relative(path), O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
-	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
-		return 0;
-	if (fd < 0)
-		return fd;
-	r = sys_fstat(fd, st);
-	*ret_fd = fd;
-	return r;
-}
-
-static int reopen_read(int path_fd)
-{
-	return sys_openat(AT_FDCWD, FD_PATH(path_fd), O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
-}
-
-/* Whether two objects of one type have other content: 1 or 0, or -errno. */
-static int content_differs(struct collector *c, const struct pair *p)
-{
-	if (S_ISREG(p->box.st_mode)) {
-		if (p->box.st_size != p->host.st_size)
-			return 1;
-		bool same_time = p->box.st_mtim.tv_sec == p->host.st_mtim.tv_sec && p->box.st_mtim.tv_nsec == p->host.st_mtim.tv_nsec;
-		if (c->flags & CHANGES_NO_CONTENT)
-			return !same_time;
-		_cleanup_close_ int a = reopen_read(p->box_fd), b = reopen_read(p->host_fd);
-		if (a < 0 || b < 0)
-			return !same_time;   /* unreadable: believe what stat says */
-		int r = copy_content_equal(a, b);
-		return r < 0 ? r : !r;
-	}
-	if (S_ISLNK(p->box.st_mode)) {
-		char a[PATH_MAX], b[PATH_MAX];
-		int r = sys_readlinkat(p->box_fd, "", a, sizeof a);
-		if (r >= 0)
-			r = sys_readlinkat(p->host_fd, "", b, sizeof b);
-		return r < 0 ? r : strcmp(a, b) != 0;
-	}
-	if (S_ISCHR(p->box.st_mode) || S_ISBLK(p->box.st_mode))
-		return p->box.st_rdev != p->host.st_rdev;
-	return 0;
-}
-
-static bool meta_differs(const struct pair *p)
-{
-	const struct stat *a = &p->box, *b = &p->host;
-
-	if (a->st_uid != b->st_uid || a->st_gid != b->st_gid)
-		return true;
-	if (!S_ISLNK(a->st_mode) && (a->st_mode & 07777) != (b->st_mode & 07777))
-		return true;
-	if (!S_ISDIR(a->st_mode) && (a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec))
-		return true;
-	if (S_ISREG(a->st_mode) || S_ISDIR(a->st_mode))
-		return copy_xattrs_equal(p->box_fd, p->host_fd) == 0;
-	return false;
-}
 
 static const struct origin *origin_of(struct collector *c, const char *path)
 {
@@ -158,11 +76,11 @@ static int visit_object(struct collector *c, struct pair *p, const char *host_pa
 
 	if (p->host.st_mode == 0 && renamed_from(c, p, host_path, &rec)) {
 		_cleanup_pair_ struct pair old = { .box_fd = fcntl(p->box_fd, F_DUPFD_CLOEXEC, 3), .host_fd = -1, .box = p->box };
-		r = host_open(c->ov, rec.path, &old.host_fd, &old.host);
+		r = pair_open_host(c->ov, rec.path, &old.host_fd, &old.host);
 		if (r < 0)
 			return r;
 		if (S_ISREG(old.host.st_mode)) {
-			r = content_differs(c, &old);
+			r = pair_content_differs(c->flags, &old);
 			return r < 0 ? r : add(c, CHANGE_RENAMED, &old, rec.path, rec.path, r);
 		}
 	}
@@ -170,12 +88,12 @@ static int visit_object(struct collector *c, struct pair *p, const char *host_pa
 		return add(c, CHANGE_ADDED, p, NULL, c->view, true);
 	if ((p->host.st_mode & S_IFMT) != (p->box.st_mode & S_IFMT))
 		return add(c, CHANGE_TYPE, p, NULL, c->view, true);
-	r = S_ISDIR(p->box.st_mode) ? 0 : content_differs(c, p);
+	r = S_ISDIR(p->box.st_mode) ? 0 : pair_content_differs(c->flags, p);
 	if (r < 0)
 		return r;
 	if (r)
 		return add(c, CHANGE_MODIFIED, p, NULL, c->view, true);
-	return meta_differs(p) ? add(c, CHANGE_META, p, NULL, c->view, false) : 0;
+	return pair_meta_differs(p) ? add(c, CHANGE_META, p, NULL, c->view, false) : 0;
 }
 
 static int push(struct collector *c, size_t len, const char *name)
@@ -191,48 +109,6 @@ static int push(struct collector *c, size_t len, const char *name)
 	return 0;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Names in a directory (any descriptor of it), sorted; strv_free. */
-static int dir_names(int path_fd, char ***ret)
-{
-	_cleanup_closedir_ DIR *dir = NULL;
-	_cleanup_force_ struct force f = { .fd = -1 };
-	_cleanup_strv_ char **v = NULL;
-	size_t n = 0, cap = 0;
-	int fd = sys_openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-
-	if (fd == -EACCES && force_begin(path_fd, &f) == 0)
-		fd = sys_openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return fd;
-	dir = dir_take(fd);
-	if (!dir)
-		return -ENOMEM;
-	for (struct dirent *e; (e = readdir(dir));) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (n + 2 > cap) {
-			cap = cap ? cap * 2 : 64;
-			char **grown = reallocarray(v, cap, sizeof *grown);
-			if (!grown)
-				return -ENOMEM;
-			v = grown;
-		}
-		v[n] = strdup(e->d_name);
-		v[n + 1] = NULL;
-		if (!v[n++])
-			return -ENOMEM;
-	}
-	if (n)
-		qsort(v, n, sizeof *v, by_name);
-	*ret = TAKE_PTR(v);
-	return 0;
-}
-
 static int add_deleted(struct collector *c, int host_fd, const struct stat *host)
 {
 	struct pair p = { .box_fd = -1, .host_fd = host_fd, .host = *host };
@@ -244,7 +120,7 @@ static int add_deleted(struct collector *c, int host_fd, const struct stat *host
 static int visit_replaced(struct collector *c, int layer_fd, int host_fd, size_t len)
 {
 	_cleanup_strv_ char **names = NULL;
-	int r = dir_names(host_fd, &names);
+	int r = pair_names(host_fd, &names);
 
 	if (r == -EACCES)
 		return 0;
@@ -283,7 +159,7 @@ static bool moved_away(struct collector *c, const char *host_path)
 /* A directory that the layer alone has, and all below it. host_path: what it stands in place of, NULL for nothing. */
 static int visit_pure(struct collector *c, int layer, const char *path, const char *host_path, unsigned depth)
 {
-	_cleanup_pair_ struct pair p = { .box_fd = -1, .host_fd = -1 };
+	_cleanup_pair_ struct pair p = PAIR_INIT;
 	_cleanup_strv_ char **names = NULL;
 	_cleanup_force_ struct force f = { .fd = -1 };
 	size_t len = strlen(c->view);
@@ -297,18 +173,18 @@ static int visit_pure(struct collector *c, int layer, const char *path, const ch
 	if (r == 0)
 		r = box_stat(c->ov, p.box_fd, &p.box);
 	if (r == 0)
-		r = host_open(c->ov, host_path, &p.host_fd, &p.host);
+		r = pair_open_host(c->ov, host_path, &p.host_fd, &p.host);
 	if (r == 0)
 		r = visit_object(c, &p, host_path);
 	if (r == 0)
 		r = force_begin(p.box_fd, &f);   /* to look into what the user made unreadable */
 	if (r == 0)
-		r = dir_names(p.box_fd, &names);
+		r = pair_names(p.box_fd, &names);
 	bool over = S_ISDIR(p.host.st_mode);
 	if (r == 0 && over)
 		r = visit_replaced(c, p.box_fd, p.host_fd, len);
 	for (char **n = names; r == 0 && n && *n; n++) {
-		_cleanup_pair_ struct pair q = { .box_fd = -1, .host_fd = -1 };
+		_cleanup_pair_ struct pair q = PAIR_INIT;
 		_cleanup_free_ char *child = NULL, *hchild = NULL;
 
 		if (asprintf(&child, "%s/%s", path, *n) < 0 || (over && asprintf(&hchild, "%s/%s", host_path, *n) < 0))
@@ -321,7 +197,7 @@ static int visit_pure(struct collector *c, int layer, const char *path, const ch
 		if (r == 0 && S_ISDIR(q.box.st_mode)) {
 			r = visit_pure(c, layer, child, hchild, depth + 1);
 		} else if (r == 0 && !stat_is_whiteout(&q.box)) {
-			r = host_open(c->ov, hchild, &q.host_fd, &q.host);
+			r = pair_open_host(c->ov, hchild, &q.host_fd, &q.host);
 			if (r == 0)
 				r = visit_object(c, &q, hchild);
 		}
@@ -336,7 +212,7 @@ static int visit_dir(struct collector *c, struct dnode *d, unsigned depth);
 static int visit_merged(struct collector *c, struct dnode *d, unsigned depth)
 {
 	_cleanup_object_ struct object o;
-	_cleanup_pair_ struct pair p = { .box_fd = -1, .host_fd = -1 };
+	_cleanup_pair_ struct pair p = PAIR_INIT;
 	const struct part *low = &d->parts[d->nparts - 1];
 	const char *host_path = low->layer == PART_HOST ? low->path : NULL;
 	int r = lookup_canonical_locked(c->ov, c->view, &o);
@@ -345,7 +221,7 @@ static int visit_merged(struct collector *c, struct dnode *d, unsigned depth)
 		return r;
 	p.box_fd = fcntl(o.meta_fd >= 0 ? o.meta_fd : o.fd, F_DUPFD_CLOEXEC, 3);
 	p.box = o.st;
-	r = host_open(c->ov, host_path, &p.host_fd, &p.host);
+	r = pair_open_host(c->ov, host_path, &p.host_fd, &p.host);
 	if (r == 0 && d->redirected && host_path)
 		r = add(c, CHANGE_RENAMED, &p, host_path, host_path, false);
 	else if (r == 0)
@@ -372,7 +248,7 @@ static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, un
 	}
 	if (r < 0)
 		return r;
-	_cleanup_pair_ struct pair p = { .box_fd = -1, .host_fd = -1 };
+	_cleanup_pair_ struct pair p = PAIR_INIT;
 	if (n->kind == DNODE_DIR) {
 		r = dnode_resolve(c->ov, n);
 		if (r < 0)
@@ -385,7 +261,7 @@ static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, un
 	}
 	if (n->kind != DNODE_WHITEOUT && moved_away(c, host))
 		host = NULL;
-	r = host_open(c->ov, host, &p.host_fd, &p.host);
+	r = pair_open_host(c->ov, host, &p.host_fd, &p.host);
 	if (r < 0)
 		return r;
 	if (n->kind == DNODE_WHITEOUT)
@@ -516,11 +392,11 @@ int changes_open(struct overlay *ov, const struct change *ch, int *ret_fd)
 		*ret_fd = TAKE_FD(o.fd);
 		return 0;
 	}
-	r = reopen_read(fd);
+	r = pair_reopen(fd);
 	if (r == -EACCES && o.where != OBJECT_HOST) {   /* ours, but made unreadable: its mode is put back at once */
 		struct stat st;
 		if (sys_fstat(fd, &st) == 0 && sys_chmod_fd(fd, (st.st_mode & 07777) | 0400) == 0) {
-			r = reopen_read(fd);
+			r = pair_reopen(fd);
 			sys_chmod_fd(fd, st.st_mode & 07777);
 		}
 	}
@@ -528,176 +404,4 @@ int changes_open(struct overlay *ov, const struct change *ch, int *ret_fd)
 		return r;
 	*ret_fd = r;
 	return 0;
-}
-
-/* ---- taking changes out ---- */
-
-/* True when the mirror says nothing that the host does not say. */
-static bool mirror_is_idle(struct overlay *ov, int dirfd, const char *name, const char *host_path)
-{
-	_cleanup_pair_ struct pair p = { .box_fd = -1, .host_fd = -1 };
-	_cleanup_strv_ char **names = NULL;
-	char v[8];
-
-	p.box_fd = sys_openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (p.box_fd < 0 || sys_fstat(p.box_fd, &p.box) < 0 || fd_is_opaque(p.box_fd) ||
-	    fd_getxattr(p.box_fd, XATTR_REDIRECT, v, 0) >= 0)
-		return false;
-	if (dir_names(p.box_fd, &names) < 0 || (names && *names))
-		return false;
-	if (host_open(ov, host_path, &p.host_fd, &p.host) < 0 || !S_ISDIR(p.host.st_mode))
-		return false;
-	if (!cred_process_is_root() && p.host.st_uid != p.box.st_uid) {
-		p.box.st_uid = p.host.st_uid;
-		p.box.st_gid = p.host.st_gid;
-	}
-	return !meta_differs(&p);
-}
-
-/* Removes mirrors that have become idle, from dir upwards. */
-static void prune(struct overlay *ov, const char *from)
-{
-	char dir[PATH_MAX], up[PATH_MAX];
-
-	strcpy(dir, from);
-	while (strcmp(dir, "/")) {
-		_cleanup_spot_ struct spot s;
-		_cleanup_close_ int fd = -1;
-		_cleanup_force_ struct force f = { .fd = -1 };
-		struct stat st;
-		const char *name = path_split(dir, up, sizeof up);
-
-		spot_init(&s);
-		if (!name || table_walk_locked(ov, dir, &s) < 0 || s.kind != SPOT_DIR || s.parts[0].layer != ov->top || !spot_host(&s))
-			return;
-		if (layer_open_parent(ov, ov->top, s.parts[0].path, &fd, &name) < 0 || !mirror_is_idle(ov, fd, name, spot_host(&s)->path))
-			return;
-		if (sys_fstat(fd, &st) < 0 || force_begin(fd, &f) < 0 || sys_unlinkat(fd, name, AT_REMOVEDIR) < 0)
-			return;
-		fd_set_times(fd, &st);
-		table_remove(ov, dir);
-		strcpy(dir, up);
-	}
-}
-
-/* Where a renamed object of the layer was: the redirect of a directory, the record of a file. "" for none. */
-static void moved_from(struct overlay *ov, const char *view, char *ret)
-{
-	_cleanup_object_ struct object o;
-	struct record rec;
-
-	ret[0] = 0;
-	object_init(&o);
-	if (lookup_canonical_locked(ov, view, &o) < 0 || o.where == OBJECT_HOST)
-		return;
-	if (S_ISDIR(o.st.st_mode)) {
-		ssize_t n = fd_getxattr(o.meta_fd >= 0 ? o.meta_fd : o.fd, XATTR_REDIRECT, ret, PATH_MAX - 1);
-		ret[n > 0 && ret[0] == '/' ? n : 0] = 0;
-	} else if (S_ISREG(o.st.st_mode) && record_read(o.fd, &rec) == 0 && strcmp(rec.path, view)) {
-		strcpy(ret, rec.path);
-	}
-}
-
-/* Takes a whiteout of the top layer away, if that is what is there. */
-static void uncover(struct overlay *ov, const char *view)
-{
-	_cleanup_spot_ struct spot s;
-	_cleanup_close_ int fd = -1;
-	_cleanup_force_ struct force f = { .fd = -1 };
-	char dir[PATH_MAX];
-	const char *name = path_split(view, dir, sizeof dir);
-	struct stat st;
-
-	spot_init(&s);
-	if (!name || table_walk_locked(ov, view, &s) < 0 || s.kind != SPOT_WHITEOUT || s.layer != ov->top)
-		return;
-	if (table_walk_locked(ov, dir, &s) < 0 || s.kind != SPOT_DIR || s.parts[0].layer != ov->top ||
-	    layer_open(ov, ov->top, s.parts[0].path, O_PATH | O_DIRECTORY, &fd) < 0)
-		return;
-	if (sys_fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !stat_is_whiteout(&st) || force_begin(fd, &f) < 0 ||
-	    sys_unlinkat(fd, name, 0) < 0)
-		return;
-	table_remove(ov, view);
-	force_endp(&f);
-	prune(ov, dir);
-}
-
-int overlay_forget(struct overlay *ov, struct vpath path)
-{
-	char from[PATH_MAX] = "";
-	_cleanup_spot_ struct spot s;
-	_cleanup_close_ int fd = -1;
-	_cleanup_force_ struct force f = { .fd = -1 };
-	char dir[PATH_MAX];
-	const char *name;
-	int r;
-
-	spot_init(&s);
-	if (!path_split(path.s, dir, sizeof dir))
-		return -ENAMETOOLONG;
-	r = change_begin(ov);
-	if (r < 0)
-		return r;
-	r = table_walk_locked(ov, dir, &s);
-	if (r == 0 && s.kind != SPOT_LAYER && s.kind != SPOT_DIR)
-		r = -ENOENT;
-	const char *where = s.kind == SPOT_DIR ? s.parts[0].path : s.path;
-	if (r == 0 && s.layer != ov->top)
-		r = -ENOENT;
-	if (r == 0)
-		r = layer_open(ov, ov->top, where, O_PATH | O_DIRECTORY, &fd);
-	name = strrchr(path.s, '/') + 1;
-	if (r == 0)
-		moved_from(ov, path.s, from);
-	if (r == 0)
-		r = force_begin(fd, &f);
-	if (r == 0)
-		r = layer_remove_tree(fd, name);
-	if (r == 0) {
-		table_remove(ov, path.s);
-		ov->redirects_valid = false;
-		force_endp(&f);
-		prune(ov, dir);
-		if (from[0])
-			uncover(ov, from);
-	}
-	change_end(ov, true);
-	return r;
-}
-
-int overlay_settle(struct overlay *ov, struct vpath path)
-{
-	_cleanup_spot_ struct spot s;
-	_cleanup_close_ int fd = -1, host = -1;
-	_cleanup_force_ struct force f = { .fd = -1 };
-	struct stat st;
-	int r;
-
-	spot_init(&s);
-	r = change_begin(ov);
-	if (r < 0)
-		return r;
-	r = table_walk_locked(ov, path.s, &s);
-	if (r == 0 && s.kind != SPOT_LAYER && s.kind != SPOT_DIR)
-		r = -ENOENT;
-	if (r == 0 && s.layer != ov->top)
-		r = -ENOENT;
-	if (r == 0)
-		r = layer_open(ov, ov->top, s.kind == SPOT_DIR ? s.parts[0].path : s.path, O_PATH | O_DIRECTORY, &fd);
-	if (r == 0)
-		r = host_open(ov, path.s, &host, &st);
-	if (r == 0 && !S_ISDIR(st.st_mode))
-		r = -ENOENT;
-	if (r == 0)
-		r = force_begin(fd, &f);
-	if (r == 0) {
-		removexattr(FD_PATH(fd), XATTR_OPAQUE);
-		removexattr(FD_PATH(fd), XATTR_REDIRECT);
-		force_endp(&f);
-		r = copy_metadata(host, fd, &st, COPY_ALL, NULL);
-		table_drop(ov);
-		prune(ov, path.s);
-	}
-	change_end(ov, true);
-	return r;
 }

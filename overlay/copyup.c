@@ -104,13 +104,6 @@ static int set_mark(struct overlay *ov, const char *name)
 	return r == -EEXIST ? 0 : r;
 }
 
-static bool stat_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mode == b->st_mode &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
 /* A whole copy of a regular file in work/, under the name tmp. */
 static int copy_regular(struct overlay *ov, const struct object *o, unsigned flags, const char *tmp, unsigned *ret_lost)
 {

@@ -1,12 +1,15 @@
 /* internal.h - what the files of the overlay share, and nobody else sees.
  *
- * table.c    the table of touched directories: where a path lives, decided in memory
- * lookup.c   walking a path in the view
- * layer.c    places in the top layer: mirrors, staging, whiteouts, origins, the locks
- * perm.c     what the caller may do, judged by what the view shows
- * copyup.c   bringing an object of the host into the top layer
+ * table.c      the table of touched directories (dnode.h); table_walk.c: where a path lives, decided in memory by it
+ * links.c      hard links, and whose identity a copy shows
+ * object.c     objects of the view: opened, and what the view shows of them
+ * lookup.c     walking a path in the view; lookup_link.c: symlinks on the way; lookup_leaf.c: the last component of a new name;
+ *              lookup_back.c: from what the kernel tells of a descriptor back to the view
+ * perm.c       what the caller may do, judged by what the view shows
+ * layer.c      places in the top layer: whiteouts, origins, the locks; mirror.c: directories of the host in it; maker.c: one new name
+ * copyup.c     bringing an object of the host into the top layer
  * open.c, names.c, rename.c, meta.c, readdir.c    the operations
- * changes.c  comparing the layers with the host
+ * changes.c    comparing the layers with the host (compare.h); forget.c: taking changes out
  */
 #ifndef COWBOX_OVERLAY_INTERNAL_H
 #define COWBOX_OVERLAY_INTERNAL_H
@@ -17,8 +20,12 @@
 #include <string.h>
 #include "base/copy.h"
 #include "base/cred.h"
+#include "base/dir.h"
 #include "base/fd.h"
+#include "base/inode_set.h"
 #include "base/path.h"
+#include "base/stat.h"
+#include "base/strv.h"
 #include "base/sys.h"
 #include "overlay/box.h"
 #include "overlay/origins.h"
@@ -37,7 +44,7 @@
 #define RESOLVE_LAYER (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 #define LINKS_MAX 40
 
-/* ---- table.c ---- */
+/* ---- what an overlay remembers ---- */
 
 /* One of the directories that together are a directory of the view. */
 struct part {
@@ -75,11 +82,6 @@ static inline bool dnode_pure(const struct dnode *d)
 {
 	return d->nparts == 1 && d->parts[0].layer != PART_HOST && !d->impure;
 }
-
-struct inode_set {
-	struct { uint64_t dev, ino; } *slot;
-	size_t size, used;
-};
 
 struct link_entry {
 	uint64_t dev, ino;      /* dev, ino: on the host */
@@ -141,6 +143,8 @@ struct overlay {
 	uint64_t hidden_parent_dev, hidden_parent_ino;
 };
 
+/* ---- table_walk.c ---- */
+
 /* Where a canonical path of the view lives. */
 enum spot_kind {
 	SPOT_HOST,      /* no layer has it: path is on the host, if it is there at all */
@@ -165,6 +169,16 @@ void spot_release(struct spot *s);
 #define _cleanup_spot_ __attribute__((cleanup(spot_release)))
 const struct part *spot_host(const struct spot *s);       /* the host part of a SPOT_DIR, or NULL */
 
+/* The decision. Takes the lock itself. */
+int table_walk(struct overlay *ov, const char *view, struct spot *ret);
+/* As table_walk; -EACCES where the caller may not search a directory of several parts on the way. */
+int table_walk_search(struct overlay *ov, const char *view, struct spot *ret);
+/* As table_walk, the caller holds the lock for reading; -EAGAIN where something would have to be read first. */
+int table_walk_reading(struct overlay *ov, const char *view, struct spot *ret);
+/* As table_walk, the caller holds the lock for writing. */
+int table_walk_locked(struct overlay *ov, const char *view, struct spot *ret);
+
+/* ---- table.c, with dnode.c and parts.c below it (dnode.h) ---- */
 int table_init(struct overlay *ov);
 void table_free(struct overlay *ov);
 /* Forgets all that is remembered; the caller holds the lock for writing. */
@@ -176,27 +190,19 @@ void table_end(struct overlay *ov);
 void table_changed(struct overlay *ov);
 /* Drops what other processes have made stale; the caller holds the lock for writing. */
 int table_refresh(struct overlay *ov);
-/* The decision. Takes the lock itself. */
-int table_walk(struct overlay *ov, const char *view, struct spot *ret);
-/* As table_walk; -EACCES where the caller may not search a directory of several parts on the way. */
-int table_walk_search(struct overlay *ov, const char *view, struct spot *ret);
 /* The metadata of a directory of the top layer (fd) has changed. */
 int table_meta(struct overlay *ov, const char *view, int fd);
-/* As table_walk, the caller holds the lock for reading; -EAGAIN where something would have to be read first. */
-int table_walk_reading(struct overlay *ov, const char *view, struct spot *ret);
-/* As table_walk, the caller holds the lock for writing. */
-int table_walk_locked(struct overlay *ov, const char *view, struct spot *ret);
 /* The loaded node of a directory of several parts, NULL when the view has no such; the caller holds the lock for writing. */
 struct dnode *table_dir(struct overlay *ov, const char *view);
+/* Puts a name into a loaded directory (replacing what was there), or takes it out. Does nothing when the directory is not loaded. */
+int table_put(struct overlay *ov, const char *view, enum dnode_kind kind, unsigned char type, uint64_t ino);
+void table_remove(struct overlay *ov, const char *view);
 struct dnode *dnode_find(const struct dnode *d, const char *name, size_t len);
 uint32_t dnode_hash(const char *name, size_t len);
 int dnode_load(struct overlay *ov, struct dnode *d);
 int dnode_resolve(struct overlay *ov, struct dnode *d);
-/* Puts a name into a loaded directory (replacing what was there), or takes it out. Does nothing when the directory is not loaded. */
-int table_put(struct overlay *ov, const char *view, enum dnode_kind kind, unsigned char type, uint64_t ino);
-void table_remove(struct overlay *ov, const char *view);
-bool inode_set_has(const struct inode_set *s, uint64_t dev, uint64_t ino);
-int inode_set_add(struct inode_set *s, uint64_t dev, uint64_t ino);
+
+/* ---- redirects.c ---- */
 int redirects_update(struct overlay *ov);   /* lock held for writing */
 
 /* ---- links.c: locks for itself, as lookups ask without the table's lock ---- */
@@ -217,7 +223,34 @@ int links_gone(struct overlay *ov, const struct object *o);
 /* Puts st_nlink right for the view, of a copy or of the host's object. */
 void links_count(struct overlay *ov, bool copy, struct stat *st);
 
-/* ---- lookup.c ---- */
+/* ---- object.c ---- */
+
+/* Opens (O_PATH) what a spot that is no SPOT_DIR names; dir: only a directory. */
+int spot_open(struct overlay *ov, const struct spot *s, bool dir, int *ret_fd);
+/* Opens what a SPOT_DIR names: the lowest directory of the parts that exists, and the topmost for its metadata. */
+int spot_open_parts(struct overlay *ov, const struct spot *s, struct object *o);
+/* Makes of what fstat says of o->fd, in o->st, what the view shows. */
+int object_show_stat(struct overlay *ov, struct object *o);
+/* fstat, and object_show_stat. */
+int object_fix_stat(struct overlay *ov, struct object *o);
+static inline bool stat_is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+/* ---- lookup.c, with lookup_link.c below it (lookup.h) ---- */
+/* Opens a canonical view path without following anything. ret: as overlay_lookup. */
+int lookup_canonical(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);
+/* As lookup_canonical, of an object that the caller has already: whether the directories on the way may be searched does not matter. */
+int lookup_again(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);
+/* As lookup_canonical with the lock held for writing. */
+int lookup_canonical_locked(struct overlay *ov, const char *view, struct object *ret);
+/* overlay_lookup, which on -ENOENT leaves in missing (PATH_MAX bytes, may be NULL) the canonical path that was not there. */
+int lookup_full(struct overlay *ov, const struct caller *c, struct at at, unsigned flags, struct object *ret, char *missing);
+/* For reading an untouched host file in two system calls: an fd, or -EAGAIN when the long way must be taken. */
+int lookup_open_host(struct overlay *ov, const struct caller *c, struct at at, uint64_t oflags, bool nofollow);
+
+/* ---- lookup_leaf.c ---- */
 
 /* The last component of a path that is to be made, removed or renamed. */
 struct leaf {
@@ -230,21 +263,6 @@ struct leaf {
 enum leaf_last { LEAF_NORMAL, LEAF_DOT, LEAF_DOTDOT, LEAF_ROOT };
 /* Resolves all but the last component. ret_last tells of ".", ".." and "/" in the last place. */
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last);
-/* Opens a canonical view path without following anything. ret: as overlay_lookup. */
-int lookup_canonical(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);
-/* As lookup_canonical, of an object that the caller has already: whether the directories on the way may be searched does not matter. */
-int lookup_again(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);
-/* As lookup_canonical with the lock held for writing. */
-int lookup_canonical_locked(struct overlay *ov, const char *view, struct object *ret);
-/* overlay_lookup, which on -ENOENT leaves in missing (PATH_MAX bytes, may be NULL) the canonical path that was not there. */
-int lookup_full(struct overlay *ov, const struct caller *c, struct at at, unsigned flags, struct object *ret, char *missing);
-/* For reading an untouched host file in two system calls: an fd, or -EAGAIN when the long way must be taken. */
-int lookup_open_host(struct overlay *ov, const struct caller *c, struct at at, uint64_t oflags, bool nofollow);
-int object_fix_stat(struct overlay *ov, struct object *o);
-static inline bool stat_is_whiteout(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
-}
 
 /* ---- perm.c ---- */
 int perm_fd(int fd, int mode);
@@ -261,9 +279,6 @@ int layer_open(struct overlay *ov, int layer, const char *path, uint64_t flags, 
 int layer_open_own(struct overlay *ov, int layer, const char *path, uint64_t flags, int *ret_fd);
 /* The layer's directory of a path, O_PATH; and the last component, borrowed from path. */
 int layer_open_parent(struct overlay *ov, int layer, const char *path, int *ret_fd, const char **ret_name);
-/* Makes sure that the directory (canonical view path) is in the top layer; returns an O_PATH fd of it there, and its path in the layer.
- * changed tells whether anything was made. change_begin is held. */
-int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, int *ret_fd, char *ret_path);
 /* Whether something below the top layer has the name (so that removing it needs a whiteout). */
 int layer_lower_exists(struct overlay *ov, const char *view, struct stat *ret_host);
 int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
@@ -284,6 +299,8 @@ int force_begin(int dirfd, struct force *f);
 void force_endp(struct force *f);   /* puts the mode back */
 void force_keep(struct force *f);   /* leaves it as it is now */
 #define _cleanup_force_ __attribute__((cleanup(force_endp)))
+/* dir_open; a directory of ours that lacks our r bit has it until f ends. */
+int force_dir_open(int dirfd, struct force *f, DIR **ret);
 /* True when the open object is (or was, when deleted) in the top layer. The last look before metadata is changed through a descriptor: a
  * mistake further up must not reach the host. */
 bool fd_in_layer(struct overlay *ov, int fd);
@@ -293,14 +310,24 @@ int fd_set_times(int fd, const struct stat *st);
 ssize_t fd_getxattr(int fd, const char *name, void *buf, size_t size);   /* on O_PATH descriptors too */
 bool fd_is_opaque(int fd);
 bool fd_is_impure(int fd);
-/* A directory of several parts is about to move below `view`: marks the directories on the way that are the layer's alone. */
-int layer_mark_impure(struct overlay *ov, const char *view);
 int fd_set_opaque(int fd);
+
+/* For what is made for ourselves: else the last caller's mask would take our own bits from it. */
+void own_umask(void);
 
 /* Where the directory of the leaf is the top layer's alone, the kernel can do all that a change of names asks, judge the rights among it: 1, with
  * an O_PATH descriptor of it and the table held for reading, so that it stays so, until pure_end. 0: the long way must be taken. */
 int pure_begin(struct overlay *ov, const struct leaf *leaf, int *ret_fd);
 void pure_end(struct overlay *ov);
+
+/* ---- mirror.c ---- */
+/* Makes sure that the directory (canonical view path) is in the top layer; returns an O_PATH fd of it there, and its path in the layer (ret_path
+ * may be NULL). change_begin is held. */
+int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, int *ret_fd, char *ret_path);
+/* A directory of several parts is about to move below `view`: marks the directories on the way that are the layer's alone. */
+int layer_mark_impure(struct overlay *ov, const char *view);
+
+/* ---- maker.c ---- */
 
 /* Making one new name. */
 struct maker {
@@ -325,8 +352,6 @@ int maker_end(struct maker *m, bool is_dir);
 void maker_abortp(struct maker *m);
 #define _cleanup_maker_ __attribute__((cleanup(maker_abortp)))
 void caller_umask(const struct caller *c);
-/* For what is made for ourselves: else the last caller's mask would take our own bits from it. */
-void own_umask(void);
 
 /* ---- names.c ---- */
 int names_check_empty(struct overlay *ov, const struct object *o);   /* -ENOTEMPTY; change_begin is held */

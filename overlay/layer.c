@@ -1,17 +1,13 @@
-/* layer.c - the top layer: mirrors, staging, whiteouts, origins, locks.
+/* layer.c - the top layer: places in it, its attributes, locks, origins, whiteouts.
  *
  * (W1) Whatever appears in a tree appears whole: it is made in work/ and renamed, or made in place where nothing of the host can shine
- *      through while it is made.
+ *      through while it is made (mirror.c, maker.c).
  * (W2) The origin of a name is in the log before the name is in the tree.
- * (W3) A mirror is made with the metadata of what it mirrors, and making something in a mirror that the caller did not ask for leaves the
- *      mirror's times as they were.
  */
 #include "overlay/internal.h"
 #include "overlay/tree.h"
 
-#include <dirent.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -197,6 +193,39 @@ void force_endp(struct force *f)
 	f->armed = false;
 }
 
+int force_dir_open(int dirfd, struct force *f, DIR **ret)
+{
+	int r = dir_open(dirfd, ret);
+
+	return r == -EACCES && force_begin(dirfd, f) == 0 ? dir_open(dirfd, ret) : r;
+}
+
+/* ---- below a pure directory ---- */
+
+int pure_begin(struct overlay *ov, const struct leaf *leaf, int *ret_fd)
+{
+	_cleanup_spot_ struct spot s;
+	int r;
+
+	spot_init(&s);
+	r = table_begin(ov, false);
+	if (r < 0)
+		return r;
+	r = table_walk_reading(ov, leaf->dir, &s);
+	if (r == 0 && s.kind == SPOT_LAYER && s.layer == ov->top)
+		r = layer_open(ov, s.layer, s.path, O_PATH | O_DIRECTORY, ret_fd) == 0;
+	else
+		r = 0;
+	if (!r)
+		table_end(ov);
+	return r;
+}
+
+void pure_end(struct overlay *ov)
+{
+	table_end(ov);
+}
+
 /* ---- origins ---- */
 
 #define BASE_SIZE_MAX (8 * 1024 * 1024)
@@ -309,170 +338,12 @@ int layer_lower_exists(struct overlay *ov, const char *view, struct stat *ret_ho
 	return 0;
 }
 
-/* ---- mirrors ---- */
+/* ---- whiteouts and removal ---- */
 
 void layer_temp_name(struct overlay *ov, char ret[static 32])
 {
 	snprintf(ret, 32, "%x.%llx", (unsigned)getpid(), (unsigned long long)atomic_fetch_add(&ov->serial, 1));
 }
-
-/* Makes in work/ a directory with the metadata of src, and moves it to (dirfd, name). */
-static int mirror_make(struct overlay *ov, int src, const struct stat *st, int dirfd, const char *name)
-{
-	char tmp[32];
-	int work = ov->layers[ov->top].work_fd, r;
-	_cleanup_close_ int fd = -1;
-
-	layer_temp_name(ov, tmp);
-	r = sys_mkdirat(work, tmp, 0700);
-	if (r < 0)
-		return r;
-	fd = sys_openat(work, tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	/* To move a directory one needs write permission on it. */
-	bool late = !cred_process_is_root() && (st->st_mode & 0700) != 0700;
-	struct stat first = *st;
-	first.st_mode |= 0700;
-	r = fd < 0 ? fd : copy_metadata(src, fd, late ? &first : st, COPY_ALL, NULL);
-	if (r == 0)
-		r = sys_renameat2(work, tmp, dirfd, name, RENAME_NOREPLACE);
-	if (r == 0 && late)
-		r = sys_fchmod(fd, st->st_mode & 07777);
-	if (r < 0)
-		sys_unlinkat(work, tmp, AT_REMOVEDIR);
-	return r;
-}
-
-/* One directory on the way: its mirror in the directory dirfd of the top layer, which is the mirror of its parent. */
-static int mirror_step(struct overlay *ov, const struct caller *c, const char *view, int dirfd, const char *name)
-{
-	_cleanup_object_ struct object o;
-	_cleanup_force_ struct force force = { .fd = -1 };
-	struct stat parent;
-	int r;
-
-	r = lookup_canonical_locked(ov, view, &o);
-	if (r < 0)
-		return r;
-	if (!S_ISDIR(o.st.st_mode))
-		return -ENOTDIR;
-	r = perm_writable_fs(&o);
-	if (r < 0)
-		return r;
-	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
-	r = layer_note_origin(ov, c, view, &o.st, NULL, 0);
-	if (r == 0)
-		r = sys_fstat(dirfd, &parent);
-	if (r == 0)
-		r = force_begin(dirfd, &force);
-	if (r == 0)
-		r = mirror_make(ov, o.meta_fd >= 0 ? o.meta_fd : o.fd, &o.st, dirfd, name);
-	if (r == 0)
-		fd_set_times(dirfd, &parent);
-	if (r == 0)
-		r = table_put(ov, view, DNODE_DIR, DT_DIR, 0);
-	return r;
-}
-
-int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, int *ret_fd, char *ret_path)
-{
-	char upto[PATH_MAX] = "/";
-	_cleanup_spot_ struct spot s;
-	const char *rest = view;
-	int r;
-
-	spot_init(&s);
-	r = table_walk_locked(ov, view, &s);
-	if (r < 0)
-		return r;
-	if ((s.kind == SPOT_DIR && s.parts[0].layer == ov->top) || (s.kind == SPOT_LAYER && s.layer == ov->top)) {
-		const char *path = s.kind == SPOT_DIR ? s.parts[0].path : s.path;
-		if (ret_path)
-			strcpy(ret_path, path);
-		return layer_open(ov, ov->top, path, O_PATH | O_DIRECTORY, ret_fd);
-	}
-	for (;;) {
-		char path[PATH_MAX];
-		_cleanup_close_ int fd = -1;
-
-		r = table_walk_locked(ov, upto, &s);
-		if (r < 0)
-			return r;
-		if (s.kind == SPOT_LAYER && s.layer == ov->top) {   /* all that follows is in the top layer too */
-			r = table_walk_locked(ov, view, &s);
-			if (r == 0)
-				r = s.kind == SPOT_LAYER ? layer_open(ov, s.layer, s.path, O_PATH | O_DIRECTORY, ret_fd) : -ENOENT;
-			if (r == 0 && ret_path)
-				strcpy(ret_path, s.path);
-			return r;
-		}
-		if (s.kind != SPOT_DIR || s.parts[0].layer != ov->top)
-			return s.kind == SPOT_WHITEOUT || s.kind == SPOT_HIDDEN ? -ENOENT : -EIO;
-		strcpy(path, s.parts[0].path);
-		r = layer_open(ov, ov->top, path, O_PATH | O_DIRECTORY, &fd);
-		if (r < 0)
-			return r;
-		rest += strspn(rest, "/");
-		if (!*rest) {
-			*ret_fd = TAKE_FD(fd);
-			if (ret_path)
-				strcpy(ret_path, path);
-			return 0;
-		}
-		size_t len = strcspn(rest, "/");
-		rest += len;
-		memcpy(upto, view, (size_t)(rest - view));
-		upto[rest - view] = 0;
-		r = table_walk_locked(ov, upto, &s);
-		if (r < 0)
-			return r;
-		bool there = (s.kind == SPOT_DIR && s.parts[0].layer == ov->top) || (s.kind == SPOT_LAYER && s.layer == ov->top);
-		if (!there) {
-			r = mirror_step(ov, c, upto, fd, strrchr(upto, '/') + 1);
-			if (r < 0)
-				return r;
-		}
-	}
-}
-
-int layer_mark_impure(struct overlay *ov, const char *view)
-{
-	_cleanup_cred_ int own = cred_own_begin();
-	char path[PATH_MAX], dir[PATH_MAX];
-	_cleanup_spot_ struct spot s;
-	int r;
-
-	(void)own;
-	spot_init(&s);
-	strcpy(path, view);
-	for (;;) {
-		_cleanup_close_ int fd = -1;
-		_cleanup_force_ struct force force = { .fd = -1 };
-		struct stat st;
-
-		r = table_walk_locked(ov, path, &s);
-		if (r < 0 || s.kind != SPOT_LAYER || s.layer != ov->top)
-			return r;
-		r = layer_open(ov, s.layer, s.path, O_PATH | O_DIRECTORY, &fd);
-		if (r == 0)
-			r = force_begin(fd, &force);
-		if (r == 0)
-			r = sys_setxattr(FD_PATH(fd), XATTR_IMPURE, "y", 1, 0);
-		if (r == 0)
-			r = sys_fstat(fd, &st);
-		if (r < 0)
-			return r;
-		/* The table knows the topmost of them only; it is told when that is reached. */
-		if (!path_split(path, dir, sizeof dir))
-			return -ENAMETOOLONG;
-		r = table_put(ov, path, DNODE_DIR, DT_DIR, st.st_ino);
-		if (r < 0)
-			return r;
-		strcpy(path, dir);
-	}
-}
-
-/* ---- whiteouts and removal ---- */
 
 int layer_whiteout(struct overlay *ov, int dirfd, const char *name)
 {
@@ -501,195 +372,4 @@ int layer_remove_tree(int dirfd, const char *name)
 
 	(void)own;
 	return tree_remove(dirfd, name);
-}
-
-/* ---- below a pure directory ---- */
-
-int pure_begin(struct overlay *ov, const struct leaf *leaf, int *ret_fd)
-{
-	_cleanup_spot_ struct spot s;
-	int r;
-
-	spot_init(&s);
-	r = table_begin(ov, false);
-	if (r < 0)
-		return r;
-	r = table_walk_reading(ov, leaf->dir, &s);
-	if (r == 0 && s.kind == SPOT_LAYER && s.layer == ov->top)
-		r = layer_open(ov, s.layer, s.path, O_PATH | O_DIRECTORY, ret_fd) == 0;
-	else
-		r = 0;
-	if (!r)
-		table_end(ov);
-	return r;
-}
-
-void pure_end(struct overlay *ov)
-{
-	table_end(ov);
-}
-
-/* ---- making one new name ---- */
-
-void caller_umask(const struct caller *c)
-{
-	umask(c ? c->umask : 022);
-}
-
-/* A directory in work/ from which new objects inherit what they would from the real one: its group and default ACL. */
-static int stage_make(struct maker *m, const struct object *dir)
-{
-	char acl[4096];
-	int work = m->ov->layers[m->ov->top].work_fd, r;
-	_cleanup_cred_ int own = cred_own_begin();
-
-	(void)own;
-	layer_temp_name(m->ov, m->stage_dir);
-	r = sys_mkdirat(work, m->stage_dir, 0777);
-	if (r < 0) {
-		m->stage_dir[0] = 0;
-		return r;
-	}
-	m->stage_fd = sys_openat(work, m->stage_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (m->stage_fd < 0)
-		return m->stage_fd;
-	r = sys_chmod_fd(m->stage_fd, 0777);
-	if (r == 0 && (dir->st.st_mode & S_ISGID)) {
-		sys_fchownat(m->stage_fd, "", (uid_t)-1, dir->st.st_gid, AT_EMPTY_PATH);
-		r = sys_chmod_fd(m->stage_fd, 0777 | S_ISGID);
-	}
-	ssize_t n = fd_getxattr(dir->meta_fd >= 0 ? dir->meta_fd : dir->fd, "system.posix_acl_default", acl, sizeof acl);
-	if (r == 0 && n > 0)
-		r = sys_fsetxattr(m->stage_fd, "system.posix_acl_default", acl, (size_t)n, 0);
-	return r;
-}
-
-/* What is at the leaf now; rights to make something there. */
-static int maker_check(struct maker *m, struct spot *s, struct object *dir)
-{
-	struct overlay *ov = m->ov;
-	_cleanup_object_ struct object there;
-	int r;
-
-	object_init(&there);
-	r = lookup_canonical_locked(ov, m->leaf->dir, dir);
-	if (r < 0)
-		return r;
-	if (!S_ISDIR(dir->st.st_mode))
-		return -ENOTDIR;
-	r = perm_object(ov, dir, X_OK);
-	if (r < 0)
-		return r;
-	r = lookup_canonical_locked(ov, m->leaf->view, &there);
-	if (r == 0)
-		return -EEXIST;
-	if (r != -ENOENT)
-		return r;
-	if (overlay_hides(ov, m->leaf->view))
-		return -EACCES;
-	r = perm_object(ov, dir, W_OK | X_OK);
-	if (r < 0)
-		return r;
-	return table_walk_locked(ov, m->leaf->view, s);
-}
-
-int maker_begin(struct maker *m, struct overlay *ov, const struct caller *c, const struct leaf *leaf)
-{
-	_cleanup_spot_ struct spot s;
-	_cleanup_object_ struct object dir;
-	int r;
-
-	spot_init(&s);
-	object_init(&dir);
-	*m = (struct maker){ .ov = ov, .c = c, .leaf = leaf, .top_fd = -1, .stage_fd = -1, .force = { .fd = -1 } };
-	r = change_begin(ov);
-	if (r < 0)
-		return r;
-	m->began = true;
-	r = maker_check(m, &s, &dir);
-	if (r < 0)
-		return r;
-	r = layer_mirror(ov, c, leaf->dir, &m->top_fd, NULL);
-	if (r < 0)
-		return r;
-	m->pure = s.kind == SPOT_LAYER;
-	m->fd = m->top_fd;
-	m->name = leaf->name;
-	if (m->pure) {
-		caller_umask(c);
-		return 0;
-	}
-	if (s.kind != SPOT_WHITEOUT || s.layer != ov->top) {
-		r = layer_note_origin(ov, c, leaf->view, NULL, NULL, 0);
-		if (r == 0)
-			r = force_begin(m->top_fd, &m->force);
-		caller_umask(c);
-		return r;
-	}
-	r = force_begin(m->top_fd, &m->force);
-	if (r < 0)
-		return r;
-	r = stage_make(m, &dir);
-	if (r < 0)
-		return r;
-	m->fd = m->stage_fd;
-	layer_temp_name(ov, m->stage_name);
-	m->name = m->stage_name;
-	caller_umask(c);
-	return 0;
-}
-
-int maker_end(struct maker *m, bool is_dir)
-{
-	struct overlay *ov = m->ov;
-	_cleanup_force_ struct force f = { .fd = -1 };   /* to mark a directory, and to move it */
-	struct stat st;
-	int r = sys_fstatat(m->fd, m->name, &st, AT_SYMLINK_NOFOLLOW);
-
-	if (r == 0 && is_dir && !m->pure) {
-		_cleanup_cred_ int own = cred_own_begin();
-		_cleanup_close_ int fd = sys_openat(m->fd, m->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-		(void)own;
-		r = fd < 0 ? fd : force_begin(fd, &f);
-		if (r == 0)
-			r = fd_set_opaque(fd);
-	}
-	if (r == 0 && m->stage_fd >= 0) {
-		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
-		r = sys_renameat2(m->stage_fd, m->name, m->top_fd, m->leaf->name, is_dir ? RENAME_EXCHANGE : 0);
-		if (r == 0 && is_dir)
-			sys_unlinkat(m->stage_fd, m->name, 0);   /* the whiteout */
-	}
-	if (r < 0) {
-		sys_unlinkat(m->fd, m->name, is_dir ? AT_REMOVEDIR : 0);
-		return r;
-	}
-	if (!m->pure)
-		r = table_put(ov, m->leaf->view, is_dir ? DNODE_DIR : DNODE_OTHER, (unsigned char)IFTODT(st.st_mode), st.st_ino);
-	force_endp(&m->force);
-	if (m->stage_dir[0]) {
-		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
-		sys_unlinkat(ov->layers[ov->top].work_fd, m->stage_dir, AT_REMOVEDIR);
-		m->stage_dir[0] = 0;
-	}
-	change_end(ov, !m->pure);
-	m->began = false;
-	return r;
-}
-
-void maker_abortp(struct maker *m)
-{
-	force_endp(&m->force);
-	fd_closep(&m->top_fd);
-	fd_closep(&m->stage_fd);
-	if (m->stage_dir[0]) {
-		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
-		sys_unlinkat(m->ov->layers[m->ov->top].work_fd, m->stage_dir, AT_REMOVEDIR);
-	}
-	if (m->began)
-		change_end(m->ov, true);   /* mirrors may have been made */
-	m->began = false;
 }

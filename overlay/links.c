@@ -244,24 +244,19 @@ void links_identity(struct overlay *ov, int fd, struct stat *st)
 int links_load(struct overlay *ov, int layer)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
-	int fd = sys_openat(ov->layers[layer].links_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int r = dir_open(ov->layers[layer].links_fd, &dir);
 
-	if (fd < 0)
-		return fd;
-	dir = dir_take(fd);
-	if (!dir)
-		return -ENOMEM;
-	for (struct dirent *e; (e = readdir(dir));) {
-		int r = 0;
-
+	if (r < 0)
+		return r;
+	for (struct dirent *e; (e = dir_next(dir));) {
 		if (!strcmp(e->d_name, "owners"))
 			ov->fix_owner = true;
 		else if (!strcmp(e->d_name, "redirects"))
 			ov->has_redirects = true;
 		else if (!strcmp(e->d_name, "copies"))
-			r = load_copies(ov, fd);
+			r = load_copies(ov, dirfd(dir));
 		else
-			r = load_one(ov, layer, fd, e->d_name);
+			r = load_one(ov, layer, dirfd(dir), e->d_name);
 		if (r < 0)
 			return r;
 	}

@@ -215,20 +215,13 @@ static int dir_is_empty(int path_fd, bool layer)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	_cleanup_force_ struct force force = { .fd = -1 };
-	int fd = sys_openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int r = layer ? force_dir_open(path_fd, &force, &dir) : dir_open(path_fd, &dir);
 
-	if (fd == -EACCES && layer && force_begin(path_fd, &force) == 0)
-		fd = sys_openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return fd;
-	dir = dir_take(fd);
-	if (!dir)
-		return -ENOMEM;
-	for (struct dirent *e; (e = readdir(dir));) {
+	if (r < 0)
+		return r;
+	for (struct dirent *e; (e = dir_next(dir));) {
 		struct stat st;
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (!layer || sys_fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !stat_is_whiteout(&st))
+		if (!layer || sys_fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !stat_is_whiteout(&st))
 			return 0;
 	}
 	return 1;
@@ -248,14 +241,11 @@ static int view_is_empty(struct overlay *ov, const struct object *o)
 		for (struct dnode *n = d->bucket[i]; n; n = n->next)
 			if (n->kind != DNODE_WHITEOUT)
 				return 0;
-	int fd = sys_openat(o->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return fd;
-	dir = dir_take(fd);
-	if (!dir)
-		return -ENOMEM;
-	for (struct dirent *e; (e = readdir(dir));)
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && !dnode_find(d, e->d_name, strlen(e->d_name)))
+	int r = dir_open(o->fd, &dir);
+	if (r < 0)
+		return r;
+	for (struct dirent *e; (e = dir_next(dir));)
+		if (!dnode_find(d, e->d_name, strlen(e->d_name)))
 			return 0;
 	return 1;
 }

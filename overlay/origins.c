@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 #include "overlay/internal.h"
+#include "overlay/store.h"
 
 #define ORIGINS_NAME "origins"
 #define ORIGINS_MAGIC "cbxorig1"
@@ -162,19 +163,9 @@ static int reader_next(struct reader *r, const uint8_t **ret_rec)
 
 static int open_log(int layer_fd, uint64_t flags)
 {
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	int r;
+	int fd = box_open_file(layer_fd, ORIGINS_NAME, flags);
 
-	fd = sys_openat2(layer_fd, ORIGINS_NAME, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600, RESOLVE_LAYER);
-	if (fd == -ELOOP || fd == -EISDIR)
-		return -EBADMSG;
-	if (fd < 0)
-		return fd;
-	r = sys_fstat(fd, &st);
-	if (r < 0)
-		return r;
-	return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -EBADMSG;
+	return fd == -ELOOP || fd == -EISDIR ? -EBADMSG : fd;
 }
 
 /* 1 when the log starts as it should, 0 when it is cut short there, -EBADMSG when it is something else. */

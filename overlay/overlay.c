@@ -75,18 +75,11 @@ static void sweep_work(struct overlay *ov)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	bool asked = false;
-	int work = ov->layers[ov->top].work_fd, fd = sys_openat(work, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int work = ov->layers[ov->top].work_fd;
 
-	if (fd < 0)
+	if (dir_open(work, &dir) < 0)
 		return;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return;
-	}
-	for (struct dirent *e; (e = readdir(dir));) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
+	for (struct dirent *e; (e = dir_next(dir));) {
 		if (!asked && box_is_running(ov->box) != 0)
 			return;
 		asked = true;

@@ -224,27 +224,15 @@ static void sweep_one(struct store *s, const char *name)
 		(void)tree_remove(s->boxes_fd, name);
 }
 
-static DIR *list_boxes(struct store *s)
-{
-	int fd = sys_openat(s->boxes_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	DIR *d = NULL;
-
-	if (fd >= 0)
-		d = fdopendir(fd);
-	else
-		errno = -fd;
-	if (!d)
-		fd_closep(&fd);
-	return d;
-}
-
 static void store_sweep(struct store *s)
 {
 	static const char *const kinds[] = { ".new-", ".rm-", ".probe-", ".last-" };
-	_cleanup_closedir_ DIR *d = list_boxes(s);
+	_cleanup_closedir_ DIR *d = NULL;
 	const struct dirent *e;
 
-	while (d && (e = readdir(d)))
+	if (dir_open(s->boxes_fd, &d) < 0)
+		return;
+	while ((e = dir_next(d)))
 		for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 			if (!strncmp(e->d_name, kinds[i], strlen(kinds[i])))
 				sweep_one(s, e->d_name);
@@ -294,19 +282,6 @@ void store_freep(struct store **s)
 
 /* ---- names ---- */
 
-void strv_free(char **v)
-{
-	for (char **p = v; p && *p; p++)
-		free(*p);
-	free(v);
-}
-
-void strv_freep(char ***v)
-{
-	strv_free(*v);
-	*v = NULL;
-}
-
 static bool name_char(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -338,11 +313,6 @@ static bool box_exists(struct store *s, const char *name)
 	return sys_fstatat(s->boxes_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static bool is_box_entry(struct store *s, const struct dirent *e)
 {
 	struct stat st;
@@ -354,39 +324,22 @@ static bool is_box_entry(struct store *s, const struct dirent *e)
 	return sys_fstatat(s->boxes_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int strv_add(char ***v, size_t *n, const char *text)
-{
-	char **p = reallocarray(*v, *n + 2, sizeof *p);
-
-	if (!p)
-		return -ENOMEM;
-	*v = p;
-	p[*n] = strdup(text);
-	if (!p[*n])
-		return -ENOMEM;
-	p[++*n] = NULL;
-	return 0;
-}
-
 int store_list(struct store *s, char ***ret_names, struct err *err)
 {
 	_cleanup_strv_ char **v = calloc(1, sizeof *v);
 	_cleanup_closedir_ DIR *d = NULL;
 	const struct dirent *e;
 	size_t n = 0;
-	int r = v ? 0 : -ENOMEM;
+	int r = v ? dir_open(s->boxes_fd, &d) : -ENOMEM;
 
-	d = list_boxes(s);
-	if (!d)
-		return err_sys(err, -errno, "cannot list %s/boxes", s->path);
-	while (r == 0 && (errno = 0, e = readdir(d)))
+	while (r == 0 && (e = dir_next(d)))
 		if (is_box_entry(s, e))
 			r = strv_add(&v, &n, e->d_name);
 	if (r == 0 && errno)
 		r = -errno;
 	if (r < 0)
 		return err_sys(err, r, "cannot list %s/boxes", s->path);
-	qsort(v, n, sizeof *v, compare_names);
+	strv_sort(v, n);
 	*ret_names = TAKE_PTR(v);
 	return 0;
 }

@@ -25,6 +25,7 @@
 #include <limits.h>
 #include "base/err.h"
 #include "base/path.h"
+#include "base/strv.h"
 
 #define BOX_VERSION 1
 #define BOX_NAME_MAX 64
@@ -44,8 +45,6 @@ void store_free(struct store *s);
 void store_freep(struct store **s);
 /* Names of all boxes, sorted, in a NULL-terminated array owned by the caller (strv_free). */
 int store_list(struct store *s, char ***ret_names, struct err *err);
-void strv_free(char **v);
-void strv_freep(char ***v);
 /* The box used last; -ENOENT when there is none. */
 int store_last(struct store *s, char ret_name[static BOX_NAME_MAX + 1], struct err *err);
 int store_set_last(struct store *s, const char *name, struct err *err);
@@ -95,6 +94,5 @@ void box_unlock(struct box *b);
 
 #define _cleanup_store_ __attribute__((cleanup(store_freep)))
 #define _cleanup_box_ __attribute__((cleanup(box_freep)))
-#define _cleanup_strv_ __attribute__((cleanup(strv_freep)))
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef COWBOX_COMMIT_APPLY_H
 #define COWBOX_COMMIT_APPLY_H
 
+#include "base/inode_set.h"
 #include "plan.h"
 
 /* A directory or file of the host that this commit has moved: paths given in the names from before are followed through these. */
@@ -29,10 +30,6 @@ struct special {
 	char *view;
 };
 
-struct inode {
-	uint64_t dev, ino;
-};
-
 struct doomed {
 	char *host;   /* host: where the directory that was in the way is now */
 	char *was;    /* was: where the box saw it */
@@ -52,13 +49,29 @@ struct apply {
 	struct special *specials; /* specials: see twins_original; read when the first is asked for */
 	size_t nspecials;
 	bool specials_read;
-	struct inode *touched; /* touched: host inodes this commit has changed, an open hash */
-	size_t ntouched, touched_size;
+	struct inode_set touched; /* touched: host inodes this commit has changed */
 	struct doomed *doomed;
 	size_t ndoomed;
 	bool *busy; /* busy: items being applied, higher up on our stack */
 	unsigned serial;
 };
+
+static inline struct commit_item *item(struct apply *a, size_t i)
+{
+	return &a->p->p.items[i];
+}
+
+/* ---- apply_item.c ---- */
+
+/* Carries the item out when it is chosen and was not tried yet, the directories above it first; its outcome is in the item. */
+int apply_item(struct apply *a, size_t i);
+/* Writes down how item i went. */
+void apply_settle(struct apply *a, size_t i, int r);
+
+/* ---- forget.c ---- */
+
+/* Takes what was done out of the box. */
+void apply_forget_done(struct apply *a);
 
 /* ---- place.c: one object onto the host ---- */
 

@@ -1,12 +1,12 @@
 /* host.c - names on the host, reached without following a symlink. */
 #include "host.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sys.h"
@@ -95,68 +95,16 @@ int host_stat(struct host *h, const char *path, struct stat *ret)
 	return 0;
 }
 
-static int name_cmp(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Adds a copy of name to the NULL-terminated array. */
-static int names_add(char ***names, size_t *count, size_t *room, const char *name)
-{
-	if (*count + 2 > *room) {
-		size_t n = *room ? *room * 2 : 32;
-		char **p = realloc(*names, n * sizeof *p);
-
-		if (!p)
-			return -ENOMEM;
-		*names = p;
-		*room = n;
-	}
-	(*names)[*count] = strdup(name);
-	if (!(*names)[*count])
-		return -ENOMEM;
-	(*names)[++*count] = NULL;
-	return 0;
-}
-
 int host_list(struct host *h, const char *path, char ***ret)
 {
 	_cleanup_closedir_ DIR *d = NULL;
-	_cleanup_close_ int fd = -1;
-	_cleanup_strv_ char **names = NULL;
-	size_t count = 0, room = 0;
-	struct dirent *e;
-	int r;
+	int fd, r;
 
 	r = host_open(h, path, O_RDONLY | O_DIRECTORY, &fd);
 	if (r < 0)
 		return r;
-	d = fdopendir(fd);
-	if (!d)
-		return -errno;
-	(void)TAKE_FD(fd);
-	names = calloc(1, sizeof *names);
-	if (!names)
-		return -ENOMEM;
-	while ((errno = 0, e = readdir(d))) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		r = names_add(&names, &count, &room, e->d_name);
-		if (r < 0)
-			return r;
-	}
-	if (errno)
-		return -errno;
-	qsort(names, count, sizeof *names, name_cmp);
-	*ret = TAKE_PTR(names);
-	return 0;
-}
-
-bool stat_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_mode == b->st_mode && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+	d = dir_take(fd);
+	return d ? dir_names(d, ret) : -ENOMEM;
 }
 
 bool host_older(struct box *box, const struct stat *st)

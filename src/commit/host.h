@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/stat.h>
+#include "base/strv.h"
 
 struct host {
 	int root_fd;        /* root_fd: "/", O_PATH */
@@ -27,9 +28,6 @@ int host_open(struct host *h, const char *path, int flags, int *ret_fd);
 int host_stat(struct host *h, const char *path, struct stat *ret);
 /* The names in a directory, sorted, NULL-terminated; free with strv_free. */
 int host_list(struct host *h, const char *path, char ***ret);
-
-/* Identity of an object that nobody has touched between two looks. */
-bool stat_same(const struct stat *a, const struct stat *b);
 
 struct box;
 /* True when the host's object last changed before the box was made: whatever the box saw of it, it saw as it is now. */

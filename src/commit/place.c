@@ -54,42 +54,14 @@ int apply_note_move(struct apply *a, const char *from, const char *to, bool swap
 	return 0;
 }
 
-static struct inode *touched_slot(struct inode *table, size_t size, uint64_t dev, uint64_t ino)
-{
-	size_t at = (size_t)((ino * 0x9e3779b97f4a7c15u ^ dev) >> 17) & (size - 1);
-
-	while (table[at].ino && (table[at].ino != ino || table[at].dev != dev))
-		at = (at + 1) & (size - 1);
-	return &table[at];
-}
-
 bool apply_touched(const struct apply *a, const struct stat *st)
 {
-	return a->touched_size && touched_slot(a->touched, a->touched_size, st->st_dev, st->st_ino)->ino;
+	return inode_set_has(&a->touched, st->st_dev, st->st_ino);
 }
 
 int apply_touch(struct apply *a, const struct stat *st)
 {
-	struct inode *slot;
-
-	if (2 * (a->ntouched + 1) > a->touched_size) {
-		size_t size = a->touched_size ? a->touched_size * 2 : 64;
-		struct inode *table = calloc(size, sizeof *table);
-
-		if (!table)
-			return -ENOMEM;
-		for (size_t i = 0; i < a->touched_size; i++)
-			if (a->touched[i].ino)
-				*touched_slot(table, size, a->touched[i].dev, a->touched[i].ino) = a->touched[i];
-		free(a->touched);
-		a->touched = table;
-		a->touched_size = size;
-	}
-	slot = touched_slot(a->touched, a->touched_size, st->st_dev, st->st_ino);
-	if (!slot->ino)
-		a->ntouched++;
-	*slot = (struct inode){ .dev = st->st_dev, .ino = st->st_ino };
-	return 0;
+	return inode_set_add(&a->touched, st->st_dev, st->st_ino);
 }
 
 int apply_where(const struct apply *a, size_t i, char ret[static PATH_MAX])

@@ -187,35 +187,14 @@ const struct origin *plan_origin(const struct plan *p, const char *path)
 	return NULL;
 }
 
-static int key_cmp(const void *a, const void *b)
-{
-	const struct inode_key *x = a, *y = b;
-
-	if (x->dev != y->dev)
-		return x->dev < y->dev ? -1 : 1;
-	return x->ino < y->ino ? -1 : x->ino > y->ino;
-}
-
 static int note_inode(void *ctx, uint64_t dev, uint64_t ino)
 {
-	struct plan *p = ctx;
-
-	/* Room doubles at each power of two. */
-	if ((p->nknown & (p->nknown - 1)) == 0) {
-		struct inode_key *all = reallocarray(p->known, p->nknown ? 2 * p->nknown : 1, sizeof *all);
-
-		if (!all)
-			return -ENOMEM;
-		p->known = all;
-	}
-	p->known[p->nknown++] = (struct inode_key){ dev, ino };
-	return 0;
+	return inode_set_add(ctx, dev, ino);
 }
 
 bool plan_knows_inode(struct plan *p, const struct stat *st)
 {
 	const struct box *box = overlay_box(p->p.ov);
-	struct inode_key key = { st->st_dev, st->st_ino };
 
 	for (int i = 0; !p->known_loaded && i < box->nlayers; i++) {
 		_cleanup_close_ int fd = -1;
@@ -225,12 +204,10 @@ bool plan_knows_inode(struct plan *p, const struct stat *st)
 		snprintf(name, sizeof name, "layers/%d", box->layer[i]);
 		fd = sys_openat(box->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 		if (fd >= 0)
-			origins_identities(fd, &at, note_inode, p);
+			origins_identities(fd, &at, note_inode, &p->known);
 	}
-	if (!p->known_loaded && p->nknown)
-		qsort(p->known, p->nknown, sizeof *p->known, key_cmp);
 	p->known_loaded = true;
-	return p->nknown && bsearch(&key, p->known, p->nknown, sizeof key, key_cmp);
+	return inode_set_has(&p->known, st->st_dev, st->st_ino);
 }
 
 static int index_renames(struct plan *p)
@@ -318,7 +295,7 @@ void commit_plan_free(struct commit_plan *plan)
 	free(p->p.items);
 	free(p->now);
 	free(p->renames);
-	free(p->known);
+	inode_set_release(&p->known);
 	free(p);
 }
 

@@ -2,6 +2,7 @@
 #ifndef COWBOX_COMMIT_PLAN_H
 #define COWBOX_COMMIT_PLAN_H
 
+#include "base/inode_set.h"
 #include "commit/commit.h"
 #include "host.h"
 
@@ -14,13 +15,8 @@ struct plan {
 	struct stat *now; /* now: an item's object on the host when it was judged (of a renamed one: at its old place) */
 	size_t *renames;  /* renames: items that are renames, in the order of their old places */
 	size_t nrenames;
-	struct inode_key *known; /* known: every inode that has an origin, sorted; see plan_knows_inode */
-	size_t nknown;
+	struct inode_set known; /* known: every inode that has an origin; see plan_knows_inode */
 	bool known_loaded;
-};
-
-struct inode_key {
-	uint64_t dev, ino;
 };
 
 static inline struct plan *plan_of(struct commit_plan *p)

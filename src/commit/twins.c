@@ -1,12 +1,12 @@
 /* twins.c - files of several names: what is one file in the box becomes one file on the host. */
 #include "apply.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
 
@@ -120,16 +120,12 @@ static int specials_walk(struct apply *a, int tree, char path[static PATH_MAX])
 	int r = sys_openat2(tree, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
 	/* Its owner made it unreadable: what is in it is not found, and becomes an object of its own. */
-	dir = r < 0 ? NULL : fdopendir(r);
-	if (!dir) {
-		fd_closep(&r);
+	dir = r < 0 ? NULL : dir_take(r);
+	if (!dir)
 		return 0;
-	}
-	while ((e = readdir(dir))) {
+	while ((e = dir_next(dir))) {
 		struct stat st;
 
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
 		if (path_join(path, PATH_MAX, path, e->d_name) < 0)
 			continue;
 		r = sys_fstatat(tree, path, &st, AT_SYMLINK_NOFOLLOW);

@@ -2,18 +2,18 @@
  *
  *     seal [options] DIR
  *
- *     -c       also the inode number and the change time: nothing at all may have touched the tree
+ *     -c       also device, inode number and change time: nothing at all may have touched the tree
  *     -e GLOB  leave out the objects (and what is below them) whose path matches
  *     -x GLOB  leave out size and content of the regular files whose path matches
  *     -h       also where the holes of regular files are
- *     -n NS    print a modification time of NS (ns since the epoch) or later as "new"
+ *     -n NS    print a modification time of NS (ns since the epoch) or later as "now"
  *     -D       no modification times of directories
  *     -T       no modification times at all
  *     -N       no link counts of directories
  *     -L       no link counts and no hard-link groups
  *     -O       no owners
  *
- * A line: path type mode uid:gid size mtime nlink rdev target|hash xattrs. Hard links show as "=FIRST", FIRST being the first path
+ * A line: the path, what object_line.h writes, then target|hash and xattrs. Hard links show as "=FIRST", FIRST being the first path
  * of the tree with that inode. Bytes outside the printable ones, spaces and backslashes are written in octal.
  */
 #include <dirent.h>
@@ -27,27 +27,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include "../object_line.h"
 
 #define GLOBS_MAX 32
 
 static struct {
 	bool identity, holes, no_dir_times, no_times, no_dir_links, no_links, no_owners;
-	int64_t newer;
+	struct timespec newer;
+	bool has_newer;
 	const char *leave_out[GLOBS_MAX], *no_content[GLOBS_MAX];
 	size_t nleave_out, nno_content;
-} opt = { .newer = INT64_MAX };
+} opt;
 
-/* One remembered inode with several names. */
-struct group {
-	dev_t dev;
-	ino_t ino;
-	char *first;
-};
-static struct group *groups;
-static size_t ngroups, groups_size;
+static struct line_groups groups;
 static bool failed;
 
 static void die(const char *what)
@@ -72,33 +66,10 @@ static bool matches(const char *const globs[], size_t n, const char *path)
 	return false;
 }
 
-static void print_escaped(const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (c <= ' ' || c >= 127 || c == '\\')
-			printf("\\%03o", c);
-		else
-			putchar(c);
-	}
-}
-
-static uint64_t fnv(uint64_t h, const void *data, size_t n)
-{
-	const unsigned char *p = data;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-	return h;
-}
-
-#define FNV_START UINT64_C(0xcbf29ce484222325)
-
 static void print_content(int dirfd, const char *name)
 {
 	static char buf[1 << 18];
-	uint64_t h = FNV_START;
+	uint64_t h = LINE_HASH_START;
 	ssize_t n;
 	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
@@ -107,7 +78,7 @@ static void print_content(int dirfd, const char *name)
 		return;
 	}
 	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		h = fnv(h, buf, (size_t)n);
+		h = line_hash(h, buf, (size_t)n);
 	if (n < 0)
 		printf(" read:%s", strerrorname_np(errno));
 	else
@@ -127,11 +98,6 @@ static void print_content(int dirfd, const char *name)
 	close(fd);
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static void print_xattrs(int dirfd, const char *name)
 {
 	static char list[65536], value[65536];
@@ -143,7 +109,7 @@ static void print_xattrs(int dirfd, const char *name)
 	n = llistxattr(proc, list, sizeof(list));
 	for (char *p = list; n > 0 && p < list + n && count < 512; p += strlen(p) + 1)
 		names[count++] = p;
-	qsort(names, count, sizeof(*names), by_name);
+	qsort(names, count, sizeof(*names), line_by_name);
 	for (size_t i = 0; i < count; i++) {
 		ssize_t size = lgetxattr(proc, names[i], value, sizeof(value));
 
@@ -158,75 +124,32 @@ static void print_xattrs(int dirfd, const char *name)
 		printf(" xattrs:%s", strerrorname_np(errno));
 }
 
-/* The first path with that inode; remembers this one as the first when there is none. */
-static const char *group_first(const struct stat *st, const char *path)
-{
-	for (size_t i = 0; i < ngroups; i++)
-		if (groups[i].dev == st->st_dev && groups[i].ino == st->st_ino)
-			return groups[i].first;
-	if (ngroups == groups_size)
-		groups = grow(groups, (groups_size = groups_size * 2 + 64) * sizeof(*groups));
-	groups[ngroups].dev = st->st_dev;
-	groups[ngroups].ino = st->st_ino;
-	groups[ngroups].first = strdup(path);
-	return groups[ngroups++].first;
-}
-
-static void print_time(const struct stat *st)
-{
-	int64_t ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-
-	if (opt.no_times || (S_ISDIR(st->st_mode) && opt.no_dir_times))
-		printf(" -");
-	else if (ns >= opt.newer)
-		printf(" new");
-	else
-		printf(" %" PRId64, ns);
-	if (opt.identity)
-		printf(" i%ju c%jd.%09ld", (uintmax_t)st->st_ino, (intmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
-}
-
-static char type_of(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG: return 'f';
-	case S_IFDIR: return 'd';
-	case S_IFLNK: return 'l';
-	case S_IFIFO: return 'p';
-	case S_IFSOCK: return 's';
-	case S_IFCHR: return 'c';
-	case S_IFBLK: return 'b';
-	default: return '?';
-	}
-}
-
 static void print_object(int dirfd, const char *name, const char *path, const struct stat *st)
 {
-	bool content = S_ISREG(st->st_mode) && !matches(opt.no_content, opt.nno_content, path);
+	bool dir = S_ISDIR(st->st_mode), content = S_ISREG(st->st_mode) && !matches(opt.no_content, opt.nno_content, path);
+	unsigned fields = (opt.identity ? LINE_IDENTITY : 0) | (content ? LINE_SIZE : 0);
 
-	print_escaped(path, strlen(path));
-	printf(" %c %04o", type_of(st->st_mode), (unsigned)(st->st_mode & 07777));
 	if (!opt.no_owners)
-		printf(" %u:%u", st->st_uid, st->st_gid);
-	if (content)
-		printf(" %jd", (intmax_t)st->st_size);
-	print_time(st);
-	if (!opt.no_links && !(opt.no_dir_links && S_ISDIR(st->st_mode)))
-		printf(" n%ju", (uintmax_t)st->st_nlink);
-	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
-		printf(" %u:%u", major(st->st_rdev), minor(st->st_rdev));
-	if (!opt.no_links && !S_ISDIR(st->st_mode) && st->st_nlink > 1) {
-		const char *first = group_first(st, path);
+		fields |= LINE_OWNER;
+	if (!opt.no_links && !(opt.no_dir_links && dir))
+		fields |= LINE_NLINK;
+	if (!opt.no_times && !(opt.no_dir_times && dir))
+		fields |= LINE_TIME;
+	line_text(stdout, path, strlen(path));
+	putchar(' ');
+	line_stat(stdout, st, fields, opt.has_newer ? &opt.newer : NULL);
+	if (!opt.no_links && !dir && st->st_nlink > 1) {
+		const char *first = line_group(&groups, st, path);
 
 		printf(" =");
-		print_escaped(first, strlen(first));
+		line_text(stdout, first ? first : path, strlen(first ? first : path));
 	}
 	if (S_ISLNK(st->st_mode)) {
 		char target[PATH_MAX];
 		ssize_t n = readlinkat(dirfd, name, target, sizeof(target));
 
 		printf(" ->");
-		print_escaped(target, n < 0 ? 0 : (size_t)n);
+		line_text(stdout, target, n < 0 ? 0 : (size_t)n);
 	}
 	if (content)
 		print_content(dirfd, name);
@@ -256,7 +179,7 @@ static char **read_names(int fd, size_t *ret_count)
 		die("readdir");
 	closedir(dir);
 	if (count > 0)
-		qsort(names, count, sizeof(*names), by_name);
+		qsort(names, count, sizeof(*names), line_by_name);
 	*ret_count = count;
 	return names;
 }
@@ -271,7 +194,7 @@ static void walk(int dirfd, const char *name, const char *path)
 	if (matches(opt.leave_out, opt.nleave_out, path))
 		return;
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		print_escaped(path, strlen(path));
+		line_text(stdout, path, strlen(path));
 		printf(" stat:%s\n", strerrorname_np(errno));
 		failed = true;
 		return;
@@ -281,7 +204,7 @@ static void walk(int dirfd, const char *name, const char *path)
 		return;
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
-		print_escaped(path, strlen(path));
+		line_text(stdout, path, strlen(path));
 		printf(" opendir:%s\n", strerrorname_np(errno));
 		return;
 	}
@@ -309,6 +232,12 @@ static void add_glob(const char *globs[], size_t *n, const char *glob)
 	globs[(*n)++] = glob;
 }
 
+static void set_newer(int64_t ns)
+{
+	opt.newer = (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	opt.has_newer = true;
+}
+
 int main(int argc, char **argv)
 {
 	int c;
@@ -319,7 +248,7 @@ int main(int argc, char **argv)
 		case 'e': add_glob(opt.leave_out, &opt.nleave_out, optarg); break;
 		case 'x': add_glob(opt.no_content, &opt.nno_content, optarg); break;
 		case 'h': opt.holes = true; break;
-		case 'n': opt.newer = strtoll(optarg, NULL, 10); break;
+		case 'n': set_newer(strtoll(optarg, NULL, 10)); break;
 		case 'D': opt.no_dir_times = true; break;
 		case 'T': opt.no_times = true; break;
 		case 'N': opt.no_dir_links = true; break;

@@ -3,82 +3,36 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
+#include "../object_line.h"
 #include "base/fd.h"
 #include "snapshot.h"
-
-struct group {
-	dev_t dev;
-	ino_t ino;
-	char path[PATH_MAX];
-};
 
 struct walk {
 	struct side *side;
 	unsigned flags;
 	FILE *out;
-	struct group *groups;   /* groups: the first name of each file with several */
-	size_t ngroups;
+	struct line_groups groups;
 };
-
-static char type_letter(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG: return 'f';
-	case S_IFDIR: return 'd';
-	case S_IFLNK: return 'l';
-	case S_IFIFO: return 'p';
-	case S_IFSOCK: return 's';
-	case S_IFCHR: return 'c';
-	case S_IFBLK: return 'b';
-	default: return '?';
-	}
-}
-
-static void print_time(FILE *f, char tag, const struct timespec *t, bool exact)
-{
-	if (!exact && t->tv_sec >= RECENT)
-		fprintf(f, " %c=now", tag);
-	else
-		fprintf(f, " %c=%lld.%ld", tag, (long long)t->tv_sec, t->tv_nsec);
-}
 
 void snapshot_stat_line(FILE *f, const struct stat *st, unsigned flags)
 {
+	static const struct timespec recent = { .tv_sec = RECENT };
 	bool dir = S_ISDIR(st->st_mode);
+	unsigned fields = LINE_OWNER | (dir ? 0 : LINE_SIZE) | (flags & SNAPSHOT_TIMES ? LINE_TIME : 0);
 
-	fprintf(f, "%c %04o %u:%u", type_letter(st->st_mode), st->st_mode & 07777, st->st_uid, st->st_gid);
-	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
-		fprintf(f, " rdev=%u:%u", major(st->st_rdev), minor(st->st_rdev));
-	if (!dir)
-		fprintf(f, " size=%lld", (long long)st->st_size);
 	if ((flags & SNAPSHOT_NLINK && !dir) || flags & SNAPSHOT_IDENTITY)
-		fprintf(f, " nlink=%lu", (unsigned long)st->st_nlink);
-	if (flags & SNAPSHOT_TIMES)
-		print_time(f, 't', &st->st_mtim, flags & SNAPSHOT_EXACT);
-	if (flags & SNAPSHOT_IDENTITY) {
-		print_time(f, 'c', &st->st_ctim, true);
-		fprintf(f, " id=%lx:%lu", (unsigned long)st->st_dev, (unsigned long)st->st_ino);
-	}
+		fields |= LINE_NLINK;
+	if (flags & SNAPSHOT_IDENTITY)
+		fields |= LINE_IDENTITY;
+	line_stat(f, st, fields, flags & SNAPSHOT_EXACT ? NULL : &recent);
 }
-
-static uint64_t hash_more(uint64_t h, const void *data, size_t size)
-{
-	const unsigned char *p = data;
-
-	for (size_t i = 0; i < size; i++)
-		h = (h ^ p[i]) * 0x100000001b3ULL;
-	return h;
-}
-
-#define HASH_START 0xcbf29ce484222325ULL
 
 int snapshot_content(FILE *f, int fd)
 {
 	static const char zeros[4096];
 	char buf[4096];
-	uint64_t h = HASH_START;
+	uint64_t h = LINE_HASH_START;
 	off_t at = 0;
 
 	for (;;) {
@@ -90,7 +44,7 @@ int snapshot_content(FILE *f, int fd)
 		if (n == sizeof(buf) && !memcmp(buf, zeros, sizeof(buf)))
 			h = h * 31 + 7;
 		else
-			h = hash_more(h, buf, (size_t)n);
+			h = line_hash(h, buf, (size_t)n);
 		at += n;
 	}
 	fprintf(f, " content=%lld:%016" PRIx64, (long long)at, h);
@@ -106,18 +60,7 @@ void snapshot_text(FILE *f, const struct side *s, const char *text, size_t size)
 		text += n;
 		size -= n;
 	}
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)text[i];
-		if (c <= ' ' || c >= 127 || c == '\\')
-			fprintf(f, "\\%03o", c);
-		else
-			fputc(c, f);
-	}
-}
-
-static int name_order(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	line_text(f, text, size);
 }
 
 static void print_xattrs(struct walk *k, const struct where *w)
@@ -133,14 +76,14 @@ static void print_xattrs(struct walk *k, const struct where *w)
 		return;
 	for (char *p = list; p < list + n && count < 256; p += strlen(p) + 1)
 		names[count++] = p;
-	qsort(names, (size_t)count, sizeof(*names), name_order);
+	qsort(names, (size_t)count, sizeof(*names), line_by_name);
 	fputs(" x{", k->out);
 	for (int i = 0; i < count; i++) {
 		n = k->side->ops->getxattr(k->side, w, false, names[i], value, sizeof(value));
 		if (n < 0)
 			fprintf(k->out, "%s!%s,", names[i], strerrorname_np((int)-n));
 		else
-			fprintf(k->out, "%s=%zd:%08x,", names[i], n, (unsigned)hash_more(HASH_START, value, (size_t)n));
+			fprintf(k->out, "%s=%zd:%08x,", names[i], n, (unsigned)line_hash(LINE_HASH_START, value, (size_t)n));
 	}
 	fputc('}', k->out);
 }
@@ -149,19 +92,11 @@ static void print_group(struct walk *k, const struct stat *st, const char *path)
 {
 	if (st->st_nlink < 2 || S_ISDIR(st->st_mode) || !(k->flags & SNAPSHOT_NLINK))
 		return;
-	for (size_t i = 0; i < k->ngroups; i++)
-		if (k->groups[i].dev == st->st_dev && k->groups[i].ino == st->st_ino) {
-			fputs(" same-as=", k->out);
-			snapshot_text(k->out, k->side, k->groups[i].path, strlen(k->groups[i].path));
-			return;
-		}
-	struct group *more = realloc(k->groups, (k->ngroups + 1) * sizeof(*more));
-	if (!more)
-		abort();
-	k->groups = more;
-	more[k->ngroups].dev = st->st_dev;
-	more[k->ngroups].ino = st->st_ino;
-	snprintf(more[k->ngroups++].path, PATH_MAX, "%s", path);
+	const char *first = line_group(&k->groups, st, path);
+	if (first) {
+		fputs(" same-as=", k->out);
+		snapshot_text(k->out, k->side, first, strlen(first));
+	}
 }
 
 /* Opens what can be read; the descriptor must be the object that stat named. */
@@ -262,7 +197,7 @@ int snapshot_take(struct side *s, unsigned flags, char **ret)
 		return -ENOMEM;
 	walk_object(&k, ".", 0);
 	fclose(k.out);
-	free(k.groups);
+	line_groups_release(&k.groups);
 	return 0;
 }
 

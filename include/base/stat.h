@@ -1,0 +1,16 @@
+/* stat.h - questions about what stat(2) said. */
+#ifndef COWBOX_BASE_STAT_H
+#define COWBOX_BASE_STAT_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+/* Identity of an object that nobody has touched between two looks: device, inode, type and mode, size, time of modification and of change. */
+bool stat_same(const struct stat *a, const struct stat *b);
+
+static inline bool time_same(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+#endif

@@ -1,0 +1,28 @@
+/* compare.h - one name in the box and on the host: what the list of changes, and taking changes out, share. Private to them. */
+#ifndef COWBOX_OVERLAY_COMPARE_H
+#define COWBOX_OVERLAY_COMPARE_H
+
+#include "internal.h"
+
+/* One name, on both sides. */
+struct pair {
+	int box_fd;            /* box_fd: O_PATH of the layer's object */
+	int host_fd;           /* host_fd: O_PATH of the host's, -1 for none */
+	struct stat box, host; /* host.st_mode 0: nothing */
+};
+void pair_release(struct pair *p);
+#define _cleanup_pair_ __attribute__((cleanup(pair_release)))
+#define PAIR_INIT { .box_fd = -1, .host_fd = -1 }
+
+/* The host's object at a path (NULL: none), O_PATH. 0 with *ret_fd -1 and st all zero when nothing is there, or it is not for the view. */
+int pair_open_host(struct overlay *ov, const char *path, int *ret_fd, struct stat *st);
+/* Opens what an O_PATH descriptor names for reading. */
+int pair_reopen(int path_fd);
+/* Whether two objects of one type have other content: 1 or 0, or -errno. flags: CHANGES_*. */
+int pair_content_differs(unsigned flags, const struct pair *p);
+bool pair_meta_differs(const struct pair *p);
+
+/* The names in a directory on either side (any descriptor of it), sorted; strv_free. */
+int pair_names(int path_fd, char ***ret);
+
+#endif

@@ -1,0 +1,29 @@
+/* lookup.h - what the files of a lookup share: its state. Private to lookup.c and lookup_link.c. */
+#ifndef COWBOX_OVERLAY_LOOKUP_H
+#define COWBOX_OVERLAY_LOOKUP_H
+
+#include "internal.h"
+
+#define WALK_MAX (2 * PATH_MAX)
+
+struct walk {
+	struct overlay *ov;
+	const struct caller *c;
+	unsigned flags;
+	int links;
+	bool is_dir;              /* is_dir: the last component must be one (a trailing slash) */
+	char done[PATH_MAX];
+	char base[PATH_MAX];      /* base: what RESOLVE_BENEATH and IN_ROOT are about */
+	char rest[WALK_MAX];
+	char cand[PATH_MAX];      /* cand: done and the step */
+	struct spot spot;
+};
+
+/* What one step of a walk came to. */
+enum step { STEP_AGAIN = 1, STEP_DONE = 2 };
+
+/* The kernel met a symlink on its way along the spot's path: its text is put in its place (STEP_AGAIN), or o is what a magic link leads to.
+ * after: what follows cand in the walk. */
+int walk_link(struct walk *w, bool follow, const char *after, struct object *o);
+
+#endif

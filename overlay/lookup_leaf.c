@@ -1,0 +1,62 @@
+/* lookup_leaf.c - the last component of what is to be made, removed or renamed. */
+#include "overlay/internal.h"
+
+int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last)
+{
+	char text[PATH_MAX];
+	_cleanup_object_ struct object dir;
+	size_t len = strlen(at.path), end = len;
+	int r;
+
+	object_init(&dir);
+	if (!len)
+		return -ENOENT;
+	if (len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	*ret_last = LEAF_NORMAL;
+	while (end && at.path[end - 1] == '/')
+		end--;
+	ret->slash = end < len;
+	if (!end) {
+		*ret_last = LEAF_ROOT;
+		return 0;
+	}
+	size_t start = end;
+	while (start && at.path[start - 1] != '/')
+		start--;
+	const char *name = at.path + start;
+	size_t nlen = end - start;
+	memcpy(text, at.path, start);
+	text[start] = 0;
+	r = overlay_lookup(ov, c, (struct at){ at.dir, text }, LOOKUP_DIRECTORY | LOOKUP_EMPTY_PATH, &dir);
+	if (r < 0)
+		return r;
+	if (nlen == 1 && name[0] == '.')
+		*ret_last = LEAF_DOT;
+	else if (nlen == 2 && name[0] == '.' && name[1] == '.')
+		*ret_last = LEAF_DOTDOT;
+	if (dir.where == OBJECT_ANON)
+		return -ENOTDIR;
+	strcpy(ret->dir, dir.view);
+	ret->too_long = nlen > NAME_MAX;
+	/* The kernel asks for the right to search before it looks at the name at all. Where it will be asked with a good name anyway,
+	 * that is told then. */
+	if ((ret->too_long || ret->slash || *ret_last != LEAF_NORMAL) && !cred_is_root()) {
+		r = perm_object(ov, &dir, X_OK);
+		if (r < 0)
+			return r;
+	}
+	if (ret->too_long) {
+		strcpy(ret->view, ret->dir);
+		ret->name = "";
+		return 0;
+	}
+	char last[NAME_MAX + 1];
+	memcpy(last, name, nlen);
+	last[nlen] = 0;
+	r = path_join(ret->view, sizeof ret->view, ret->dir, last);
+	if (r < 0)
+		return r;
+	ret->name = ret->view + strlen(ret->view) - nlen;
+	return 0;
+}

@@ -1,0 +1,73 @@
+/* redirects.c - where renamed directories are now. */
+#include "overlay/dnode.h"
+
+void redirects_free(struct overlay *ov)
+{
+	for (size_t i = 0; i < ov->nredirects; i++) {
+		free(ov->redirects[i].real);
+		free(ov->redirects[i].view);
+	}
+	free(ov->redirects);
+	ov->redirects = NULL;
+	ov->nredirects = 0;
+	ov->redirects_valid = false;
+}
+
+static int redirects_add(struct overlay *ov, const struct part *p, const char *view)
+{
+	struct redirect *v = reallocarray(ov->redirects, ov->nredirects + 1, sizeof *v);
+
+	if (!v)
+		return -ENOMEM;
+	ov->redirects = v;
+	v += ov->nredirects;
+	v->layer = p->layer;
+	v->real = strdup(p->path);
+	v->view = strdup(view);
+	if (!v->real || !v->view) {
+		free(v->real);
+		free(v->view);
+		return -ENOMEM;
+	}
+	ov->nredirects++;
+	return 0;
+}
+
+static int redirects_scan(struct overlay *ov, struct dnode *d, char *view, size_t len)
+{
+	int r = dnode_resolve(ov, d);
+
+	if (r < 0 || dnode_pure(d))
+		return r;
+	for (int i = 1; d->redirected && i < d->nparts; i++) {
+		r = redirects_add(ov, &d->parts[i], view);
+		if (r < 0)
+			return r;
+	}
+	r = dnode_load(ov, d);
+	for (size_t b = 0; r == 0 && d->bucket && b < (size_t)1 << d->bucket_bits; b++)
+		for (struct dnode *n = d->bucket[b]; r == 0 && n; n = n->next) {
+			size_t nlen = strlen(n->name);
+			if (n->kind != DNODE_DIR || len + nlen + 2 > PATH_MAX)
+				continue;
+			view[len] = '/';
+			memcpy(view + len + 1, n->name, nlen + 1);
+			r = redirects_scan(ov, n, view, len + 1 + nlen);
+			view[len] = 0;
+		}
+	return r;
+}
+
+int redirects_update(struct overlay *ov)
+{
+	char view[PATH_MAX] = "";
+	int r;
+
+	if (ov->redirects_valid)
+		return 0;
+	redirects_free(ov);
+	r = ov->has_redirects ? redirects_scan(ov, ov->root, view, 0) : 0;
+	if (r == 0)
+		ov->redirects_valid = true;
+	return r;
+}

@@ -1,0 +1,303 @@
+/* apply_item.c - carries out one item of a plan.
+ *
+ * (A1) An item is looked at again right before it is touched: where the host is no longer as it was judged, it is left.
+ */
+#include "apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/stat.h"
+#include "base/sys.h"
+
+/* ---- looking again (A1) ---- */
+
+/* True when the host's object is the one that was judged, or has been changed by this commit only. */
+static bool as_judged(struct apply *a, const struct stat *judged, const struct stat *now)
+{
+	if (!now->st_mode || !judged->st_mode)
+		return !now->st_mode && !judged->st_mode;
+	if (S_ISDIR(now->st_mode))
+		return now->st_dev == judged->st_dev && now->st_ino == judged->st_ino;
+	return stat_same(now, judged) || apply_touched(a, now);
+}
+
+/* True when this commit has moved away what was at the path, or put something there by a swap. */
+static bool moved_here(const struct apply *a, const char *path)
+{
+	for (size_t k = 0; k < a->nmoves; k++)
+		if (path_below(path, a->moves[k].from, NULL) || path_below(path, a->moves[k].to, NULL))
+			return true;
+	return false;
+}
+
+static int look_again(struct apply *a, size_t i, const char *path)
+{
+	struct stat now;
+	int r = host_stat(&a->p->host, path, &now);
+
+	if (r < 0)
+		return r;
+	if (as_judged(a, &a->p->now[i], &now) || (a->nmoves && moved_here(a, path)))
+		return 0;
+	why(item(a, i), COMMIT_CONFLICT, "the host's was changed just now");
+	return -ESTALE;
+}
+
+/* ---- one item ---- */
+
+/* Directories above the item that come with it. */
+static int ensure_parents(struct apply *a, const char *view)
+{
+	size_t k = plan_above(a->p, view);
+
+	if (k == NO_ITEM || !item_planned(item(a, k)) || item(a, k)->outcome != COMMIT_UNTRIED || a->busy[k])
+		return 0;
+	return item_makes_dir(item(a, k)) || item_is_dir_rename(item(a, k)) ? apply_item(a, k)
+	                                                                    : ensure_parents(a, item(a, k)->change->path);
+}
+
+static int enter_parent(struct apply *a, const char *view, const char *host)
+{
+	char view_dir[PATH_MAX], host_dir[PATH_MAX];
+
+	if (!path_split(view, view_dir, sizeof view_dir) || !path_split(host, host_dir, sizeof host_dir))
+		return -ENAMETOOLONG;
+	return apply_enter(a, view_dir, host_dir);
+}
+
+/* True when a rename that is still to come takes what is at the host path. */
+static bool awaits_rename(struct apply *a, const char *path)
+{
+	char now[PATH_MAX];
+
+	for (size_t k = 0; k < a->p->nrenames; k++) {
+		const struct commit_item *it = item(a, a->p->renames[k]);
+
+		if (it->outcome == COMMIT_UNTRIED && item_planned(it) && apply_forward(a, it->change->from, now) == 0 &&
+		    strcmp(now, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int make_directory(struct apply *a, size_t i, const char *path)
+{
+	struct stat now;
+	int r = host_stat(&a->p->host, path, &now);
+
+	if (r < 0)
+		return r;
+	/* Its entries are changes of their own. */
+	if (S_ISDIR(now.st_mode) && !awaits_rename(a, path))
+		return 0;
+	r = enter_parent(a, item(a, i)->change->path, path);
+	return r < 0 ? r : place_object(a, i, path);
+}
+
+static int apply_present(struct apply *a, size_t i)
+{
+	const struct change *ch = item(a, i)->change;
+	char path[PATH_MAX];
+	int r = apply_where(a, i, path);
+
+	if (r == 0)
+		r = look_again(a, i, path);
+	if (r < 0)
+		return r;
+	if (S_ISDIR(ch->box.st_mode))
+		return ch->kind == CHANGE_META ? 0 : make_directory(a, i, path);
+	r = enter_parent(a, ch->path, path);
+	if (r < 0)
+		return r;
+	/* The same bytes in a file of its own: it must not share the host's inode with that file's other names. */
+	if (ch->kind == CHANGE_META &&
+	    !(S_ISREG(ch->box.st_mode) && a->p->now[i].st_nlink > 1 && !twins_is_copy_of(a, i, &a->p->now[i])))
+		return place_metadata(a, i, path);
+	return place_object(a, i, path);
+}
+
+/* What was at the destination of a rename is at its source now: it goes aside unless another rename wants it. */
+static int clear_source(struct apply *a, size_t i, const char *src)
+{
+	char dir[PATH_MAX], aside[PATH_MAX], temp[48];
+	struct doomed d = { .item = i }, *all;
+	const char *name;
+	int fd, r;
+
+	if (awaits_rename(a, src))
+		return 0;
+	place_temp_name(a, temp);
+	if (!path_split(src, dir, sizeof dir) || path_join(aside, sizeof aside, dir, temp) < 0)
+		return -ENAMETOOLONG;
+	r = host_parent(&a->p->host, src, &fd, &name);
+	if (r == 0)
+		r = sys_renameat2(fd, name, fd, temp, RENAME_NOREPLACE);
+	if (r == 0)
+		r = apply_note_move(a, src, aside, false);
+	if (r < 0)
+		return r;
+	all = realloc(a->doomed, (a->ndoomed + 1) * sizeof *all);
+	if (!all)
+		return -ENOMEM;
+	a->doomed = all;
+	d.host = strdup(aside);
+	d.was = strdup(item(a, i)->change->path);
+	d.since = a->nmoves;
+	if (!d.host || !d.was)
+		return -ENOMEM;
+	a->doomed[a->ndoomed++] = d;
+	return 0;
+}
+
+static int move_on_host(struct apply *a, const char *src, const char *dst, unsigned flags)
+{
+	_cleanup_close_ int from = -1;
+	const char *src_name, *dst_name;
+	int fd, to, r;
+
+	r = host_parent(&a->p->host, src, &fd, &src_name);
+	if (r < 0)
+		return r;
+	from = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (from < 0)
+		return -errno;
+	r = host_parent(&a->p->host, dst, &to, &dst_name);
+	if (r == 0)
+		r = sys_renameat2(from, src_name, to, dst_name, flags);
+	if (r == -EINVAL && flags == RENAME_NOREPLACE)
+		r = sys_renameat2(from, src_name, to, dst_name, 0);
+	return r < 0 ? r : apply_note_move(a, src, dst, flags == RENAME_EXCHANGE);
+}
+
+static int rename_object(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst,
+                         const struct stat *in_way)
+{
+	int r;
+
+	r = apply_touch(a, there);
+	if (r == 0 && in_way->st_mode)
+		r = apply_touch(a, in_way);
+	if (r < 0)
+		return r;
+	if (!in_way->st_mode)
+		return move_on_host(a, src, dst, RENAME_NOREPLACE);
+	if (!S_ISDIR(in_way->st_mode) && !S_ISDIR(there->st_mode) && !awaits_rename(a, dst))
+		return move_on_host(a, src, dst, 0);
+	r = move_on_host(a, src, dst, RENAME_EXCHANGE);
+	return r < 0 ? r : clear_source(a, i, src);
+}
+
+/* A renamed file gets its new content under the new name before the old name goes. */
+static int finish_renamed_file(struct apply *a, size_t i, const char *dst)
+{
+	_cleanup_close_ int box = -1;
+	const struct change *ch = item(a, i)->change;
+	struct stat layer;
+	int r;
+
+	if (S_ISREG(ch->box.st_mode) && changes_open(a->p->p.ov, ch, &box) == 0 && sys_fstat(box, &layer) == 0 &&
+	    layer.st_nlink > 1) {
+		r = twins_add(a, &layer, dst);
+		if (r < 0)
+			return r;
+		return place_in_inode(a, i, dst);
+	}
+	return ch->content ? place_object(a, i, dst) : place_metadata(a, i, dst);
+}
+
+static int apply_rename(struct apply *a, size_t i)
+{
+	const struct change *ch = item(a, i)->change;
+	char src[PATH_MAX], dst[PATH_MAX];
+	struct stat there, in_way;
+	int r;
+
+	r = apply_forward(a, ch->from, src);
+	if (r == 0)
+		r = apply_where(a, i, dst);
+	if (r == 0)
+		r = host_stat(&a->p->host, src, &there);
+	if (r == 0)
+		r = host_stat(&a->p->host, dst, &in_way);
+	if (r == 0)
+		r = look_again(a, i, src);
+	if (r == 0)
+		r = enter_parent(a, ch->from, src);
+	if (r == 0)
+		r = enter_parent(a, ch->path, dst);
+	if (r < 0)
+		return r;
+	if (strcmp(src, dst) != 0) {
+		/* Another name of the same file took it along: then this one is one more name. */
+		if (!there.st_mode && S_ISREG(ch->box.st_mode))
+			return place_object(a, i, dst);
+		r = rename_object(a, i, src, &there, dst, &in_way);
+	}
+	return r < 0 || S_ISDIR(ch->box.st_mode) ? r : finish_renamed_file(a, i, dst);
+}
+
+static int apply_deletion(struct apply *a, size_t i)
+{
+	const struct change *ch = item(a, i)->change;
+	char path[PATH_MAX];
+	struct stat now;
+	int r = apply_where(a, i, path);
+
+	if (r == 0)
+		r = host_stat(&a->p->host, path, &now);
+	if (r < 0 || !now.st_mode)
+		return r;
+	r = look_again(a, i, path);
+	if (r == 0)
+		r = enter_parent(a, ch->path, path);
+	return r < 0 ? r : remove_object(a, i, path, ch->path);
+}
+
+static bool stops_everything(int r)
+{
+	return r == -ENOSPC || r == -EDQUOT || r == -EIO || r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+}
+
+void apply_settle(struct apply *a, size_t i, int r)
+{
+	struct commit_item *it = item(a, i);
+
+	if (r == 0) {
+		it->outcome = COMMIT_DONE;
+		a->result->changed = true;
+		return;
+	}
+	it->outcome = r == -ESTALE && it->verdict == COMMIT_CONFLICT ? COMMIT_LEFT : COMMIT_FAILED;
+	it->code = r;
+	if (it->outcome == COMMIT_FAILED)
+		why(it, it->verdict, r == -ELOOP ? "a directory on the way to it is a symlink on the host now" : "%s",
+		    strerror(-r));
+	if (stops_everything(r) && !a->result->trouble[0])
+		snprintf(a->result->trouble, sizeof a->result->trouble, "%s", strerror(-r));
+}
+
+int apply_item(struct apply *a, size_t i)
+{
+	struct commit_item *it = item(a, i);
+	int r;
+
+	if (!it->chosen || it->outcome != COMMIT_UNTRIED || a->busy[i])
+		return 0;
+	if (it->verdict != COMMIT_APPLY) {
+		it->outcome = it->verdict == COMMIT_SAME ? COMMIT_DONE : COMMIT_LEFT;
+		return 0;
+	}
+	a->busy[i] = true;
+	r = ensure_parents(a, it->change->path);
+	if (r == 0)
+		r = it->change->kind == CHANGE_RENAMED   ? apply_rename(a, i)
+		    : it->change->kind == CHANGE_DELETED ? apply_deletion(a, i)
+		                                         : apply_present(a, i);
+	a->busy[i] = false;
+	apply_settle(a, i, r);
+	return r;
+}

@@ -1,0 +1,140 @@
+/* forget.c - what a commit has done is taken out of the box.
+ *
+ * (A3) Nothing is taken out of the box before it is on the host. What lies below a directory that the box made stays in the layer as long as the
+ *      layer's directory hides the host's.
+ */
+#include "apply.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool item_done(const struct commit_item *it)
+{
+	return it->outcome == COMMIT_DONE;
+}
+
+static bool renames_done(const struct plan *p, size_t i, void *ctx)
+{
+	(void)ctx;
+	return item_done(&p->p.items[i]);
+}
+
+static int forget(struct apply *a, const char *path)
+{
+	int r = overlay_forget(a->p->p.ov, (struct vpath){ path });
+
+	if (r < 0 && r != -ENOENT)
+		a->result->unforgotten++;
+	return r;
+}
+
+/* The whiteout at the old place of a rename: gone with it unless something else of the box is there. */
+static void forget_sources(struct apply *a, size_t begin, size_t end)
+{
+	for (size_t i = begin; i < end; i++)
+		if (item(a, i)->change->kind == CHANGE_RENAMED && plan_find(a->p, item(a, i)->change->from) == NO_ITEM)
+			forget(a, item(a, i)->change->from);
+}
+
+static bool all_done(struct apply *a, size_t begin, size_t end)
+{
+	while (begin < end && item_done(item(a, begin)))
+		begin++;
+	return begin == end;
+}
+
+/* A directory that is on the host now while changes below it are left becomes a plain mirror, so that what is done below it can be forgotten.
+ * Not where a removal is left: the layer has no mark of it but that the directory hides the host's. */
+static bool settle_directory(struct apply *a, const char *view, size_t begin, size_t end)
+{
+	for (size_t k = begin; k < end; k++)
+		if (!item_done(item(a, k)) && item(a, k)->change->kind == CHANGE_DELETED)
+			return false;
+	return overlay_settle(a->p->p.ov, (struct vpath){ view }) == 0;
+}
+
+/* The topmost of the directories from view upwards that hide what the host has there; false: none does. */
+static bool hiding_directory(struct apply *a, const char *view, char ret[static PATH_MAX])
+{
+	struct caller caller = { .umask = 022 };
+	char dir[PATH_MAX];
+	bool found = false;
+
+	strcpy(dir, view);
+	while (dir[1]) {
+		_cleanup_object_ struct object o;
+
+		object_init(&o);
+		if (overlay_lookup(a->p->p.ov, &caller, AT_VIEW(dir), LOOKUP_NOFOLLOW, &o) < 0 || o.where != OBJECT_LAYER ||
+		    !S_ISDIR(o.st.st_mode))
+			break;
+		strcpy(ret, dir);
+		found = true;
+		path_split(dir, dir, sizeof dir);
+	}
+	return found;
+}
+
+/* Item i is below such a directory, which is no change itself that is done. Returns the item to go on with. */
+static size_t forget_hidden(struct apply *a, size_t i, const char *dir)
+{
+	size_t end = i, own = plan_find(a->p, dir);
+
+	while (end < a->p->p.count && path_below(item(a, end)->change->path, dir, NULL))
+		end++;
+	if (own != NO_ITEM && !item_done(item(a, own)))
+		return end;
+	if (all_done(a, i, end)) {
+		forget(a, dir);
+		forget_sources(a, i, end);
+		return end;
+	}
+	return settle_directory(a, dir, i, end) ? i : end;
+}
+
+static size_t forget_item(struct apply *a, size_t i)
+{
+	struct commit_item *it = item(a, i);
+	size_t end = plan_end(a->p, i);
+	bool all = all_done(a, i, end);
+
+	/* Below a deleted directory there may be things that moved elsewhere, whose layer still finds them here. */
+	if (all && it->change->kind == CHANGE_DELETED)
+		all = plan_renames_below(a->p, it->change->path, renames_done, NULL);
+	if (all) {
+		forget(a, it->change->path);
+		forget_sources(a, i, end);
+		return end;
+	}
+	if (!item_makes_dir(it) && !item_is_dir_rename(it))
+		return i + 1;
+	if (!item_done(it) || !settle_directory(a, it->change->path, i + 1, end))
+		return end;
+	if (item_is_dir_rename(it))
+		forget_sources(a, i, i + 1);
+	return i + 1;
+}
+
+void apply_forget_done(struct apply *a)
+{
+	char dir[PATH_MAX], hiding[PATH_MAX], plain[PATH_MAX] = "", settled[PATH_MAX] = "";
+	size_t i = 0;
+
+	while (i < a->p->p.count) {
+		size_t next;
+
+		path_split(item(a, i)->change->path, dir, sizeof dir);
+		/* plain: the directory that was found last to hide nothing. */
+		if (strcmp(dir, plain) == 0 || !hiding_directory(a, dir, hiding)) {
+			strcpy(plain, dir);
+			i = forget_item(a, i);
+			continue;
+		}
+		next = forget_hidden(a, i, hiding);
+		/* It was made a mirror: look again, but not for ever. */
+		if (next == i && strcmp(hiding, settled) == 0)
+			next = i + 1;
+		strcpy(settled, hiding);
+		i = next;
+	}
+}

@@ -1,0 +1,209 @@
+/* test_commit_conflict.c - what a commit leaves: conflicts, what was not chosen, what waits. */
+#include "commit_world.h"
+
+/* ---- conflicts ---- */
+
+static void assert_conflict(struct world *x, const char *name)
+{
+	commit_all(x);
+	assert_int_equal(find(x, name)->verdict, COMMIT_CONFLICT);
+	assert_int_equal(find(x, name)->outcome, COMMIT_LEFT);
+	assert_true(find(x, name)->why[0]);
+	plan(x);
+	find(x, name); /* it is still in the box */
+}
+
+static void test_conflict_content(void **state)
+{
+	struct world *x = *state;
+
+	host_write("f", "old\n");
+	host_write("ok", "old\n");
+	box_append(x, "f", "box\n");
+	box_append(x, "ok", "box\n");
+	host_write("f", "host, and longer\n");
+	assert_conflict(x, "f");
+	assert_string_equal(host_read("f"), "host, and longer\n");
+	assert_string_equal(host_read("ok"), "old\nbox\n");
+	assert_int_equal(x->result.left, 1);
+	assert_int_equal(x->result.done, 1);
+}
+
+static void test_conflict_added_both(void **state)
+{
+	struct world *x = *state;
+
+	box_new(x, "f", "box\n");
+	host_write("f", "host\n");
+	assert_conflict(x, "f");
+	assert_string_equal(host_read("f"), "host\n");
+}
+
+static void test_conflict_removed(void **state)
+{
+	struct world *x = *state;
+
+	host_write("f", "old\n");
+	box_append(x, "f", "box\n");
+	assert_int_equal(unlink("f"), 0);
+	assert_conflict(x, "f");
+	assert_int_equal(access("f", F_OK), -1);
+}
+
+/* The box removed a directory into which the host has put something since. */
+static void test_conflict_in_removed_dir(void **state)
+{
+	struct world *x = *state;
+
+	mkdir("d", 0755);
+	host_write("d/a", "a\n");
+	box_unlink(x, "d/a");
+	box_rmdir(x, "d");
+	host_write("d/late", "late\n");
+	assert_conflict(x, "d");
+	assert_string_equal(host_read("d/late"), "late\n");
+	assert_string_equal(host_read("d/a"), "a\n");
+}
+
+static void test_false_conflict(void **state)
+{
+	struct world *x = *state;
+
+	host_write("f", "old\n");
+	host_write("gone", "old\n");
+	box_append(x, "f", "same\n");
+	box_unlink(x, "gone");
+	box_new(x, "n", "new\n");
+	host_write("f", "old\nsame\n");
+	host_write("n", "new\n");
+	assert_int_equal(unlink("gone"), 0);
+	plan(x);
+	for (size_t i = 0; i < x->plan->count; i++)
+		assert_int_equal(x->plan->items[i].verdict, COMMIT_SAME);
+	commit_all(x);
+	assert_all(x);
+}
+
+static void test_parent_became_symlink(void **state)
+{
+	struct world *x = *state;
+
+	mkdir("d", 0755);
+	host_write("d/f", "f\n");
+	box_append(x, "d/f", "box\n");
+	assert_int_equal(rename("d", "elsewhere"), 0);
+	assert_int_equal(symlink("elsewhere", "d"), 0);
+	commit_all(x);
+	assert_string_equal(host_read("elsewhere/f"), "f\n");
+	assert_int_equal(x->result.done, 0);
+}
+
+/* The host changes between the plan and the commit. */
+static void test_changed_under_our_hands(void **state)
+{
+	struct world *x = *state;
+
+	host_write("f", "old\n");
+	box_append(x, "f", "box\n");
+	plan(x);
+	choose(x, "");
+	assert_int_equal(find(x, "f")->verdict, COMMIT_APPLY);
+	host_write("f", "host, now\n");
+	apply(x);
+	assert_int_equal(find(x, "f")->outcome, COMMIT_LEFT);
+	assert_string_equal(host_read("f"), "host, now\n");
+}
+
+/* ---- choosing ---- */
+
+static void test_choose_path(void **state)
+{
+	struct world *x = *state;
+
+	host_write("m", "old\n");
+	box_append(x, "m", "new\n");
+	box_mkdir(x, "d");
+	box_new(x, "d/a", "a\n");
+	box_new(x, "d/b", "b\n");
+	plan(x);
+	assert_int_equal(choose(x, "nothing"), 0);
+	assert_int_equal(choose(x, "d/a"), 1);
+	apply(x);
+	assert_string_equal(host_read("d/a"), "a\n"); /* its directory came along */
+	assert_int_equal(access("d/b", F_OK), -1);
+	assert_string_equal(host_read("m"), "old\n");
+	plan(x);
+	find(x, "d/b");
+	find(x, "m");
+	commit_all(x);
+	assert_string_equal(host_read("d/b"), "b\n");
+	assert_string_equal(host_read("d/a"), "a\n");
+	assert_all(x);
+}
+
+/* A renamed directory waits while something in it cannot go; the rest goes under the old name. */
+static void test_rename_waits(void **state)
+{
+	struct world *x = *state;
+
+	mkdir("d", 0755);
+	host_write("d/f", "f\n");
+	host_write("d/g", "g\n");
+	box_rename(x, "d", "e", 0);
+	box_append(x, "e/f", "box\n");
+	box_append(x, "e/g", "box\n");
+	host_write("d/g", "host, longer\n");
+	commit_all(x);
+	assert_int_equal(find(x, "e")->verdict, COMMIT_WAIT);
+	assert_int_equal(find(x, "e/g")->verdict, COMMIT_CONFLICT);
+	assert_string_equal(host_read("d/f"), "f\nbox\n");
+	assert_string_equal(host_read("d/g"), "host, longer\n");
+	assert_int_equal(access("e", F_OK), -1);
+}
+
+static int stop_at_once(void *ctx, const struct commit_item *it, size_t done, size_t total)
+{
+	(void)ctx;
+	(void)it;
+	(void)total;
+	return done == 1;
+}
+
+static void test_stopped(void **state)
+{
+	struct world *x = *state;
+	struct err err = { 0 };
+
+	box_new(x, "a", "a\n");
+	box_new(x, "b", "b\n");
+	plan(x);
+	choose(x, "");
+	commit_settle(x->plan);
+	assert_int_equal(commit_apply(x->plan, stop_at_once, NULL, &x->result, &err), 0);
+	assert_int_equal(x->result.done, 1);
+	assert_int_equal(x->result.untried, 1);
+	assert_true(x->result.trouble[0]);
+	assert_string_equal(host_read("a"), "a\n");
+	plan(x);
+	find(x, "b");
+	assert_int_equal(x->plan->count, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(test_conflict_content),
+		WORLD_TEST(test_conflict_added_both),
+		WORLD_TEST(test_conflict_removed),
+		WORLD_TEST(test_conflict_in_removed_dir),
+		WORLD_TEST(test_false_conflict),
+		WORLD_TEST(test_parent_became_symlink),
+		WORLD_TEST(test_changed_under_our_hands),
+		WORLD_TEST(test_choose_path),
+		WORLD_TEST(test_rename_waits),
+		WORLD_TEST(test_stopped),
+	};
+
+	cred_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+/* test_commit_diff.c - diffs. */
+#include "commit_world.h"
+
+static char *diff_text(struct world *x, unsigned flags)
+{
+	struct changes c;
+	struct err err = { 0 };
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (changes_collect(x->ov, 0, &c, &err) < 0 || diff_write(x->ov, &c, NULL, 0, flags, f, &err) < 0)
+		fail_msg("%s", err.msg);
+	changes_release(&c);
+	fclose(f);
+	return text;
+}
+
+static void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("no \"%s\" in:\n%s", part, text);
+}
+
+static void test_diff(void **state)
+{
+	struct world *x = *state;
+	char *text;
+
+	host_write("f", "one\ntwo\nthree\n");
+	host_write("bin", "x");
+	mkdir("d", 0755);
+	host_write("d/in", "in\n");
+	box_new(x, "f", "one\n2\nthree\n");
+	box_chmod(x, "f", 0755);
+	box_rename(x, "d", "e", 0);
+	box_append(x, "e/in", "more\n");
+	box_new(x, "we\"ird", "no newline");
+	text = diff_text(x, 0);
+	assert_has(text, "old mode 100644\nnew mode 100755\n");
+	assert_has(text, "@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n");
+	assert_has(text, "rename from ");
+	assert_has(text, "@@ -1 +1,2 @@\n in\n+more\n");
+	assert_has(text, "we\\\"ird\"");
+	assert_has(text, "+no newline\n\\ No newline at end of file\n");
+	free(text);
+	text = diff_text(x, DIFF_COLOR);
+	assert_has(text, "\033[31m-two\033[m\n\033[32m+2\033[m\n");
+	free(text);
+	text = diff_text(x, DIFF_STAT);
+	assert_has(text, "/f | 2 +-\n");
+	free(text);
+}
+
+static void test_diff_binary(void **state)
+{
+	struct world *x = *state;
+	char *text;
+	int fd = open("bin", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_int_equal(ftruncate(fd, 12288), 0);
+	close(fd);
+	box_append(x, "bin", "x");
+	text = diff_text(x, 0);
+	assert_has(text, "Binary files a/");
+	assert_has(text, " differ (12.0 KiB -> 12.0 KiB)\n");
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(test_diff),
+		WORLD_TEST(test_diff_binary),
+	};
+
+	cred_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
