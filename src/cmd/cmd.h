@@ -61,7 +61,8 @@ struct paths {
 	struct vpath *list;
 	size_t count;
 };
-int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct paths *ret, struct err *err);
+/* Opens the box as session_open does, and reads the arguments as paths in its view. */
+int session_open_paths(struct session *s, const char *name, const struct options *o, struct paths *ret, struct err *err);
 void paths_release(struct paths *p);
 #define _cleanup_paths_ __attribute__((cleanup(paths_release)))
 bool paths_match(const struct paths *p, const struct change *ch);

@@ -225,11 +225,9 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 	struct err err = { 0 };
 	int r, status = CMD_OK, done;
 
-	r = session_open(&s, wish->box, &err);
+	r = session_open_paths(&s, wish->box, o, &paths, &err);
 	if (r == 0 && !wish->all && !wish->dry && !o->nargs && !term_is_interactive())
 		return usage(v, "what to commit? -a for all, or PATHs (there is no terminal to ask on)");
-	if (r == 0)
-		r = paths_read(s.ov, o->args, o->nargs, &paths, &err);
 	if (r == 0 && !wish->dry)
 		r = hold = commit_hold(s.box, &err);
 	if (r >= 0)

@@ -56,9 +56,7 @@ static int run_diff(const struct verb *v, int argc, char **argv)
 	}
 	if (id < 0)
 		return CMD_USAGE;
-	r = session_open(&s, box, &err);
-	if (r == 0)
-		r = paths_read(s.ov, o.args, o.nargs, &paths, &err);
+	r = session_open_paths(&s, box, &o, &paths, &err);
 	if (r == 0)
 		r = diff_show(&s, &paths, flags, when, &err);
 	return r < 0 ? say_error(v->name, &err) : CMD_OK;

@@ -147,11 +147,9 @@ static int discard_paths(const struct verb *v, const struct options *o, const ch
 	struct err err = { 0 };
 	int r;
 
-	r = session_open(&s, box, &err);
+	r = session_open_paths(&s, box, o, &paths, &err);
 	if (r == 0 && !force && !term_is_interactive())
 		return no_terminal(v);
-	if (r == 0)
-		r = paths_read(s.ov, o->args, o->nargs, &paths, &err);
 	if (r == 0)
 		r = hold = commit_hold(s.box, &err);
 	return r < 0 ? say_error(v->name, &err) : discard_some(v, &s, &paths, force);

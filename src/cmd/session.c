@@ -87,7 +87,7 @@ static int canonical(struct overlay *ov, const char *typed, char ret[static PATH
 	return r < 0 ? r : 0;
 }
 
-int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct paths *ret, struct err *err)
+static int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct paths *ret, struct err *err)
 {
 	ret->list = calloc(nargs + 1, sizeof *ret->list);
 	if (!ret->list)
@@ -104,6 +104,13 @@ int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct
 		ret->count++;
 	}
 	return 0;
+}
+
+int session_open_paths(struct session *s, const char *name, const struct options *o, struct paths *ret, struct err *err)
+{
+	int r = session_open(s, name, err);
+
+	return r < 0 ? r : paths_read(s->ov, o->args, o->nargs, ret, err);
 }
 
 void paths_release(struct paths *p)

@@ -152,9 +152,7 @@ static int status(const struct verb *v, const struct options *o, const char *box
 	struct err err = { 0 };
 	int r;
 
-	r = session_open(&s, box, &err);
-	if (r == 0)
-		r = paths_read(s.ov, o->args, o->nargs, &paths, &err);
+	r = session_open_paths(&s, box, o, &paths, &err);
 	if (r == 0)
 		r = changes_collect(s.ov, 0, &changes, &err);
 	if (r < 0)
