@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "commit/commit.h"
 #include "options.h"
 #include "overlay/box.h"
 #include "overlay/changes.h"
@@ -99,6 +100,11 @@ void pager_end(struct pager *p);
 const char *kind_name(enum change_kind k);
 const char *kind_colour(enum change_kind k);
 const char *mode_type(mode_t mode);
+
+/* ---- commit.c ---- */
+const char *verdict_name(enum commit_verdict v);
+/* What commit leaves in the box, however much is asked for. */
+bool verdict_is_left(enum commit_verdict v);
 
 /* ---- diff.c, commit.c, summary.c: also used after a run ---- */
 int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum colour_when when, struct err *err);

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/copy.h"
-#include "commit/commit.h"
 
 static const struct option_row options[] = {
 	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
@@ -121,13 +120,24 @@ static int apply(struct session *s, struct commit_plan *plan)
 	return r < 0 ? say_error("commit", &err) : tell_result(s, plan, &res);
 }
 
-/* What would be done, on stdout. */
-static int tell_plan(const struct commit_plan *plan)
+const char *verdict_name(enum commit_verdict v)
 {
 	static const char *const word[] = {
 		[COMMIT_APPLY] = "apply",   [COMMIT_SAME] = "same", [COMMIT_CONFLICT] = "conflict",
 		[COMMIT_REFUSE] = "refuse", [COMMIT_WAIT] = "wait",
 	};
+
+	return word[v];
+}
+
+bool verdict_is_left(enum commit_verdict v)
+{
+	return v != COMMIT_APPLY && v != COMMIT_SAME;
+}
+
+/* What would be done, on stdout. */
+static int tell_plan(const struct commit_plan *plan)
+{
 	char path[4 * PATH_MAX], from[4 * PATH_MAX];
 	int status = CMD_OK;
 
@@ -136,11 +146,11 @@ static int tell_plan(const struct commit_plan *plan)
 
 		if (!it->chosen)
 			continue;
-		printf("%-8s %c  ", word[it->verdict], (char)it->change->kind);
+		printf("%-8s %c  ", verdict_name(it->verdict), (char)it->change->kind);
 		if (it->change->from)
 			printf("%s -> ", path_printable(it->change->from, from, sizeof from));
 		printf("%s%s%s\n", name_of(it, path), it->why[0] ? ": " : "", it->why);
-		if (it->verdict != COMMIT_APPLY && it->verdict != COMMIT_SAME)
+		if (verdict_is_left(it->verdict))
 			status = CMD_LEFT;
 	}
 	return status;

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "commit/commit.h"
-
 static const struct option_row options[] = {
 	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
 	{ OPT_STAT, "stat", NULL, NULL, "count the lines of each file instead" },

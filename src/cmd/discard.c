@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commit/commit.h"
-
 static const struct option_row options[] = {
 	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
 	{ 'f', "force", NULL, NULL, "do not ask" },
