@@ -50,8 +50,13 @@ struct session {
 int session_store(struct store **ret, const char *name, struct err *err);
 /* The name meant: name, else $COWBOX_BOX, else the box used last. */
 int session_name(struct store *store, const char *name, char ret[static BOX_NAME_MAX + 1], struct err *err);
-/* Opens the box called name, else that of $COWBOX_BOX, else the one used last; remembers it as used last. */
+/* Says which box it is when nobody named one: name is what -b gave, or NULL. */
+void session_tell(const struct box *box, const char *name);
+/* Opens the box called name, else that of $COWBOX_BOX, else the one used last, which is told; remembers it as used last. */
 int session_open(struct session *s, const char *name, struct err *err);
+/* Removes the box, and says so, when nobody named it and nothing is in it any more: no change, and no history that undo needs. The caller holds
+ * no lock of it. True: it is gone. */
+bool session_drop_empty(struct session *s);
 void session_close(struct session *s);
 #define _cleanup_session_ __attribute__((cleanup(session_close)))
 /* Says the error, and gives the status for it: usage for a bad name, failed for the rest. */
@@ -81,6 +86,8 @@ int term_key(void);
  * in any case. That letter, lower case; 0 for any other answer; -1 at the end of input. */
 int term_ask(const char *question, const char *words);
 char *size_text(uint64_t bytes, char ret[static 32]);
+/* Cuts a printable text to so many columns, with "..." at the end of what was longer. */
+void text_cut(char *text, size_t columns);
 char *age_text(int64_t seconds, char ret[static 32]);
 
 /* ---- json.c ---- */
@@ -108,8 +115,9 @@ bool verdict_is_left(enum commit_verdict v);
 
 /* ---- diff.c, commit.c, summary.c: also used after a run ---- */
 int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum colour_when when, struct err *err);
-int commit_everything(struct session *s);
-/* After a run: tells what changed, asks on a terminal. *ret_gone: the box was discarded. */
+/* Commits all, asking nothing; true when the box went with it (session_drop_empty). */
+bool commit_everything(struct session *s);
+/* After a run: tells what changed, asks on a terminal. *ret_empty: nothing; *ret_gone: the box is no more. */
 void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone);
 
 #endif

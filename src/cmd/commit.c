@@ -205,7 +205,7 @@ static size_t chosen_count(const struct commit_plan *plan)
 	return n;
 }
 
-int commit_everything(struct session *s)
+bool commit_everything(struct session *s)
 {
 	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
 	_cleanup_close_ int hold = -1;
@@ -214,11 +214,15 @@ int commit_everything(struct session *s)
 
 	hold = commit_hold(s->box, &err);
 	r = hold < 0 ? hold : commit_plan_new(s->ov, &plan, &err);
-	if (r < 0)
-		return say_error("commit", &err);
+	if (r < 0) {
+		say_error("commit", &err);
+		return false;
+	}
 	commit_choose(plan, (struct vpath){ "/" });
 	commit_settle(plan);
-	return apply(s, plan);
+	apply(s, plan);
+	fd_closep(&hold);
+	return session_drop_empty(s);
 }
 
 struct wish {
@@ -246,6 +250,9 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 		return say_error(v->name, &err);
 	if (plan->count == 0) {
 		log_say("box %s has no changes", s.box->name);
+		fd_closep(&hold);
+		if (!wish->dry)
+			session_drop_empty(&s);
 		return paths.count ? choose_paths(plan, &paths) : CMD_OK;
 	}
 	if (paths.count)
@@ -259,7 +266,13 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 	if (chosen_count(plan) == 0)
 		return CMD_LEFT;
 	commit_settle(plan);
-	done = wish->dry ? tell_plan(plan) : apply(&s, plan);
+	if (wish->dry) {
+		done = tell_plan(plan);
+	} else {
+		done = apply(&s, plan);
+		fd_closep(&hold);
+		session_drop_empty(&s);
+	}
 	return done == CMD_OK ? status : done;
 }
 
@@ -297,7 +310,7 @@ const struct verb verb_commit = {
 	.details = "All of them with -a, those at or below the PATHs, or else each after asking (y yes, n no, a all that follow, q "
 	           "quit).\n"
 		   "What the host has changed as well since the box first touched it is left in the box and named. What was "
-	           "committed leaves the box.\n"
+	           "committed leaves the box; a box that nobody named is removed with its last change.\n"
 		   "A directory that the box made comes along with what is in it.",
 	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, failed, not chosen): it is "
 	         "named, and still in the box\n"

@@ -36,6 +36,8 @@ static int discard_box(const struct verb *v, const char *box, bool force)
 		return say_error(v->name, &err);
 	if (!force && !term_is_interactive())
 		return no_terminal(v);
+	if (b)
+		session_tell(b, box);
 	if (damaged)
 		log_say("%s", err.msg);
 	if (!force) {
@@ -150,7 +152,12 @@ static int discard_paths(const struct verb *v, const struct options *o, const ch
 		return no_terminal(v);
 	if (r == 0)
 		r = hold = commit_hold(s.box, &err);
-	return r < 0 ? say_error(v->name, &err) : discard_some(v, &s, &paths, force);
+	if (r < 0)
+		return say_error(v->name, &err);
+	r = discard_some(v, &s, &paths, force);
+	fd_closep(&hold);
+	session_drop_empty(&s);
+	return r;
 }
 
 static int run_discard(const struct verb *v, int argc, char **argv)

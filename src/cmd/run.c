@@ -202,33 +202,31 @@ static int exit_status(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : CMD_RUN_FAILED;
 }
 
-static void remove_box(struct session *s)
+static bool remove_box(struct session *s)
 {
 	struct err err = { 0 };
 
 	overlay_freep(&s->ov);
-	if (box_remove(s->store, s->box, &err) < 0)
-		log_say("run: %s", err.msg);
+	if (box_remove(s->store, s->box, &err) == 0)
+		return true;
+	log_say("run: %s", err.msg);
+	return false;
 }
 
-/* What becomes of the box. fresh: made for this run and named by us; previous: the box used last before. */
-static void finish(struct session *s, const struct wish *w, bool fresh, const char *previous)
+/* What becomes of the box. fresh: made for this run and named by us. A box that goes stays the one used last: the next verb then says
+ * that it is gone, and does not take an older one without a word. */
+static void finish(struct session *s, const struct wish *w, bool fresh)
 {
 	bool empty = false, gone = false;
 
 	if (w->remove) {
 		remove_box(s);
-		gone = true;
-	} else {
-		summary_after_run(s, &empty, &gone);
-		/* Nobody named it, and there is nothing in it to come back for. */
-		if (!gone && empty && fresh) {
-			remove_box(s);
-			gone = true;
-		}
+		return;
 	}
-	if (gone && *previous && strcmp(previous, s->box->name) != 0)
-		store_set_last(s->store, previous, NULL);
+	summary_after_run(s, &empty, &gone);
+	/* Nobody named it, and there is nothing in it to come back for. */
+	if (!gone && empty && fresh && remove_box(s))
+		log_say("no changes (box %s removed)", s->box->name);
 }
 
 static int failed(const struct err *err)
@@ -260,7 +258,6 @@ static int run_in_box(const struct options *o, struct wish *w)
 	struct command c = { .argv = (char *const *)o->args };
 	struct run_result res = { 0 };
 	struct err err = { 0 };
-	char previous[BOX_NAME_MAX + 1] = "";
 	bool fresh = false;
 	int r, status;
 
@@ -275,8 +272,6 @@ static int run_in_box(const struct options *o, struct wish *w)
 		log_say("run: %s", err.msg);
 		return err.code == -EINVAL ? CMD_USAGE : CMD_RUN_FAILED;
 	}
-	if (store_last(s.store, previous, NULL) < 0)
-		previous[0] = '\0';
 	store_set_last(s.store, s.box->name, NULL);
 	r = run_command(&s, &c, w, &res, &err);
 	fd_closep(&hold);
@@ -285,7 +280,7 @@ static int run_in_box(const struct options *o, struct wish *w)
 	if (r == 0)
 		tell_refusals(&res);
 	run_result_release(&res);
-	finish(&s, w, fresh, previous);
+	finish(&s, w, fresh);
 	return status;
 }
 

@@ -1,10 +1,17 @@
 /* session.c - the box a verb works on, and the paths it was given. */
 #include "cmd.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/sys.h"
+
+#define COMMAND_SHOWN 40 /* columns of a command that tell boxes apart */
 
 int session_store(struct store **ret, const char *name, struct err *err)
 {
@@ -36,6 +43,18 @@ int session_name(struct store *store, const char *name, char ret[static BOX_NAME
 	return r;
 }
 
+void session_tell(const struct box *box, const char *name)
+{
+	const char *env = getenv("COWBOX_BOX");
+	char command[4 * COMMAND_SHOWN], age[32];
+
+	if (name || (env && *env))
+		return;
+	path_printable(box->command ? box->command : "", command, sizeof command);
+	text_cut(command, COMMAND_SHOWN);
+	log_say("box %s, the one used last (made %s ago: %s)", box->name, age_text((int64_t)time(NULL) - box->created, age), command);
+}
+
 int session_open(struct session *s, const char *name, struct err *err)
 {
 	char found[BOX_NAME_MAX + 1];
@@ -48,9 +67,72 @@ int session_open(struct session *s, const char *name, struct err *err)
 		r = box_open(s->store, found, &s->box, err);
 	if (r == 0)
 		r = overlay_new(s->box, &s->ov, err);
-	if (r == 0)
-		store_set_last(s->store, found, NULL);
-	return r;
+	if (r < 0)
+		return r;
+	session_tell(s->box, name);
+	store_set_last(s->store, found, NULL);
+	return 0;
+}
+
+static bool all_digits(const char *s)
+{
+	return *s && !s[strspn(s, "0123456789")];
+}
+
+/* True when the name is one that store_fresh_name gave: it ends in the time at which the box was made. */
+static bool named_by_us(const struct box *b)
+{
+	for (int before = 0; before <= 60; before += 60) { /* the name was found before the box was made: perhaps in another minute */
+		time_t made = (time_t)b->created - before;
+		char when[16];
+		const char *end;
+		struct tm tm;
+
+		if (!localtime_r(&made, &tm) || !strftime(when, sizeof when, "-%m%d-%H%M", &tm))
+			return false;
+		end = strstr(b->name, when);
+		if (!end || end == b->name)
+			continue;
+		end += strlen(when);
+		if (!*end || (*end == '-' && all_digits(end + 1)))
+			return true;
+	}
+	return false;
+}
+
+static bool has_history(const struct box *b)
+{
+	int fd = sys_openat(b->fd, "history", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	size_t n = 0;
+
+	if (!dir)
+		return fd != -ENOENT;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n > 2;
+}
+
+bool session_drop_empty(struct session *s)
+{
+	struct changes changes;
+	struct err err = { 0 };
+	bool empty;
+
+	if (!named_by_us(s->box) || has_history(s->box) || changes_collect(s->ov, CHANGES_NO_CONTENT, &changes, NULL) < 0)
+		return false;
+	empty = changes.count == 0;
+	changes_release(&changes);
+	if (!empty || box_is_running(s->box) != 0)
+		return false;
+	overlay_freep(&s->ov);
+	if (box_remove(s->store, s->box, &err) < 0) {
+		log_warn("%s", err.msg);
+		return false;
+	}
+	log_say("box %s has no changes left: removed", s->box->name);
+	return true;
 }
 
 void session_close(struct session *s)

@@ -171,7 +171,7 @@ static void say_kept(const struct session *s)
 }
 
 /* One key chooses. Whatever is not understood is explained; the end of input keeps the box. */
-static void ask(struct session *s, bool *ret_empty, bool *ret_gone)
+static void ask(struct session *s, bool *ret_gone)
 {
 	struct paths everything = { 0 };
 	struct err err = { 0 };
@@ -188,7 +188,7 @@ static void ask(struct session *s, bool *ret_empty, bool *ret_gone)
 		case 'C':
 			if (!sure("commit all changes of", s))
 				break;
-			*ret_empty = commit_everything(s) == CMD_OK;
+			*ret_gone = commit_everything(s);
 			return;
 		case 'd':
 		case 'D':
@@ -229,7 +229,7 @@ void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 		*ret_empty = true;
 	} else if (term_is_interactive()) {
 		print_summary(s, &changes);
-		ask(s, ret_empty, ret_gone);
+		ask(s, ret_gone);
 	} else {
 		say_line(s, &changes);
 	}

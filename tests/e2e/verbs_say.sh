@@ -35,4 +35,27 @@ cb status -b c -z; is "-z is as ever" 0 "$(tr '\0' '\n' <"$OUT" | grep -c '!')"
 cb commit -b c -a; status "commit leaves what was marked" 1; cb status -b c; out "still marked" '^M! '; no_out "the other is done" '/other'
 cb discard -f -b c
 
+# ---- a box that nobody named: which one it is, and when it goes ----
+boxes() { "$COWBOX_BIN" list -z | tr '\0' ' '; }
+name() { sed -n 's/^cowbox: .* box \([a-z]*-[0-9]*-[0-9-]*[0-9]\) .*/\1/p' "$ERR" | head -1; }
+fresh
+cb run -- sh -c 'echo a >a; echo b >b'; first=$(name); check "a name" test -n "$first"
+cb status; status "status of the last" 0; err "it is named, with its age and command" "^cowbox: box $first, the one used last \(made [0-9]+ s ago: sh -c .*\)\$"
+cb status -b "$first"; is "not when it was given" "" "$(cat "$ERR")"
+COWBOX_BOX=$first cb status; is "nor when the environment gave it" "" "$(cat "$ERR")"
+cb diff; err "diff names it" "^cowbox: box $first, "; cb discard; err "so does discard" "$first|terminal"; cb commit -n; err "so does commit" "^cowbox: box $first, "
+cb run -- true; status "a run that changes nothing" 0; second=$(sed -n 's/^cowbox: no changes (box \(true-[0-9-]*\) removed)$/\1/p' "$ERR")
+check "it says so, and that its box is gone" test -n "$second"; is "it is" "$first " "$(boxes)"
+for v in status diff 'commit -a' 'discard -f'; do cb $v; status "$v after it takes no older box" 3; one_line "$v after it" "the box used last, $second, is gone"; done
+check "nothing was committed" test ! -e a
+cb run --rm -- sh -c 'echo c >c'; cb commit -a; status "nor after --rm" 3; check "nothing was committed" test ! -e a
+cb commit -b "$first" a; status "commit of a part" 0; is "the box stays" "$first " "$(boxes)"
+cb commit -a; status "commit of the rest" 0; err "the box goes" "^cowbox: box $first has no changes left: removed"; is "it is gone" "" "$(boxes)"
+is "and all was committed" "a b" "$(cat a b | tr '\n' ' ' | sed 's/ $//')"
+cb run -- sh -c 'echo d >d; echo e >e'; third=$(name)
+cb discard -b "$third" -f d; is "a part is discarded" "$third " "$(boxes)"; cb discard -f e; err "the rest: the box goes" "removed$"; is "it is gone" "" "$(boxes)"
+cb run -b mine -- sh -c 'echo f >f'; cb commit -a; is "a box with a name stays" "mine " "$(boxes)"; no_err "a box with a name" 'removed'; cb run -b mine -- true; is "also when nothing changed" "mine " "$(boxes)"
+cb run -- sh -c 'echo g >g'; touch "$COWBOX_HOME/boxes/$(name)/history/x"; cb commit -a; is "one with a history stays" 2 "$(boxes | wc -w)"
+for b in $(boxes); do cb discard -f -b "$b"; done
+
 finish
