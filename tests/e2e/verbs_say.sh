@@ -58,4 +58,14 @@ cb run -b mine -- sh -c 'echo f >f'; cb commit -a; is "a box with a name stays" 
 cb run -- sh -c 'echo g >g'; touch "$COWBOX_HOME/boxes/$(name)/history/x"; cb commit -a; is "one with a history stays" 2 "$(boxes | wc -w)"
 for b in $(boxes); do cb discard -f -b "$b"; done
 
+# ---- list on a terminal ----
+long="echo $(printf 'long-%.0s' $(seq 60)) wide 日本語日本語日本語日本語日本語日本語"
+cb run -b long -- sh -c "$long; echo x >x"; cb run -b w -- sh -c "echo 日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語; echo x >x"
+cb list; out "no cut into a file" '日本語; echo x >x$'; out "no cut into a file" '(long-){60}'
+tty --cols=72 -- list; status "list on a terminal" 0; out "the command is cut" '\.\.\.$'; no_out "and only there" 'x >x$'
+is "no line is longer than the terminal" 0 "$(python3 -c 'import sys, unicodedata
+print(sum(sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in l.rstrip("\n")) > 72 for l in open(sys.argv[1], encoding="utf-8")))' "$OUT")"
+tty --cols=20 -- list; status "list on a narrow one" 0
+cb discard -f -b long; cb discard -f -b w
+
 finish
