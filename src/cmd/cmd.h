@@ -102,7 +102,8 @@ struct pager {
 };
 /* To the pager when stdout is a terminal (and $PAGER is not "" or "cat"), else stdout itself. */
 void pager_begin(struct pager *p);
-void pager_end(struct pager *p);
+/* Waits until the reader has seen it. false: the pager failed, which is told, and what it was given must be shown without it. */
+bool pager_end(struct pager *p);
 
 /* ---- status.c ---- */
 const char *kind_name(enum change_kind k);

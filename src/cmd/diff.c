@@ -23,7 +23,8 @@ int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum
 		flags |= DIFF_COLOR;
 	pager_begin(&pager);
 	r = diff_write(s->ov, &changes, paths->list, paths->count, flags, pager.out, err);
-	pager_end(&pager);
+	if (!pager_end(&pager))
+		r = diff_write(s->ov, &changes, paths->list, paths->count, flags, stdout, err);
 	changes_release(&changes);
 	/* Who quits the pager early has seen enough. */
 	return r == -EPIPE || r > 0 ? 0 : r;

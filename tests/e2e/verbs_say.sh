@@ -68,4 +68,15 @@ print(sum(sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in l.rst
 tty --cols=20 -- list; status "list on a narrow one" 0
 cb discard -f -b long; cb discard -f -b w
 
+# ---- a pager that cannot be run ----
+fresh
+cb run -b p -- sh -c 'echo added >>text; seq 30000 >many'
+for pager in /nonexistent 'no-such-pager -x' false 'exit 3'; do
+	PAGER=$pager tty -- diff -b p; status "PAGER=$pager" 0; out "PAGER=$pager: plain output" '^\+added$'; out "all of it" '^\+30000$'
+	is "PAGER=$pager: one line of warning" 1 "$(grep -c '^cowbox: warning: the pager .*this is without it' "$OUT")"; no_out "and none of others" '(not found|No such file)'
+done
+PAGER='cat | sed s/^/paged:/' tty -- diff -b p text; status "a pager" 0; out "is used" '^paged:\+added$'; no_out "and nothing shown twice" '^\+added'
+PAGER='head -n 1' tty -- diff -b p; status "one that stops reading" 0; no_out "is no failure" 'warning'
+cb discard -f -b p
+
 finish
