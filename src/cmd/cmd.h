@@ -72,6 +72,8 @@ int session_open_paths(struct session *s, const char *name, const struct options
 void paths_release(struct paths *p);
 #define _cleanup_paths_ __attribute__((cleanup(paths_release)))
 bool paths_match(const struct paths *p, const struct change *ch);
+/* Names on stderr the paths at or below which nothing changed; tells how many they are. */
+size_t paths_tell_unchanged(const struct paths *p, const struct changes *c, const struct box *box);
 
 /* ---- term.c ---- */
 enum colour_when { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };

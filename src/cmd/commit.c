@@ -158,18 +158,11 @@ static int tell_plan(const struct commit_plan *plan)
 
 /* ---- choosing ---- */
 
-static int choose_paths(struct commit_plan *plan, const struct paths *paths)
+static int choose_paths(const struct session *s, struct commit_plan *plan, const struct paths *paths)
 {
-	char text[4 * PATH_MAX];
-	int status = CMD_OK;
-
-	for (size_t k = 0; k < paths->count; k++) {
-		if (commit_choose(plan, paths->list[k]) > 0)
-			continue;
-		log_say("commit: nothing changed at %s", path_printable(paths->list[k].s, text, sizeof text));
-		status = CMD_LEFT;
-	}
-	return status;
+	for (size_t k = 0; k < paths->count; k++)
+		commit_choose(plan, paths->list[k]);
+	return paths_tell_unchanged(paths, &plan->changes, s->box) ? CMD_LEFT : CMD_OK;
 }
 
 /* One question a change: y(es), n(o), a(ll that follow), q(uit). false: quit, and nothing is committed. */
@@ -253,10 +246,10 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 		fd_closep(&hold);
 		if (!wish->dry)
 			session_drop_empty(&s);
-		return paths.count ? choose_paths(plan, &paths) : CMD_OK;
+		return paths.count ? CMD_LEFT : CMD_OK;
 	}
 	if (paths.count)
-		status = choose_paths(plan, &paths);
+		status = choose_paths(&s, plan, &paths);
 	else if (wish->all || wish->dry)
 		commit_choose(plan, (struct vpath){ "/" });
 	else if (!choose_by_asking(plan)) {
@@ -313,7 +306,7 @@ const struct verb verb_commit = {
 	           "committed leaves the box; a box that nobody named is removed with its last change.\n"
 		   "A directory that the box made comes along with what is in it.",
 	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, failed, not chosen): it is "
-	         "named, and still in the box\n"
+	         "named, and still in the box; or nothing changed at a PATH\n"
 		 "2 wrong usage\n3 it failed and changed nothing",
 	.options = options,
 	.run = run_commit,

@@ -19,6 +19,7 @@ int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum
 
 	if (r < 0)
 		return r;
+	paths_tell_unchanged(paths, &changes, s->box);
 	if (colour_wanted(when, STDOUT_FILENO))
 		flags |= DIFF_COLOR;
 	pager_begin(&pager);
@@ -69,7 +70,7 @@ const struct verb verb_diff = {
 	           "modes and types\n"
 		   "as git does. On a terminal it goes through $PAGER (less -FRX when that is not set) and is coloured unless "
 	           "NO_COLOR is set.",
-	.exits = "0 shown, whether there are changes or not\n2 wrong usage\n3 the box could not be read",
+	.exits = "0 shown, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be read",
 	.options = options,
 	.run = run_diff,
 };

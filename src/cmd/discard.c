@@ -109,7 +109,7 @@ static int tell_rest(const struct verb *v, struct session *s, const struct paths
 
 static int discard_some(const struct verb *v, struct session *s, const struct paths *paths, bool force)
 {
-	char text[4 * PATH_MAX], question[128];
+	char question[128];
 	struct changes c;
 	struct err err = { 0 };
 	size_t total = 0;
@@ -118,14 +118,10 @@ static int discard_some(const struct verb *v, struct session *s, const struct pa
 	if (changes_collect(s->ov, 0, &c, &err) < 0)
 		return say_error(v->name, &err);
 	for (size_t k = 0; k < paths->count; k++) {
-		size_t n = count_matches(&c, paths->list[k]);
-
-		if (n == 0) {
-			log_say("discard: nothing changed at %s", path_printable(paths->list[k].s, text, sizeof text));
-			status = CMD_LEFT;
-		}
-		total += n;
+		total += count_matches(&c, paths->list[k]);
 	}
+	if (paths_tell_unchanged(paths, &c, s->box))
+		status = CMD_LEFT;
 	snprintf(question, sizeof question, "discard %zu change%s? [y/N] ", total, total == 1 ? "" : "s");
 	if (total == 0 || (!force && term_ask(question, "yes no") != 'y')) {
 		changes_release(&c);

@@ -210,3 +210,22 @@ bool paths_match(const struct paths *p, const struct change *ch)
 			return true;
 	return p->count == 0;
 }
+
+size_t paths_tell_unchanged(const struct paths *p, const struct changes *c, const struct box *box)
+{
+	char text[4 * PATH_MAX];
+	size_t unchanged = 0;
+
+	for (size_t k = 0; k < p->count; k++) {
+		struct paths one = { .list = &p->list[k], .count = 1 };
+		size_t i = 0;
+
+		while (i < c->count && !paths_match(&one, &c->list[i]))
+			i++;
+		if (i < c->count)
+			continue;
+		unchanged++;
+		log_say("%s: no changes in box %s", path_printable(p->list[k].s, text, sizeof text), box->name);
+	}
+	return unchanged;
+}

@@ -192,8 +192,9 @@ static int status(const struct verb *v, const struct options *o, const char *box
 	/* As `commit -a` would see it: what is left makes other changes wait. */
 	commit_choose(plan, (struct vpath){ "/" });
 	commit_settle(plan);
+	paths_tell_unchanged(&paths, &plan->changes, s.box);
 	print_all(&s, plan, &paths, form, form == FORM_TEXT && colour_wanted(when, STDOUT_FILENO));
-	if (plan->count == 0 && form == FORM_TEXT && isatty(STDERR_FILENO))
+	if (plan->count == 0 && paths.count == 0 && form == FORM_TEXT && isatty(STDERR_FILENO))
 		log_say("box %s has no changes", s.box->name);
 	return CMD_OK;
 }
@@ -233,7 +234,7 @@ const struct verb verb_status = {
 		   "A ! after the letter marks what cowbox commit would leave in the box, and the end of the line says why; a conflict "
 	           "is where the\n"
 		   "host changed too since the box first did. cowbox diff PATH shows it, cowbox discard PATH gives the box's side up.",
-	.exits = "0 listed, whether there are changes or not\n2 wrong usage\n3 the box could not be read",
+	.exits = "0 listed, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be read",
 	.options = options,
 	.run = run_status,
 };

@@ -79,4 +79,19 @@ PAGER='cat | sed s/^/paged:/' tty -- diff -b p text; status "a pager" 0; out "is
 PAGER='head -n 1' tty -- diff -b p; status "one that stops reading" 0; no_out "is no failure" 'warning'
 cb discard -f -b p
 
+# ---- PATHs without changes ----
+fresh
+cb run -b q -- sh -c 'echo added >>text; mkdir sub; echo s >sub/s; mv other elsewhere'
+for v in status diff 'diff --stat'; do
+	cb $v -b q dir text other; status "$v PATHs" 0; out "$v: what has changes is shown" 'text'; out "$v: by its old name too" 'elsewhere'
+	is "$v: what has none is named" "cowbox: $T/w/dir: no changes in box q" "$(cat "$ERR")"
+	cb $v -b q dir; status "$v of no change" 0; empty_out "$v of no change"; is "$v of no change" 1 "$(wc -l <"$ERR")"
+done
+cb status -b q dir --json; json "status --json of no change"; err "it is named" 'dir: no changes'
+cb discard -b q -f dir; status "discard of no change" 1; one_line "discard of no change" 'w/dir: no changes in box q'
+cb commit -b q -n dir; status "commit -n of no change" 1; one_line "commit -n of no change" 'w/dir: no changes in box q'
+cb commit -b q dir; status "commit of no change" 1; one_line "commit of no change" 'w/dir: no changes in box q'
+cb commit -b q dir sub; status "commit of one with and one without" 1; is "what has changes is committed" s "$(cat sub/s)"
+cb discard -f -b q
+
 finish
