@@ -71,13 +71,17 @@ static char **guest_environment(const char *name, const char *prompt)
 	return env;
 }
 
-/* The user's own start file, and then the badge. */
+/* The user's own start file, and then the badge. The history is read but not written: it would be a change in every box, and would stand against the
+ * history that other shells write meanwhile. */
 static int badge_file(const char *name)
 {
 	int fd = memfd_create("cowbox-bashrc", 0);
 
 	if (fd >= 0)
-		dprintf(fd, "[ -r ~/.bashrc ] && . ~/.bashrc\nPS1='[cowbox %s] '\"${PS1-\\$ }\"\n", name);
+		dprintf(fd,
+		        "[ -r ~/.bashrc ] && . ~/.bashrc\nPS1='[cowbox %s] '\"${PS1-\\$ }\"\n"
+		        "[ -r \"${HISTFILE-}\" ] && history -r\nunset HISTFILE\n",
+		        name);
 	if (fd >= 0)
 		lseek(fd, 0, SEEK_SET);
 	return fd;
@@ -89,7 +93,6 @@ struct command {
 	char *shell_argv[5];
 	char prompt[BOX_NAME_MAX + 32];
 	char rcfile[32];
-	bool shell;
 };
 
 static int prepare_shell(struct command *c, struct wish *w, const char *name)
@@ -100,9 +103,11 @@ static int prepare_shell(struct command *c, struct wish *w, const char *name)
 	if (!shell || !*shell)
 		shell = "/bin/sh";
 	base = strrchr(shell, '/') ? strrchr(shell, '/') + 1 : shell;
-	c->shell = true;
 	c->shell_argv[0] = (char *)shell;
 	c->argv = c->shell_argv;
+	/* It reads a script: nobody looks at its prompt. */
+	if (!isatty(STDIN_FILENO))
+		return 0;
 	if (strcmp(base, "bash") == 0 && (fd = badge_file(name)) >= 0) {
 		int *all = reallocarray(w->inherit, w->ninherit + 1, sizeof *all);
 
@@ -358,7 +363,9 @@ const struct verb verb_run = {
 	           "runs, with the box's\n"
 		   "name in its prompt. A new box is made unless one is named. On a terminal you are asked at the end what to do "
 	           "with the changes;\n"
-		   "else the box is kept. Inside, COWBOX=1 and COWBOX_BOX=NAME are set.",
+		   "else the box is kept. Where stdin is no terminal the shell runs what it "
+	           "reads there, without a prompt.\n"
+		   "That shell, when it is bash, reads your history but does not write it. Inside, COWBOX=1 and COWBOX_BOX=NAME are set.",
 	.exits = "the command's own, 128+N when signal N ended it\n2 wrong usage\n125 cowbox itself failed\n126 the command cannot "
 	         "be executed\n"
 		 "127 the command was not found",

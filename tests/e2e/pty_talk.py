@@ -31,6 +31,7 @@ def main():
         m = re.search(talk[0], seen) if talk else None
         if m:
             seen = seen[m.end():]
+            time.sleep(0.2)  # what is typed before a question stands is thrown away
             os.write(master, talk[1].encode().decode("unicode_escape").encode("latin-1"))
             talk = talk[2:]
             continue

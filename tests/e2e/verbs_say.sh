@@ -94,4 +94,19 @@ cb commit -b q dir; status "commit of no change" 1; one_line "commit of no chang
 cb commit -b q dir sub; status "commit of one with and one without" 1; is "what has changes is committed" s "$(cat sub/s)"
 cb discard -f -b q
 
+# ---- commands from a pipe ----
+fresh
+for sh in /bin/bash /bin/sh; do
+	printf 'echo "flags=$-"; echo piped >piped\nexit 4\n' | SHELL=$sh PS1='$ ' "$COWBOX_BIN" run -b pipe >"$T/pipe.out" 2>"$T/pipe.err"
+	is "$sh reading a pipe: its status" 4 $?
+	OUT=$T/pipe.out ERR=$T/pipe.err LAST="$sh | cowbox run"
+	out "it is not interactive" '^flags=[^i]*$'; is "one line from us, no prompt" 1 "$(wc -l <"$ERR")"; err "one line from us" '^cowbox: 1 change in box pipe '
+	cb discard -f -b pipe
+done
+SHELL=/bin/bash tty 'cowbox pipe\]' 'echo "flags=$-"; exit\n' -- run -b pipe; status "a shell that changed nothing" 0; out "on a terminal it is" '^flags=.*i'
+# its history is no change, and is there to be read
+echo 'echo from-before' >"$HOME/.bash_history"
+SHELL=/bin/bash tty 'cowbox pipe\]' 'history | sed s/^/h:/; echo more >more; exit\n' 'dis\[x\]card' k -- run -b pipe; status "a shell" 0; out "bash has the history" '^h: +1  echo from-before'
+cb status -b pipe; no_out "and leaves none in the box" 'bash_history'; out "what it did is there" 'more$'; cb discard -f -b pipe; rm "$HOME/.bash_history"
+
 finish
