@@ -221,7 +221,8 @@ void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 	struct err err = { 0 };
 
 	*ret_empty = false;
-	if (changes_collect(s->ov, CHANGES_NO_CONTENT, &changes, &err) < 0) {
+	/* With their content, as status does: both must call one thing by one name. */
+	if (changes_collect(s->ov, 0, &changes, &err) < 0) {
 		log_say("run: %s", err.msg);
 		return;
 	}

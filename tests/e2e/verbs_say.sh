@@ -109,4 +109,17 @@ echo 'echo from-before' >"$HOME/.bash_history"
 SHELL=/bin/bash tty 'cowbox pipe\]' 'history | sed s/^/h:/; echo more >more; exit\n' 'dis\[x\]card' k -- run -b pipe; status "a shell" 0; out "bash has the history" '^h: +1  echo from-before'
 cb status -b pipe; no_out "and leaves none in the box" 'bash_history'; out "what it did is there" 'more$'; cb discard -f -b pipe; rm "$HOME/.bash_history"
 
+# ---- one letter for a file that was only touched; diff --stat in columns ----
+fresh
+cb run -b t -- sh -c 'touch other'; err "a touched file in the summary" '\(1 metadata\)'; cb status -b t; out "and in status" '^m  .*other$'; cb discard -f -b t
+seq 100 >many; mkdir moved
+cb run -b t -- sh -c 'echo a >>text; seq 50 149 >many; mkdir -p new/deep; echo n >new/deep/n; echo ü >new/ü; rm -r dir; mv moved away; printf "\\0" >bin; : >empty'
+cb diff -b t --stat; status "diff --stat" 0
+is "the bars stand in one column" 1 "$(grep -a '|' "$OUT" | python3 -c 'import sys; print(len({l.decode().index("|") for l in sys.stdin.buffer}))')"
+out "numbers to the right" '/text +\|  1 \+$'; out "the longest" '/many +\| 98 \+{20}-{20}$'; out "an empty file" '/empty +\|  0$'; out "a binary one" '/bin +\| binary nothing -> 1 B$'
+no_out "directories have no lines" '(new|deep|dir)/? +\|'; out "a renamed one is told" '/away/ +\| directory renamed$'
+out "they are no files" '^ 7 files changed, 52 lines added, 50 removed; 4 directories$'
+cb diff -b t --stat --color text; out "colours" "$(printf '\033\\[32m\\+')"
+cb discard -f -b t
+
 finish
