@@ -136,10 +136,10 @@ bool verdict_is_left(enum commit_verdict v)
 }
 
 /* What would be done, on stdout. */
-static int tell_plan(const struct commit_plan *plan)
+static int tell_plan(const struct session *s, const struct commit_plan *plan)
 {
 	char path[4 * PATH_MAX], from[4 * PATH_MAX];
-	int status = CMD_OK;
+	size_t done = 0, left = 0;
 
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct commit_item *it = &plan->items[i];
@@ -151,9 +151,16 @@ static int tell_plan(const struct commit_plan *plan)
 			printf("%s -> ", path_printable(it->change->from, from, sizeof from));
 		printf("%s%s%s\n", name_of(it, path), it->why[0] ? ": " : "", it->why);
 		if (verdict_is_left(it->verdict))
-			status = CMD_LEFT;
+			left++;
+		else
+			done++;
 	}
-	return status;
+	fflush(stdout);
+	if (left)
+		log_say("would commit %zu change%s of box %s, and leave %zu in it", done, done == 1 ? "" : "s", s->box->name, left);
+	else
+		log_say("would commit %zu change%s of box %s", done, done == 1 ? "" : "s", s->box->name);
+	return left ? CMD_LEFT : CMD_OK;
 }
 
 /* ---- choosing ---- */
@@ -165,26 +172,60 @@ static int choose_paths(const struct session *s, struct commit_plan *plan, const
 	return paths_tell_unchanged(paths, &plan->changes, s->box) ? CMD_LEFT : CMD_OK;
 }
 
-/* One question a change: y(es), n(o), a(ll that follow), q(uit). false: quit, and nothing is committed. */
+/* One past the last item of the new directory at i and what is in it; i + 1 for anything else. */
+static size_t tree_end(const struct commit_plan *plan, size_t i)
+{
+	const struct change *dir = plan->items[i].change;
+	size_t end = i + 1;
+
+	if (dir->kind != CHANGE_ADDED || !S_ISDIR(dir->box.st_mode))
+		return end;
+	while (end < plan->count && path_below(plan->items[end].change->path, dir->path, NULL))
+		end++;
+	return end;
+}
+
+/* A question about items from i to before end: a letter of "yes no each all quit", -1 at the end of input. */
+static int ask_about(const struct commit_plan *plan, size_t i, size_t end)
+{
+	const struct commit_item *it = &plan->items[i];
+	char path[4 * PATH_MAX], question[5 * PATH_MAX];
+	bool tree = end > i + 1;
+	size_t n = end - i - 1;
+	int key;
+
+	name_of(it, path);
+	if (tree)
+		snprintf(question, sizeof question, "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/a/q] ",
+		         (char)it->change->kind, path, n, n == 1 ? "" : "s");
+	else
+		snprintf(question, sizeof question, "%c  %s%s%s  [y/n/a/q] ", (char)it->change->kind, path, it->why[0] ? ": " : "",
+		         it->why);
+	while ((key = term_ask(question, tree ? "yes no each all quit" : "yes no all quit")) == 0)
+		log_say("y commit this, n leave it,%s a this and all that follow, q stop (nothing is committed yet)",
+		        tree ? " e ask for each thing in it," : "");
+	return key;
+}
+
+/* One question a change, or a new directory with all that is in it: y(es), n(o), e(ach in it), a(ll that follow), q(uit). false: quit, and nothing is
+ * committed. A directory of which each is asked comes along when something in it is taken. */
 static bool choose_by_asking(struct commit_plan *plan)
 {
-	char path[4 * PATH_MAX], question[5 * PATH_MAX];
 	bool all = false;
 
-	for (size_t i = 0; i < plan->count; i++) {
-		struct commit_item *it = &plan->items[i];
-		int key = 'y';
+	for (size_t i = 0, end; i < plan->count; i = end) {
+		int key = 'a';
 
-		if (!all) {
-			snprintf(question, sizeof question, "%c  %s%s%s  [y/n/a/q] ", (char)it->change->kind, name_of(it, path),
-			         it->why[0] ? ": " : "", it->why);
-			while ((key = term_ask(question, "yes no all quit")) == 0)
-				log_say("y commit this, n leave it, a this and all that follow, q stop (nothing is committed yet)");
-		}
+		end = tree_end(plan, i);
+		if (!all)
+			key = ask_about(plan, i, end);
 		if (key < 0 || key == 'q')
 			return false;
 		all = all || key == 'a';
-		it->chosen = all || key == 'y';
+		if (key == 'e')
+			end = i + 1;
+		for (size_t k = i; k < end; k++)
+			plan->items[k].chosen = all || key == 'y';
 	}
 	return true;
 }
@@ -260,7 +301,7 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 		return CMD_LEFT;
 	commit_settle(plan);
 	if (wish->dry) {
-		done = tell_plan(plan);
+		done = tell_plan(&s, plan);
 	} else {
 		done = apply(&s, plan);
 		fd_closep(&hold);
@@ -301,7 +342,7 @@ const struct verb verb_commit = {
 	.usage = "[-b BOX] [-a] [-n] [--on-conflict=skip] [PATH...]",
 	.summary = "make changes of the box true on the host",
 	.details = "All of them with -a, those at or below the PATHs, or else each after asking (y yes, n no, a all that follow, q "
-	           "quit).\n"
+	           "quit;\na new directory is asked for as a whole, e goes through what is in it).\n"
 		   "What the host has changed as well since the box first touched it is left in the box and named. What was "
 	           "committed leaves the box; a box that nobody named is removed with its last change.\n"
 		   "A directory that the box made comes along with what is in it.",
