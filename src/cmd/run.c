@@ -234,9 +234,18 @@ static void finish(struct session *s, const struct wish *w, bool fresh)
 		log_say("no changes (box %s removed)", s->box->name);
 }
 
-static int failed(const struct err *err)
+/* One word that holds a whole command line. */
+static bool is_command_line(const struct command *c)
 {
-	log_say("run: %s", err->msg);
+	return c->argv[0] && !c->argv[1] && c->argv[0][strcspn(c->argv[0], " \t\n;|&<>$`")];
+}
+
+static int failed(const struct command *c, const struct err *err)
+{
+	if (err->code == -ENOENT && is_command_line(c))
+		log_say("run: %s (for a command line: cowbox run -- sh -c '...')", err->msg);
+	else
+		log_say("run: %s", err->msg);
 	return err->code == -ENOENT ? CMD_RUN_NOT_FOUND : err->code == -EACCES ? CMD_RUN_NOT_EXECUTABLE : CMD_RUN_FAILED;
 }
 
@@ -281,7 +290,7 @@ static int run_in_box(const struct options *o, struct wish *w)
 	r = run_command(&s, &c, w, &res, &err);
 	fd_closep(&hold);
 	hold = -1;
-	status = r < 0 ? failed(&err) : exit_status(res.status);
+	status = r < 0 ? failed(&c, &err) : exit_status(res.status);
 	if (r == 0)
 		tell_refusals(&res);
 	run_result_release(&res);
