@@ -162,7 +162,7 @@ deny_case() {
 	status "$name" $statuses && { [ "$STATUS" = 0 ] || one_line "$name" "$pattern"; }
 }
 deny_case "a kernel without Landlock" 38 444,445,446 "0 125" 'Landlock' run -b k -- sh -c 'echo x >kernel'
-timeout 30 "$T/bin/deny" 38 444,445,446 "$COWBOX_BIN" doctor >"$OUT" 2>"$ERR"; STATUS=$?; status "doctor without Landlock" 1; out "doctor names Landlock" 'Landlock'
+timeout 30 "$T/bin/deny" 38 444,445,446 "$COWBOX_BIN" doctor >"$OUT" 2>"$ERR"; STATUS=$?; status "doctor without Landlock" 1; is "doctor's verdict" 1 "$(tail -n 1 "$OUT" | grep -c '^cowbox cannot run here without .*Landlock')"; out "doctor names Landlock" 'Landlock'
 deny_case "no seccomp" 1 317 125 'seccomp' run -b k -- true
 deny_case "no permission to trace" 1 101 "0 125" 'trace' run -b k -- sh -c 'mkdir td && cd td && echo x >x'
 deny_case "no openat2" 38 437 125 'openat2|kernel' run -b k -- true

@@ -139,4 +139,10 @@ status "each thing" 0; check "what was taken" test -e t/sub/2 -a -e u/u -a -e z;
 cb discard -f -b i; fresh; cb run -b i -- sh -c "$tree"
 tty '/a ' 'y\n' '/t/, a new' 'q\n' -- commit -b i; status "q" 1; check "nothing is committed" test ! -e a; cb discard -f -b i
 
+# ---- doctor ----
+cb doctor; status "doctor" 0; is "the verdict is the last line" 1 "$(tail -n 1 "$OUT" | grep -c '^cowbox can run here: ')"
+is "the details stand in one column" 1 "$(python3 -c 'import re, sys
+rows = [m for m in (re.match(r"(ok|weaker|missing) +(.*?)  +\S", l) for l in open(sys.argv[1])) if m]
+print(len(rows) > 10 and len({m.end() for m in rows}))' "$OUT")"
+
 finish
