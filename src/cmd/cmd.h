@@ -111,6 +111,8 @@ bool pager_end(struct pager *p);
 const char *kind_name(enum change_kind k);
 const char *kind_colour(enum change_kind k);
 const char *mode_type(mode_t mode);
+/* "old -> new", or the path, printable; a directory's with a slash at its end. */
+void change_print(FILE *out, const struct change *ch);
 
 /* ---- commit.c ---- */
 const char *verdict_name(enum commit_verdict v);

@@ -138,7 +138,6 @@ bool verdict_is_left(enum commit_verdict v)
 /* What would be done, on stdout. */
 static int tell_plan(const struct session *s, const struct commit_plan *plan)
 {
-	char path[4 * PATH_MAX], from[4 * PATH_MAX];
 	size_t done = 0, left = 0;
 
 	for (size_t i = 0; i < plan->count; i++) {
@@ -147,9 +146,8 @@ static int tell_plan(const struct session *s, const struct commit_plan *plan)
 		if (!it->chosen)
 			continue;
 		printf("%-8s %c  ", verdict_name(it->verdict), (char)it->change->kind);
-		if (it->change->from)
-			printf("%s -> ", path_printable(it->change->from, from, sizeof from));
-		printf("%s%s%s\n", name_of(it, path), it->why[0] ? ": " : "", it->why);
+		change_print(stdout, it->change);
+		printf("%s%s\n", it->why[0] ? ": " : "", it->why);
 		if (verdict_is_left(it->verdict))
 			left++;
 		else

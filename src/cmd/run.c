@@ -230,7 +230,9 @@ static void finish(struct session *s, const struct wish *w, bool fresh)
 	}
 	summary_after_run(s, &empty, &gone);
 	/* Nobody named it, and there is nothing in it to come back for. */
-	if (!gone && empty && fresh && remove_box(s))
+	if (!gone && empty && fresh && box_is_running(s->box) > 0)
+		log_say("no changes yet (box %s is still running in another cowbox run)", s->box->name);
+	else if (!gone && empty && fresh && remove_box(s))
 		log_say("no changes (box %s removed)", s->box->name);
 }
 
@@ -371,8 +373,8 @@ const struct verb verb_run = {
 	.details = "The command sees the whole file system and may change it; the changes go into the box. Without CMD your shell "
 	           "runs, with the box's\n"
 		   "name in its prompt. A new box is made unless one is named. On a terminal you are asked at the end what to do "
-	           "with the changes;\n"
-		   "else the box is kept. Where stdin is no terminal the shell runs what it "
+	           "with the changes,\n"
+		   "unless another run still works in the box; else the box is kept. Where stdin is no terminal the shell runs what it "
 	           "reads there, without a prompt.\n"
 		   "That shell, when it is bash, reads your history but does not write it. Inside, COWBOX=1 and COWBOX_BOX=NAME are set.",
 	.exits = "the command's own, 128+N when signal N ended it\n2 wrong usage\n125 cowbox itself failed\n126 the command cannot "

@@ -103,22 +103,26 @@ static void print_json(FILE *out, const struct commit_item *it, bool first)
 	fputc('}', out);
 }
 
+void change_print(FILE *out, const struct change *ch)
+{
+	char text[4 * PATH_MAX];
+
+	if (ch->from)
+		fprintf(out, "%s -> ", path_printable(ch->from, text, sizeof text));
+	fputs(path_printable(ch->path, text, sizeof text), out);
+	if (S_ISDIR(ch->box.st_mode ? ch->box.st_mode : ch->host.st_mode))
+		fputc('/', out);
+}
+
 static void print_text(FILE *out, const struct commit_item *it, bool colour)
 {
 	const struct change *ch = it->change;
 	bool left = verdict_is_left(it->verdict);
-	char path[4 * PATH_MAX], from[4 * PATH_MAX];
 
 	if (colour)
 		fputs(kind_colour(ch->kind), out);
 	fprintf(out, "%c%c ", (char)ch->kind, left ? '!' : ' ');
-	path_printable(ch->path, path, sizeof path);
-	if (ch->from)
-		fprintf(out, "%s -> %s", path_printable(ch->from, from, sizeof from), path);
-	else
-		fputs(path, out);
-	if (S_ISDIR(ch->box.st_mode ? ch->box.st_mode : ch->host.st_mode))
-		fputc('/', out);
+	change_print(out, ch);
 	if (colour)
 		fputs("\033[m", out);
 	if (left)

@@ -230,7 +230,12 @@ void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 		*ret_empty = true;
 	} else if (term_is_interactive()) {
 		print_summary(s, &changes);
-		ask(s, ret_gone);
+		/* As long as others work in it, it can be neither committed nor discarded. */
+		if (box_is_running(s->box) > 0)
+			log_say("box %s is still running in another cowbox run, and kept: commit or discard it when that has ended",
+			        s->box->name);
+		else
+			ask(s, ret_gone);
 	} else {
 		say_line(s, &changes);
 	}

@@ -145,4 +145,43 @@ is "the details stand in one column" 1 "$(python3 -c 'import re, sys
 rows = [m for m in (re.match(r"(ok|weaker|missing) +(.*?)  +\S", l) for l in open(sys.argv[1])) if m]
 print(len(rows) > 10 and len({m.end() for m in rows}))' "$OUT")"
 
+# ---- the end of one of several runs in a box ----
+fresh
+"$COWBOX_BIN" run -b both -- sh -c 'until [ -e stop ]; do sleep 0.1; done' >/dev/null 2>&1 </dev/null &
+other=$!
+for i in $(seq 50); do "$COWBOX_BIN" list | grep -q '^both.*(running)' && break; sleep 0.1; done
+tty -- run -b both -- sh -c 'echo mine >mine'; status "one of two runs ends" 0
+out "it says that the other goes on" '^cowbox: box both is still running in another cowbox run, and kept'; no_out "and asks nothing" 'dis\[x\]card'; out "what changed is shown" 'added .*mine'
+cb run -b both -- touch stop; wait $other
+tty 'dis\[x\]card' x 'discard all changes of box both' 'y\n' -- run -b both -- true; out "the last one is asked" '^cowbox: discarded box both'
+
+# ---- discard PATH tells all that goes ----
+# dropped NAME WANT: the lines of the list, with our directory left out
+dropped() { is "$1" "$2" "$(sed -n 's/^  \([A-Za-z]\)  /\1 /p' "$ERR" | sed "s,$T/w/,,g" | tr '\n' ';')"; }
+rename='echo box >>dir/in; rm dir/gone; mv dir moved; echo new >moved/new; mkdir dir; echo other >dir/other; echo x >>text'
+fresh; echo gone >dir/gone; echo keep >dir/keep
+cb run -b r -- sh -c "$rename"
+cb status -b r; "$COWBOX_BIN" status -b r >"$T/all" 2>&1
+cb discard -b r -f moved; status "discard of a renamed directory" 0
+dropped "all that goes is listed" "A dir/ (with 1 inside);R dir -> moved/;D moved/gone;M moved/in;A moved/new;" || show "$T/all"
+err "and counted" '^cowbox: discarded 6 changes of box r$'
+cb status -b r; is "the rest is as it was" "M  $T/w/text" "$(cat "$OUT")"
+cb run -b r -- sh -c 'cat dir/in dir/gone dir/keep; ls'; is "the host's is back in the view" "in gone keep dir other text " "$(tr '\n' ' ' <"$OUT")"
+cb discard -f -b r
+# by its old name, and asked
+cb run -b r -- sh -c "$rename"
+tty 'discard 6 changes\? \[y/N\]' 'n\n' -- discard -b r dir; status "the answer no" 1; out "the list comes before the question" '^  R  .*/dir -> .*/moved/$'; cb status -b r; is "nothing went" 7 "$(wc -l <"$OUT")"
+cb discard -b r -f moved/in moved; err "each is counted once" '^cowbox: discarded 6 changes'; cb discard -f -b r
+# a file moved into a new directory goes back; one change below a renamed directory goes alone
+cb run -b r -- sh -c 'mkdir n; mv text n/text; echo n >n/n; mv dir moved; echo a >>moved/in; echo b >>moved/keep'
+cb discard -b r -f n; status "discard of a new directory" 0; dropped "what was moved into it is listed" "A n/ (with 1 inside);R text -> n/text;"
+cb run -b r -- cat text; is "and comes back" "one two " "$(tr '\n' ' ' <"$OUT")"
+cb discard -b r -f moved/in; dropped "one change alone" "M moved/in;"; cb status -b r; is "the others stay" 2 "$(wc -l <"$OUT")"
+cb discard -f -b r
+# an exchange
+mkdir dir2; echo in2 >dir2/in2
+cb run -b r -- sh -c 'mv dir t; mv dir2 dir; mv t dir2; echo x >>dir2/in'; cb discard -b r -f dir; dropped "an exchange goes whole" "R dir2 -> dir/;R dir -> dir2/;M dir2/in;"
+cb status -b r; empty_out "an exchange goes whole"; cb run -b r -- cat dir/in dir2/in2; is "both are back" "in in2 " "$(tr '\n' ' ' <"$OUT")"
+cb discard -f -b r
+
 finish
