@@ -80,7 +80,7 @@ enum colour_when { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 int colour_parse(const char *text, enum colour_when *ret); /* -EINVAL: not one of auto, always, never */
 bool colour_wanted(enum colour_when when, int fd);
 bool term_is_interactive(void); /* stdin and stderr are a terminal that we can ask on */
-int term_columns(int fd);        /* of the terminal that fd is; 0 when it is none, or does not know */
+int term_columns(int fd);       /* of the terminal that fd is; 0 when it is none, or does not know */
 /* Makes us the foreground of our terminal again, after a guest's shell was. */
 void term_take_back(void);
 /* One key, without waiting for a line; what was typed ahead is thrown away. -1 at the end of input. */

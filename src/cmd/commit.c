@@ -194,8 +194,9 @@ static int ask_about(const struct commit_plan *plan, size_t i, size_t end)
 
 	name_of(it, path);
 	if (tree)
-		snprintf(question, sizeof question, "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/a/q] ",
-		         (char)it->change->kind, path, n, n == 1 ? "" : "s");
+		snprintf(question, sizeof question,
+		         "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/a/q] ", (char)it->change->kind,
+		         path, n, n == 1 ? "" : "s");
 	else
 		snprintf(question, sizeof question, "%c  %s%s%s  [y/n/a/q] ", (char)it->change->kind, path, it->why[0] ? ": " : "",
 		         it->why);
@@ -339,13 +340,15 @@ const struct verb verb_commit = {
 	.name = "commit",
 	.usage = "[-b BOX] [-a] [-n] [--on-conflict=skip] [PATH...]",
 	.summary = "make changes of the box true on the host",
-	.details = "All of them with -a, those at or below the PATHs, or else each after asking (y yes, n no, a all that follow, q "
-	           "quit;\na new directory is asked for as a whole, e goes through what is in it).\n"
-		   "What the host has changed as well since the box first touched it is left in the box and named. What was "
-	           "committed leaves the box; a box that nobody named is removed with its last change.\n"
-		   "A directory that the box made comes along with what is in it.",
+	.details = "All of them with -a, those at or below the PATHs, or else each after asking: y yes, n no, a all that follow, "
+		   "q quit.\n"
+		   "A new directory is asked for as a whole; e then asks for each thing in it. With PATHs or -a such a directory "
+		   "comes along with\n"
+		   "what is in it. What the host has changed as well since the box first touched it is left in the box and named. "
+		   "What was\n"
+		   "committed leaves the box; a box that nobody named is removed with its last change.",
 	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, failed, not chosen): it is "
-	         "named, and still in the box; or nothing changed at a PATH\n"
+		 "named, and still in the box; or nothing changed at a PATH\n"
 		 "2 wrong usage\n3 it failed and changed nothing",
 	.options = options,
 	.run = run_commit,

@@ -67,10 +67,11 @@ const struct verb verb_diff = {
 	.usage = "[-b BOX] [--stat] [PATH...]",
 	.summary = "show what the box changed, line by line",
 	.details = "A unified diff: a/ is the host, b/ the box; patch -p1 -d / reads it. Binary files are told of by their sizes, "
-	           "modes and types\n"
+		   "modes and types\n"
 		   "as git does. On a terminal it goes through $PAGER (less -FRX when that is not set) and is coloured unless "
-	           "NO_COLOR is set.",
-	.exits = "0 shown, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be read",
+		   "NO_COLOR is set.",
+	.exits = "0 shown, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be "
+	         "read",
 	.options = options,
 	.run = run_diff,
 };

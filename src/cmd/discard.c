@@ -91,7 +91,8 @@ static int drop_choose(struct drop *d, const struct changes *c, const struct pat
 		more = false;
 		for (size_t i = 0; i < c->count; i++) {
 			/* What is below a plain change comes directly after it; only renames reach elsewhere. */
-			for (size_t k = i + 1; d->goes[i] && k < c->count && path_below(c->list[k].path, c->list[i].path, NULL); k++)
+			for (size_t k = i + 1; d->goes[i] && k < c->count && path_below(c->list[k].path, c->list[i].path, NULL);
+			     k++)
 				more |= drop_one(d, k);
 			for (size_t k = 0; d->goes[i] && c->list[i].from && k < c->count; k++)
 				if (takes_along(&c->list[i], c->list[k].path))
@@ -269,12 +270,13 @@ const struct verb verb_discard = {
 	.name = "discard",
 	.usage = "[-b BOX] [-f] [PATH...]",
 	.summary = "forget the box, or some of its changes",
-	.details =
-		"Without PATHs the whole box is removed; with them, the changes at or below them. Asks first, unless -f is given.\n"
-		"What goes is listed: where a renamed directory goes back, the changes in it and what is at its old place now go with it.\n"
-		"The host is never touched.",
+	.details = "Without PATHs the whole box is removed; with them, the changes at or below them. Asks first, unless -f is "
+		   "given.\n"
+		   "What goes is listed: where a renamed directory goes back, the changes in it and what is at its old place now "
+		   "go with it.\n"
+		   "The host is never touched.",
 	.exits = "0 discarded\n1 kept (the answer was no, or nothing changed at a PATH)\n2 wrong usage, or no terminal to ask on "
-	         "and no -f\n"
+		 "and no -f\n"
 		 "3 it failed (the box runs, is not there, cannot be removed)",
 	.options = options,
 	.run = run_discard,

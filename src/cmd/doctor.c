@@ -39,7 +39,8 @@ static void report_release(struct report *r)
 	free(r->list);
 }
 
-static void add_check(struct report *r, const char *name, enum wall_state state, bool required, const char *detail, const char *effect)
+static void add_check(struct report *r, const char *name, enum wall_state state, bool required, const char *detail,
+                      const char *effect)
 {
 	struct check c = { strdup(name), strdup(detail), strdup(effect), state, required };
 	struct check *all = reallocarray(r->list, r->count + 1, sizeof *all);
@@ -221,7 +222,7 @@ const struct verb verb_doctor = {
 	.usage = "[--json]",
 	.summary = "check what this machine offers, and the store",
 	.details = "One line a check: ok, weaker (it works, with what is said) or missing. What is required and missing keeps "
-	           "cowbox from running:\nthe last line tells.",
+		   "cowbox from running:\nthe last line tells.",
 	.exits = "0 all that is required stands\n1 something required is missing\n2 wrong usage",
 	.options = options,
 	.run = run_doctor,

@@ -152,7 +152,7 @@ const struct verb verb_list = {
 	.usage = "[--json | -z]",
 	.summary = "list the boxes",
 	.details = "Name (* the one used last), age, how many objects its layers hold, their size on disk, and the command it was "
-	           "made for,\nwhich is cut where a terminal's line ends.\n"
+		   "made for,\nwhich is cut where a terminal's line ends.\n"
 		   "What they changed, compared with the host as it is now, is what cowbox status -b NAME tells.",
 	.exits = "0 listed\n2 wrong usage\n3 the store could not be read",
 	.options = options,

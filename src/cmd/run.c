@@ -371,14 +371,14 @@ const struct verb verb_run = {
 	.usage = "[-b BOX] [--rm] [--] [CMD ARG...]",
 	.summary = "run a command in a box",
 	.details = "The command sees the whole file system and may change it; the changes go into the box. Without CMD your shell "
-	           "runs, with the box's\n"
-		   "name in its prompt. A new box is made unless one is named. On a terminal you are asked at the end what to do "
-	           "with the changes,\n"
-		   "unless another run still works in the box; else the box is kept. Where stdin is no terminal the shell runs what it "
-	           "reads there, without a prompt.\n"
-		   "That shell, when it is bash, reads your history but does not write it. Inside, COWBOX=1 and COWBOX_BOX=NAME are set.",
+		   "runs, with the box's\n"
+		   "name in its prompt; where stdin is no terminal it runs what it reads there. That shell, when it is bash, reads "
+		   "your history but\n"
+		   "does not write it. A new box is made unless one is named. On a terminal you are asked at the end what to do "
+		   "with the changes,\n"
+		   "unless another run still works in the box; else the box is kept. Inside, COWBOX=1 and COWBOX_BOX=NAME are set.",
 	.exits = "the command's own, 128+N when signal N ended it\n2 wrong usage\n125 cowbox itself failed\n126 the command cannot "
-	         "be executed\n"
+		 "be executed\n"
 		 "127 the command was not found",
 	.options = options,
 	.stops = true,

@@ -52,7 +52,8 @@ void session_tell(const struct box *box, const char *name)
 		return;
 	path_printable(box->command ? box->command : "", command, sizeof command);
 	text_cut(command, COMMAND_SHOWN);
-	log_say("box %s, the one used last (made %s ago: %s)", box->name, age_text((int64_t)time(NULL) - box->created, age), command);
+	log_say("box %s, the one used last (made %s ago: %s)", box->name, age_text((int64_t)time(NULL) - box->created, age),
+	        command);
 }
 
 int session_open(struct session *s, const char *name, struct err *err)
@@ -82,7 +83,8 @@ static bool all_digits(const char *s)
 /* True when the name is one that store_fresh_name gave: it ends in the time at which the box was made. */
 static bool named_by_us(const struct box *b)
 {
-	for (int before = 0; before <= 60; before += 60) { /* the name was found before the box was made: perhaps in another minute */
+	/* The name was found before the box was made: perhaps in another minute. */
+	for (int before = 0; before <= 60; before += 60) {
 		time_t made = (time_t)b->created - before;
 		char when[16];
 		const char *end;
@@ -102,16 +104,19 @@ static bool named_by_us(const struct box *b)
 
 static bool has_history(const struct box *b)
 {
-	int fd = sys_openat(b->fd, "history", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_close_ int fd = sys_openat(b->fd, "history", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	_cleanup_closedir_ DIR *dir = NULL;
 	size_t n = 0;
 
-	if (!dir)
+	if (fd < 0)
 		return fd != -ENOENT;
+	dir = fdopendir(fd);
+	if (!dir)
+		return true;
+	(void)TAKE_FD(fd);
 	while (readdir(dir))
 		n++;
-	closedir(dir);
-	return n > 2;
+	return n > 2; /* more than . and .. */
 }
 
 bool session_drop_empty(struct session *s)

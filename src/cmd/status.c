@@ -151,7 +151,8 @@ static void tell_left(const struct session *s, size_t conflicts, size_t others)
 		        conflicts ? "more " : "", others == 1 ? "" : "s");
 }
 
-static void print_all(const struct session *s, const struct commit_plan *plan, const struct paths *paths, enum form form, bool colour)
+static void print_all(const struct session *s, const struct commit_plan *plan, const struct paths *paths, enum form form,
+                      bool colour)
 {
 	size_t n = 0, conflicts = 0, others = 0;
 
@@ -233,12 +234,14 @@ const struct verb verb_status = {
 	.usage = "[-b BOX] [--json | -z] [PATH...]",
 	.summary = "list what the box changed",
 	.details = "One line a change: a letter, two spaces, the path (a directory ends in /). With PATHs only what is at or below "
-	           "them.\n"
+		   "them.\n"
 		   "  A added, M modified, D deleted, R renamed (old -> new), T type changed, m only metadata changed\n"
-		   "A ! after the letter marks what cowbox commit would leave in the box, and the end of the line says why; a conflict "
-	           "is where the\n"
-		   "host changed too since the box first did. cowbox diff PATH shows it, cowbox discard PATH gives the box's side up.",
-	.exits = "0 listed, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be read",
+		   "A ! after the letter marks what cowbox commit would leave in the box, and the end of the line says why; a "
+		   "conflict is\n"
+		   "where the host changed too since the box first did. cowbox diff PATH shows it, cowbox discard PATH gives the "
+		   "box's side up.",
+	.exits = "0 listed, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be "
+	         "read",
 	.options = options,
 	.run = run_status,
 };

@@ -496,8 +496,8 @@ static int show_all(struct differ *d, const struct changes *changes, struct err 
 			if ((d->flags & DIFF_STAT) && stat_unread(d, ch, -r) < 0)
 				return err_sys(err, -ENOMEM, "diff");
 			if (!(d->flags & DIFF_STAT))
-				fprintf(d->out, "Files a%s and b%s differ (%s)\n", path_printable(ch->path, text, sizeof text), text,
-				        strerror(-r));
+				fprintf(d->out, "Files a%s and b%s differ (%s)\n", path_printable(ch->path, text, sizeof text),
+				        text, strerror(-r));
 		} else if (r < 0) {
 			return err_sys(err, r, "diff: %s", path_printable(ch->path, text, sizeof text));
 		}

@@ -8,7 +8,7 @@
 
 #include "base/path.h"
 
-#define BAR_MAX 40   /* signs of the longest bar */
+#define BAR_MAX 40           /* signs of the longest bar */
 #define NAME_MAX_COLUMNS 100 /* names up to here are aligned; longer ones stand out */
 
 struct diffstat_row {
