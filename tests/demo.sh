@@ -2,7 +2,8 @@
 # demo.sh - sets everything up, does cowbox's main job once, and leaves you looking at what changed.
 #
 # Installs the packages (apt-get, through sudo when you are not root), builds into build/, makes a small C project and a tarball of
-# it in a temporary directory, unpacks, builds and deletes there inside a box, and shows that the host has none of it.
+# it in a temporary directory, unpacks, builds and deletes there inside a box, and shows that the host has none of it. The directory stays for
+# you to look at; the last line says how to remove it.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/packages.sh
@@ -89,4 +90,5 @@ look around inside:   cd $dir && $cowbox run -b $box
 everything it did:    $cowbox status -b $box
 put it on the host:   $cowbox commit -b $box -a
 or throw it away:     $cowbox discard -b $box -f
+and what the demo made on the host, when you have seen enough:  rm -rf $dir
 END

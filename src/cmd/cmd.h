@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "commit/commit.h"
 #include "options.h"
 #include "overlay/box.h"
 #include "overlay/changes.h"
@@ -49,8 +50,13 @@ struct session {
 int session_store(struct store **ret, const char *name, struct err *err);
 /* The name meant: name, else $COWBOX_BOX, else the box used last. */
 int session_name(struct store *store, const char *name, char ret[static BOX_NAME_MAX + 1], struct err *err);
-/* Opens the box called name, else that of $COWBOX_BOX, else the one used last; remembers it as used last. */
+/* Says which box it is when nobody named one: name is what -b gave, or NULL. */
+void session_tell(const struct box *box, const char *name);
+/* Opens the box called name, else that of $COWBOX_BOX, else the one used last, which is told; remembers it as used last. */
 int session_open(struct session *s, const char *name, struct err *err);
+/* Removes the box, and says so, when nobody named it and nothing is in it any more: no change, and no history that undo needs. The caller holds
+ * no lock of it. True: it is gone. */
+bool session_drop_empty(struct session *s);
 void session_close(struct session *s);
 #define _cleanup_session_ __attribute__((cleanup(session_close)))
 /* Says the error, and gives the status for it: usage for a bad name, failed for the rest. */
@@ -61,16 +67,20 @@ struct paths {
 	struct vpath *list;
 	size_t count;
 };
-int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct paths *ret, struct err *err);
+/* Opens the box as session_open does, and reads the arguments as paths in its view. */
+int session_open_paths(struct session *s, const char *name, const struct options *o, struct paths *ret, struct err *err);
 void paths_release(struct paths *p);
 #define _cleanup_paths_ __attribute__((cleanup(paths_release)))
 bool paths_match(const struct paths *p, const struct change *ch);
+/* Names on stderr the paths at or below which nothing changed; tells how many they are. */
+size_t paths_tell_unchanged(const struct paths *p, const struct changes *c, const struct box *box);
 
 /* ---- term.c ---- */
 enum colour_when { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 int colour_parse(const char *text, enum colour_when *ret); /* -EINVAL: not one of auto, always, never */
 bool colour_wanted(enum colour_when when, int fd);
 bool term_is_interactive(void); /* stdin and stderr are a terminal that we can ask on */
+int term_columns(int fd);       /* of the terminal that fd is; 0 when it is none, or does not know */
 /* Makes us the foreground of our terminal again, after a guest's shell was. */
 void term_take_back(void);
 /* One key, without waiting for a line; what was typed ahead is thrown away. -1 at the end of input. */
@@ -79,6 +89,8 @@ int term_key(void);
  * in any case. That letter, lower case; 0 for any other answer; -1 at the end of input. */
 int term_ask(const char *question, const char *words);
 char *size_text(uint64_t bytes, char ret[static 32]);
+/* Cuts a printable text to so many columns, with "..." at the end of what was longer. */
+void text_cut(char *text, size_t columns);
 char *age_text(int64_t seconds, char ret[static 32]);
 
 /* ---- json.c ---- */
@@ -92,17 +104,26 @@ struct pager {
 };
 /* To the pager when stdout is a terminal (and $PAGER is not "" or "cat"), else stdout itself. */
 void pager_begin(struct pager *p);
-void pager_end(struct pager *p);
+/* Waits until the reader has seen it. false: the pager failed, which is told, and what it was given must be shown without it. */
+bool pager_end(struct pager *p);
 
 /* ---- status.c ---- */
 const char *kind_name(enum change_kind k);
 const char *kind_colour(enum change_kind k);
 const char *mode_type(mode_t mode);
+/* "old -> new", or the path, printable; a directory's with a slash at its end. */
+void change_print(FILE *out, const struct change *ch);
+
+/* ---- commit.c ---- */
+const char *verdict_name(enum commit_verdict v);
+/* What commit leaves in the box, however much is asked for. */
+bool verdict_is_left(enum commit_verdict v);
 
 /* ---- diff.c, commit.c, summary.c: also used after a run ---- */
 int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum colour_when when, struct err *err);
-int commit_everything(struct session *s);
-/* After a run: tells what changed, asks on a terminal. *ret_gone: the box was discarded. */
+/* Commits all, asking nothing; true when the box went with it (session_drop_empty). */
+bool commit_everything(struct session *s);
+/* After a run: tells what changed, asks on a terminal. *ret_empty: nothing; *ret_gone: the box is no more. */
 void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone);
 
 #endif

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/copy.h"
-#include "commit/commit.h"
 
 static const struct option_row options[] = {
 	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
@@ -121,67 +120,111 @@ static int apply(struct session *s, struct commit_plan *plan)
 	return r < 0 ? say_error("commit", &err) : tell_result(s, plan, &res);
 }
 
-/* What would be done, on stdout. */
-static int tell_plan(const struct commit_plan *plan)
+const char *verdict_name(enum commit_verdict v)
 {
 	static const char *const word[] = {
 		[COMMIT_APPLY] = "apply",   [COMMIT_SAME] = "same", [COMMIT_CONFLICT] = "conflict",
 		[COMMIT_REFUSE] = "refuse", [COMMIT_WAIT] = "wait",
 	};
-	char path[4 * PATH_MAX], from[4 * PATH_MAX];
-	int status = CMD_OK;
+
+	return word[v];
+}
+
+bool verdict_is_left(enum commit_verdict v)
+{
+	return v != COMMIT_APPLY && v != COMMIT_SAME;
+}
+
+/* What would be done, on stdout. */
+static int tell_plan(const struct session *s, const struct commit_plan *plan)
+{
+	size_t done = 0, left = 0;
 
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct commit_item *it = &plan->items[i];
 
 		if (!it->chosen)
 			continue;
-		printf("%-8s %c  ", word[it->verdict], (char)it->change->kind);
-		if (it->change->from)
-			printf("%s -> ", path_printable(it->change->from, from, sizeof from));
-		printf("%s%s%s\n", name_of(it, path), it->why[0] ? ": " : "", it->why);
-		if (it->verdict != COMMIT_APPLY && it->verdict != COMMIT_SAME)
-			status = CMD_LEFT;
+		printf("%-8s %c  ", verdict_name(it->verdict), (char)it->change->kind);
+		change_print(stdout, it->change);
+		printf("%s%s\n", it->why[0] ? ": " : "", it->why);
+		if (verdict_is_left(it->verdict))
+			left++;
+		else
+			done++;
 	}
-	return status;
+	fflush(stdout);
+	if (left)
+		log_say("would commit %zu change%s of box %s, and leave %zu in it", done, done == 1 ? "" : "s", s->box->name, left);
+	else
+		log_say("would commit %zu change%s of box %s", done, done == 1 ? "" : "s", s->box->name);
+	return left ? CMD_LEFT : CMD_OK;
 }
 
 /* ---- choosing ---- */
 
-static int choose_paths(struct commit_plan *plan, const struct paths *paths)
+static int choose_paths(const struct session *s, struct commit_plan *plan, const struct paths *paths)
 {
-	char text[4 * PATH_MAX];
-	int status = CMD_OK;
-
-	for (size_t k = 0; k < paths->count; k++) {
-		if (commit_choose(plan, paths->list[k]) > 0)
-			continue;
-		log_say("commit: nothing changed at %s", path_printable(paths->list[k].s, text, sizeof text));
-		status = CMD_LEFT;
-	}
-	return status;
+	for (size_t k = 0; k < paths->count; k++)
+		commit_choose(plan, paths->list[k]);
+	return paths_tell_unchanged(paths, &plan->changes, s->box) ? CMD_LEFT : CMD_OK;
 }
 
-/* One question a change: y(es), n(o), a(ll that follow), q(uit). false: quit, and nothing is committed. */
+/* One past the last item of the new directory at i and what is in it; i + 1 for anything else. */
+static size_t tree_end(const struct commit_plan *plan, size_t i)
+{
+	const struct change *dir = plan->items[i].change;
+	size_t end = i + 1;
+
+	if (dir->kind != CHANGE_ADDED || !S_ISDIR(dir->box.st_mode))
+		return end;
+	while (end < plan->count && path_below(plan->items[end].change->path, dir->path, NULL))
+		end++;
+	return end;
+}
+
+/* A question about items from i to before end: a letter of "yes no each all quit", -1 at the end of input. */
+static int ask_about(const struct commit_plan *plan, size_t i, size_t end)
+{
+	const struct commit_item *it = &plan->items[i];
+	char path[4 * PATH_MAX], question[5 * PATH_MAX];
+	bool tree = end > i + 1;
+	size_t n = end - i - 1;
+	int key;
+
+	name_of(it, path);
+	if (tree)
+		snprintf(question, sizeof question,
+		         "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/a/q] ", (char)it->change->kind,
+		         path, n, n == 1 ? "" : "s");
+	else
+		snprintf(question, sizeof question, "%c  %s%s%s  [y/n/a/q] ", (char)it->change->kind, path, it->why[0] ? ": " : "",
+		         it->why);
+	while ((key = term_ask(question, tree ? "yes no each all quit" : "yes no all quit")) == 0)
+		log_say("y commit this, n leave it,%s a this and all that follow, q stop (nothing is committed yet)",
+		        tree ? " e ask for each thing in it," : "");
+	return key;
+}
+
+/* One question a change, or a new directory with all that is in it: y(es), n(o), e(ach in it), a(ll that follow), q(uit). false: quit, and nothing is
+ * committed. A directory of which each is asked comes along when something in it is taken. */
 static bool choose_by_asking(struct commit_plan *plan)
 {
-	char path[4 * PATH_MAX], question[5 * PATH_MAX];
 	bool all = false;
 
-	for (size_t i = 0; i < plan->count; i++) {
-		struct commit_item *it = &plan->items[i];
-		int key = 'y';
+	for (size_t i = 0, end; i < plan->count; i = end) {
+		int key = 'a';
 
-		if (!all) {
-			snprintf(question, sizeof question, "%c  %s%s%s  [y/n/a/q] ", (char)it->change->kind, name_of(it, path),
-			         it->why[0] ? ": " : "", it->why);
-			while ((key = term_ask(question, "yes no all quit")) == 0)
-				log_say("y commit this, n leave it, a this and all that follow, q stop (nothing is committed yet)");
-		}
+		end = tree_end(plan, i);
+		if (!all)
+			key = ask_about(plan, i, end);
 		if (key < 0 || key == 'q')
 			return false;
 		all = all || key == 'a';
-		it->chosen = all || key == 'y';
+		if (key == 'e')
+			end = i + 1;
+		for (size_t k = i; k < end; k++)
+			plan->items[k].chosen = all || key == 'y';
 	}
 	return true;
 }
@@ -195,7 +238,7 @@ static size_t chosen_count(const struct commit_plan *plan)
 	return n;
 }
 
-int commit_everything(struct session *s)
+bool commit_everything(struct session *s)
 {
 	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
 	_cleanup_close_ int hold = -1;
@@ -204,11 +247,15 @@ int commit_everything(struct session *s)
 
 	hold = commit_hold(s->box, &err);
 	r = hold < 0 ? hold : commit_plan_new(s->ov, &plan, &err);
-	if (r < 0)
-		return say_error("commit", &err);
+	if (r < 0) {
+		say_error("commit", &err);
+		return false;
+	}
 	commit_choose(plan, (struct vpath){ "/" });
 	commit_settle(plan);
-	return apply(s, plan);
+	apply(s, plan);
+	fd_closep(&hold);
+	return session_drop_empty(s);
 }
 
 struct wish {
@@ -225,11 +272,9 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 	struct err err = { 0 };
 	int r, status = CMD_OK, done;
 
-	r = session_open(&s, wish->box, &err);
+	r = session_open_paths(&s, wish->box, o, &paths, &err);
 	if (r == 0 && !wish->all && !wish->dry && !o->nargs && !term_is_interactive())
 		return usage(v, "what to commit? -a for all, or PATHs (there is no terminal to ask on)");
-	if (r == 0)
-		r = paths_read(s.ov, o->args, o->nargs, &paths, &err);
 	if (r == 0 && !wish->dry)
 		r = hold = commit_hold(s.box, &err);
 	if (r >= 0)
@@ -238,10 +283,13 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 		return say_error(v->name, &err);
 	if (plan->count == 0) {
 		log_say("box %s has no changes", s.box->name);
-		return paths.count ? choose_paths(plan, &paths) : CMD_OK;
+		fd_closep(&hold);
+		if (!wish->dry)
+			session_drop_empty(&s);
+		return paths.count ? CMD_LEFT : CMD_OK;
 	}
 	if (paths.count)
-		status = choose_paths(plan, &paths);
+		status = choose_paths(&s, plan, &paths);
 	else if (wish->all || wish->dry)
 		commit_choose(plan, (struct vpath){ "/" });
 	else if (!choose_by_asking(plan)) {
@@ -251,7 +299,13 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 	if (chosen_count(plan) == 0)
 		return CMD_LEFT;
 	commit_settle(plan);
-	done = wish->dry ? tell_plan(plan) : apply(&s, plan);
+	if (wish->dry) {
+		done = tell_plan(&s, plan);
+	} else {
+		done = apply(&s, plan);
+		fd_closep(&hold);
+		session_drop_empty(&s);
+	}
 	return done == CMD_OK ? status : done;
 }
 
@@ -286,13 +340,15 @@ const struct verb verb_commit = {
 	.name = "commit",
 	.usage = "[-b BOX] [-a] [-n] [--on-conflict=skip] [PATH...]",
 	.summary = "make changes of the box true on the host",
-	.details = "All of them with -a, those at or below the PATHs, or else each after asking (y yes, n no, a all that follow, q "
-	           "quit).\n"
-		   "What the host has changed as well since the box first touched it is left in the box and named. What was "
-	           "committed leaves the box.\n"
-		   "A directory that the box made comes along with what is in it.",
+	.details = "All of them with -a, those at or below the PATHs, or else each after asking: y yes, n no, a all that follow, "
+		   "q quit.\n"
+		   "A new directory is asked for as a whole; e then asks for each thing in it. With PATHs or -a such a directory "
+		   "comes along with\n"
+		   "what is in it. What the host has changed as well since the box first touched it is left in the box and named. "
+		   "What was\n"
+		   "committed leaves the box; a box that nobody named is removed with its last change.",
 	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, failed, not chosen): it is "
-	         "named, and still in the box\n"
+		 "named, and still in the box; or nothing changed at a PATH\n"
 		 "2 wrong usage\n3 it failed and changed nothing",
 	.options = options,
 	.run = run_commit,

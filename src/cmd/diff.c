@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "commit/commit.h"
-
 static const struct option_row options[] = {
 	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
 	{ OPT_STAT, "stat", NULL, NULL, "count the lines of each file instead" },
@@ -21,11 +19,13 @@ int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum
 
 	if (r < 0)
 		return r;
+	paths_tell_unchanged(paths, &changes, s->box);
 	if (colour_wanted(when, STDOUT_FILENO))
 		flags |= DIFF_COLOR;
 	pager_begin(&pager);
 	r = diff_write(s->ov, &changes, paths->list, paths->count, flags, pager.out, err);
-	pager_end(&pager);
+	if (!pager_end(&pager))
+		r = diff_write(s->ov, &changes, paths->list, paths->count, flags, stdout, err);
 	changes_release(&changes);
 	/* Who quits the pager early has seen enough. */
 	return r == -EPIPE || r > 0 ? 0 : r;
@@ -56,9 +56,7 @@ static int run_diff(const struct verb *v, int argc, char **argv)
 	}
 	if (id < 0)
 		return CMD_USAGE;
-	r = session_open(&s, box, &err);
-	if (r == 0)
-		r = paths_read(s.ov, o.args, o.nargs, &paths, &err);
+	r = session_open_paths(&s, box, &o, &paths, &err);
 	if (r == 0)
 		r = diff_show(&s, &paths, flags, when, &err);
 	return r < 0 ? say_error(v->name, &err) : CMD_OK;
@@ -69,10 +67,11 @@ const struct verb verb_diff = {
 	.usage = "[-b BOX] [--stat] [PATH...]",
 	.summary = "show what the box changed, line by line",
 	.details = "A unified diff: a/ is the host, b/ the box; patch -p1 -d / reads it. Binary files are told of by their sizes, "
-	           "modes and types\n"
+		   "modes and types\n"
 		   "as git does. On a terminal it goes through $PAGER (less -FRX when that is not set) and is coloured unless "
-	           "NO_COLOR is set.",
-	.exits = "0 shown, whether there are changes or not\n2 wrong usage\n3 the box could not be read",
+		   "NO_COLOR is set.",
+	.exits = "0 shown, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be "
+	         "read",
 	.options = options,
 	.run = run_diff,
 };

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commit/commit.h"
-
 static const struct option_row options[] = {
 	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
 	{ 'f', "force", NULL, NULL, "do not ask" },
@@ -38,6 +36,8 @@ static int discard_box(const struct verb *v, const char *box, bool force)
 		return say_error(v->name, &err);
 	if (!force && !term_is_interactive())
 		return no_terminal(v);
+	if (b)
+		session_tell(b, box);
 	if (damaged)
 		log_say("%s", err.msg);
 	if (!force) {
@@ -54,88 +54,172 @@ static int discard_box(const struct verb *v, const char *box, bool force)
 	return CMD_OK;
 }
 
-static size_t count_matches(const struct changes *c, struct vpath path)
-{
-	struct paths one = { .list = &path, .count = 1 };
-	size_t n = 0;
+/* Which of the changes go. */
+struct drop {
+	const struct changes *changes;
+	bool *goes;
+	size_t count;
+};
 
-	for (size_t i = 0; i < c->count; i++)
-		n += paths_match(&one, &c->list[i]);
-	return n;
+/* True when taking out change i takes out what is at the path as well: the layer's tree at the new place of something goes whole, and so does what the
+ * box put into the old place of something renamed, since that comes back there. */
+static bool takes_along(const struct change *ch, const char *path)
+{
+	return path_below(path, ch->path, NULL) || (ch->from && path_below(path, ch->from, NULL));
 }
 
-/* Takes the changes at or below the paths out of the layer, those of a directory with it. */
-static int forget_matches(struct session *s, const struct changes *c, const struct paths *paths, struct err *err)
+static bool drop_one(struct drop *d, size_t i)
 {
+	if (d->goes[i])
+		return false;
+	d->count += d->goes[i] = true;
+	return true;
+}
+
+/* The changes at or below the paths, and those that cannot stay without them. */
+static int drop_choose(struct drop *d, const struct changes *c, const struct paths *paths)
+{
+	bool more = true;
+
+	*d = (struct drop){ .changes = c, .goes = calloc(c->count + 1, sizeof *d->goes) };
+	if (!d->goes)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->count; i++)
+		if (paths_match(paths, &c->list[i]))
+			drop_one(d, i);
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < c->count; i++) {
+			/* What is below a plain change comes directly after it; only renames reach elsewhere. */
+			for (size_t k = i + 1; d->goes[i] && k < c->count && path_below(c->list[k].path, c->list[i].path, NULL);
+			     k++)
+				more |= drop_one(d, k);
+			for (size_t k = 0; d->goes[i] && c->list[i].from && k < c->count; k++)
+				if (takes_along(&c->list[i], c->list[k].path))
+					more |= drop_one(d, k);
+		}
+	}
+	return 0;
+}
+
+/* Each of them, but of a new directory only how much is in it. */
+static void drop_print(const struct drop *d)
+{
+	const struct changes *c = d->changes;
+
+	for (size_t i = 0, end; i < c->count; i = end) {
+		const struct change *ch = &c->list[i];
+
+		end = i + 1;
+		if (!d->goes[i])
+			continue;
+		fprintf(stderr, "  %c  ", (char)ch->kind);
+		change_print(stderr, ch);
+		while (ch->kind == CHANGE_ADDED && end < c->count && c->list[end].kind == CHANGE_ADDED &&
+		       path_below(c->list[end].path, ch->path, NULL))
+			end++;
+		if (end > i + 1)
+			fprintf(stderr, " (with %zu inside)", end - i - 1);
+		fputc('\n', stderr);
+	}
+}
+
+/* Takes them out of the layer, those of a directory with it. What came from elsewhere is given back there. */
+static int drop_apply(const struct drop *d, struct session *s, struct err *err)
+{
+	const struct changes *c = d->changes;
 	const char *last = NULL;
 	char text[4 * PATH_MAX];
 
 	for (size_t i = 0; i < c->count; i++) {
 		const struct change *ch = &c->list[i];
-		int r;
+		bool inside = last && path_below(ch->path, last, NULL);
+		int r = 0;
 
-		if (!paths_match(paths, ch) || (last && path_below(ch->path, last, NULL)))
+		if (!d->goes[i])
 			continue;
-		r = overlay_forget(s->ov, (struct vpath){ ch->path });
-		if (r == 0 && ch->from)
+		if (!inside)
+			r = overlay_forget(s->ov, (struct vpath){ ch->path });
+		if ((r == 0 || r == -ENOENT) && ch->from)
 			r = overlay_forget(s->ov, (struct vpath){ ch->from });
 		if (r < 0 && r != -ENOENT)
 			return err_sys(err, r, "%s", path_printable(ch->path, text, sizeof text));
-		last = ch->path;
+		if (!inside)
+			last = ch->path;
 	}
 	return 0;
 }
 
-/* What could not be taken out alone: a removal below a directory that replaced the host's has no mark of its own in the layer. */
-static int tell_rest(const struct verb *v, struct session *s, const struct paths *paths, size_t before)
+static int by_path(const void *a, const void *b)
 {
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What could not be taken out alone: a removal below a directory that replaced the host's has no mark of its own in the layer. */
+static int tell_rest(const struct verb *v, struct session *s, const struct drop *d)
+{
+	const char **gone = calloc(d->count + 1, sizeof *gone);
 	char text[4 * PATH_MAX];
 	struct changes c;
 	struct err err = { 0 };
-	size_t rest = 0;
+	size_t n = 0, rest = 0;
+	int r = gone ? changes_collect(s->ov, 0, &c, &err) : err_sys(&err, -ENOMEM, "discard");
 
-	if (changes_collect(s->ov, 0, &c, &err) < 0)
+	if (r < 0) {
+		free(gone);
 		return say_error(v->name, &err);
+	}
+	for (size_t i = 0; i < d->changes->count; i++)
+		if (d->goes[i])
+			gone[n++] = d->changes->list[i].path;
+	qsort(gone, n, sizeof *gone, by_path);
 	for (size_t i = 0; i < c.count; i++) {
-		if (!paths_match(paths, &c.list[i]))
+		if (!bsearch(&c.list[i].path, gone, n, sizeof *gone, by_path))
 			continue;
 		rest++;
 		log_say("left: %s: it goes only with the directory it is in", path_printable(c.list[i].path, text, sizeof text));
 	}
+	free(gone);
 	changes_release(&c);
-	log_say("discarded %zu change%s of box %s", before > rest ? before - rest : 0, before - rest == 1 ? "" : "s", s->box->name);
+	n -= rest;
+	log_say("discarded %zu change%s of box %s", n, n == 1 ? "" : "s", s->box->name);
 	return rest ? CMD_LEFT : CMD_OK;
+}
+
+static int discard_changes(const struct verb *v, struct session *s, const struct drop *d, bool force)
+{
+	char question[128];
+	struct err err = { 0 };
+
+	log_say("what goes from box %s:", s->box->name);
+	drop_print(d);
+	snprintf(question, sizeof question, "discard %zu change%s? [y/N] ", d->count, d->count == 1 ? "" : "s");
+	if (!force && term_ask(question, "yes no") != 'y') {
+		log_say("box %s is kept as it is", s->box->name);
+		return CMD_LEFT;
+	}
+	if (drop_apply(d, s, &err) < 0)
+		return say_error(v->name, &err);
+	return tell_rest(v, s, d);
 }
 
 static int discard_some(const struct verb *v, struct session *s, const struct paths *paths, bool force)
 {
-	char text[4 * PATH_MAX], question[128];
+	struct drop d = { 0 };
 	struct changes c;
 	struct err err = { 0 };
-	size_t total = 0;
-	int status = CMD_OK, r;
+	int status, r;
 
 	if (changes_collect(s->ov, 0, &c, &err) < 0)
 		return say_error(v->name, &err);
-	for (size_t k = 0; k < paths->count; k++) {
-		size_t n = count_matches(&c, paths->list[k]);
-
-		if (n == 0) {
-			log_say("discard: nothing changed at %s", path_printable(paths->list[k].s, text, sizeof text));
-			status = CMD_LEFT;
-		}
-		total += n;
-	}
-	snprintf(question, sizeof question, "discard %zu change%s? [y/N] ", total, total == 1 ? "" : "s");
-	if (total == 0 || (!force && term_ask(question, "yes no") != 'y')) {
-		changes_release(&c);
-		return CMD_LEFT;
-	}
-	r = forget_matches(s, &c, paths, &err);
-	changes_release(&c);
+	status = paths_tell_unchanged(paths, &c, s->box) ? CMD_LEFT : CMD_OK;
+	r = drop_choose(&d, &c, paths);
 	if (r < 0)
-		return say_error(v->name, &err);
-	r = tell_rest(v, s, paths, total);
+		r = say_error(v->name, &(struct err){ .code = r, .msg = "out of memory" });
+	else
+		r = d.count ? discard_changes(v, s, &d, force) : CMD_LEFT;
+	free(d.goes);
+	changes_release(&c);
 	return r == CMD_OK ? status : r;
 }
 
@@ -147,14 +231,17 @@ static int discard_paths(const struct verb *v, const struct options *o, const ch
 	struct err err = { 0 };
 	int r;
 
-	r = session_open(&s, box, &err);
+	r = session_open_paths(&s, box, o, &paths, &err);
 	if (r == 0 && !force && !term_is_interactive())
 		return no_terminal(v);
 	if (r == 0)
-		r = paths_read(s.ov, o->args, o->nargs, &paths, &err);
-	if (r == 0)
 		r = hold = commit_hold(s.box, &err);
-	return r < 0 ? say_error(v->name, &err) : discard_some(v, &s, &paths, force);
+	if (r < 0)
+		return say_error(v->name, &err);
+	r = discard_some(v, &s, &paths, force);
+	fd_closep(&hold);
+	session_drop_empty(&s);
+	return r;
 }
 
 static int run_discard(const struct verb *v, int argc, char **argv)
@@ -183,11 +270,13 @@ const struct verb verb_discard = {
 	.name = "discard",
 	.usage = "[-b BOX] [-f] [PATH...]",
 	.summary = "forget the box, or some of its changes",
-	.details =
-		"Without PATHs the whole box is removed; with them, the changes at or below them. Asks first, unless -f is given.\n"
-		"The host is never touched.",
+	.details = "Without PATHs the whole box is removed; with them, the changes at or below them. Asks first, unless -f is "
+		   "given.\n"
+		   "What goes is listed: where a renamed directory goes back, the changes in it and what is at its old place now "
+		   "go with it.\n"
+		   "The host is never touched.",
 	.exits = "0 discarded\n1 kept (the answer was no, or nothing changed at a PATH)\n2 wrong usage, or no terminal to ask on "
-	         "and no -f\n"
+		 "and no -f\n"
 		 "3 it failed (the box runs, is not there, cannot be removed)",
 	.options = options,
 	.run = run_discard,

@@ -2,6 +2,7 @@
 #include "cmd.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,45 +14,129 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-struct printer {
-	bool json, colour;
-	size_t rows;
-	int status;
+#define NAME_WIDTH 44 /* columns up to which names are aligned */
+
+struct check {
+	char *name, *detail, *effect;
+	enum wall_state state;
+	bool required;
 };
 
-static void print_row(struct printer *p, const char *name, enum wall_state state, bool required, const char *detail,
-                      const char *effect)
-{
-	static const char *const word[] = { [WALL_STANDS] = "ok", [WALL_WEAKER] = "weaker", [WALL_MISSING] = "missing" };
-	static const char *const paint[] = { [WALL_STANDS] = "\033[32m", [WALL_WEAKER] = "\033[33m", [WALL_MISSING] = "\033[31m" };
+/* All checks are made first: only then is it known how wide the columns are. */
+struct report {
+	struct check *list;
+	size_t count;
+	bool broken; /* broken: memory was short, and a check is not in the list */
+};
 
-	if (required && state == WALL_MISSING)
-		p->status = CMD_LEFT;
-	if (p->json) {
-		fputs(p->rows++ ? ",\n  {\"name\":" : "\n  {\"name\":", stdout);
-		json_text(stdout, name);
-		printf(",\"state\":\"%s\",\"required\":%s,\"detail\":", word[state], required ? "true" : "false");
-		json_text(stdout, detail);
-		fputs(",\"effect\":", stdout);
-		json_text(stdout, effect);
-		fputc('}', stdout);
-		return;
+static void report_release(struct report *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		free(r->list[i].name);
+		free(r->list[i].detail);
+		free(r->list[i].effect);
 	}
-	printf("%s%-8s%s %-32s %s\n", p->colour ? paint[state] : "", word[state], p->colour ? "\033[m" : "", name, detail);
-	if (state != WALL_STANDS && *effect)
-		printf("%-9s%s%s\n", "", required && state == WALL_MISSING ? "required: " : "", effect);
+	free(r->list);
 }
 
-static void check_walls(struct printer *p)
+static void add_check(struct report *r, const char *name, enum wall_state state, bool required, const char *detail,
+                      const char *effect)
+{
+	struct check c = { strdup(name), strdup(detail), strdup(effect), state, required };
+	struct check *all = reallocarray(r->list, r->count + 1, sizeof *all);
+
+	if (all)
+		r->list = all;
+	if (all && c.name && c.detail && c.effect) {
+		r->list[r->count++] = c;
+		return;
+	}
+	free(c.name);
+	free(c.detail);
+	free(c.effect);
+	r->broken = true;
+}
+
+static const char *const state_word[] = { [WALL_STANDS] = "ok", [WALL_WEAKER] = "weaker", [WALL_MISSING] = "missing" };
+
+static void print_json(const struct report *r)
+{
+	fputc('[', stdout);
+	for (size_t i = 0; i < r->count; i++) {
+		const struct check *c = &r->list[i];
+
+		fputs(i ? ",\n  {\"name\":" : "\n  {\"name\":", stdout);
+		json_text(stdout, c->name);
+		printf(",\"state\":\"%s\",\"required\":%s,\"detail\":", state_word[c->state], c->required ? "true" : "false");
+		json_text(stdout, c->detail);
+		fputs(",\"effect\":", stdout);
+		json_text(stdout, c->effect);
+		fputc('}', stdout);
+	}
+	fputs("\n]\n", stdout);
+}
+
+static void print_check(const struct check *c, int width, bool colour)
+{
+	static const char *const paint[] = { [WALL_STANDS] = "\033[32m", [WALL_WEAKER] = "\033[33m", [WALL_MISSING] = "\033[31m" };
+
+	printf("%s%-8s%s %-*s  %s\n", colour ? paint[c->state] : "", state_word[c->state], colour ? "\033[m" : "", width, c->name,
+	       c->detail);
+	if (c->state != WALL_STANDS && *c->effect)
+		printf("%*s%s%s\n", 9 + width + 2, "", c->required && c->state == WALL_MISSING ? "required: " : "", c->effect);
+}
+
+static bool keeps_from_running(const struct check *c)
+{
+	return c->required && c->state == WALL_MISSING;
+}
+
+static void print_verdict(const struct report *r)
+{
+	size_t weaker = 0, missing = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		missing += keeps_from_running(&r->list[i]);
+		weaker += r->list[i].state != WALL_STANDS;
+	}
+	if (!missing) {
+		fputs("cowbox can run here: all that is required stands", stdout);
+		if (weaker)
+			printf(" (%zu not in full: see above)", weaker);
+		fputc('\n', stdout);
+		return;
+	}
+	fputs("cowbox cannot run here without", stdout);
+	for (size_t i = 0, n = 0; i < r->count; i++)
+		if (keeps_from_running(&r->list[i]))
+			printf("%s %s", n++ ? "," : "", r->list[i].name);
+	fputc('\n', stdout);
+}
+
+static void print_text(const struct report *r, bool colour)
+{
+	int width = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		int n = (int)strlen(r->list[i].name);
+
+		width = n > width && n <= NAME_WIDTH ? n : width;
+	}
+	for (size_t i = 0; i < r->count; i++)
+		print_check(&r->list[i], width, colour);
+	print_verdict(r);
+}
+
+static void check_walls(struct report *report)
 {
 	struct wall walls[WALLS_MAX];
 	size_t n = trace_probe(walls);
 
 	for (size_t i = 0; i < n; i++)
-		print_row(p, walls[i].name, walls[i].state, walls[i].required, walls[i].detail, walls[i].effect);
+		add_check(report, walls[i].name, walls[i].state, walls[i].required, walls[i].detail, walls[i].effect);
 }
 
-static void check_boxes(struct printer *p, struct store *store)
+static void check_boxes(struct report *report, struct store *store)
 {
 	_cleanup_strv_ char **names = NULL;
 	struct err err = { 0 };
@@ -59,7 +144,7 @@ static void check_boxes(struct printer *p, struct store *store)
 	size_t sound = 0;
 
 	if (store_list(store, &names, &err) < 0) {
-		print_row(p, "boxes", WALL_MISSING, true, err.msg, "no box can be used");
+		add_check(report, "boxes", WALL_MISSING, true, err.msg, "no box can be used");
 		return;
 	}
 	for (char **n = names; *n; n++) {
@@ -70,35 +155,36 @@ static void check_boxes(struct printer *p, struct store *store)
 			continue;
 		}
 		snprintf(name, sizeof name, "box %s", *n);
-		print_row(p, name, WALL_WEAKER, false, err.msg, "this box cannot be used");
+		add_check(report, name, WALL_WEAKER, false, err.msg, "this box cannot be used");
 	}
 	snprintf(name, sizeof name, "%zu sound", sound);
-	print_row(p, "boxes", WALL_STANDS, false, name, "");
+	add_check(report, "boxes", WALL_STANDS, false, name, "");
 }
 
-static void check_store(struct printer *p)
+static void check_store(struct report *report)
 {
 	_cleanup_store_ struct store *store = NULL;
 	struct err err = { 0 };
 	int r = store_open(false, &store, &err);
 
 	if (r == -ENOENT) {
-		print_row(p, "store", WALL_STANDS, true, "not there yet: the first cowbox run makes it", "");
+		add_check(report, "store", WALL_STANDS, true, "not there yet: the first cowbox run makes it", "");
 		return;
 	}
 	if (r < 0) {
-		print_row(p, "store", WALL_MISSING, true, err.msg, "no box can be made");
+		add_check(report, "store", WALL_MISSING, true, err.msg, "no box can be made");
 		return;
 	}
-	print_row(p, "store", WALL_STANDS, true, store->path, "");
-	check_boxes(p, store);
+	add_check(report, "store", WALL_STANDS, true, store->path, "");
+	check_boxes(report, store);
 }
 
 static int run_doctor(const struct verb *v, int argc, char **argv)
 {
 	_cleanup_options_ struct options o = { 0 };
 	enum colour_when when = COLOUR_AUTO;
-	struct printer p = { .status = CMD_OK };
+	_cleanup_(report_release) struct report report = { 0 };
+	bool json = false;
 	int id;
 
 	if (options_init(&o, v, argc, argv) < 0)
@@ -107,7 +193,7 @@ static int run_doctor(const struct verb *v, int argc, char **argv)
 		if (help_common(v, id))
 			return CMD_OK;
 		if (id == OPT_JSON)
-			p.json = true;
+			json = true;
 		else if (id == OPT_COLOR && colour_parse(o.value, &when) < 0)
 			return usage(v, "--color=%s: it is auto, always or never", o.value);
 	}
@@ -115,14 +201,20 @@ static int run_doctor(const struct verb *v, int argc, char **argv)
 		return CMD_USAGE;
 	if (o.nargs)
 		return usage(v, "it takes no arguments: %s", o.args[0]);
-	p.colour = colour_wanted(when, STDOUT_FILENO);
-	if (p.json)
-		fputc('[', stdout);
-	check_walls(&p);
-	check_store(&p);
-	if (p.json)
-		fputs("\n]\n", stdout);
-	return p.status;
+	check_walls(&report);
+	check_store(&report);
+	if (report.broken) {
+		log_say("doctor: out of memory");
+		return CMD_LEFT;
+	}
+	if (json)
+		print_json(&report);
+	else
+		print_text(&report, colour_wanted(when, STDOUT_FILENO));
+	for (size_t i = 0; i < report.count; i++)
+		if (keeps_from_running(&report.list[i]))
+			return CMD_LEFT;
+	return CMD_OK;
 }
 
 const struct verb verb_doctor = {
@@ -130,7 +222,7 @@ const struct verb verb_doctor = {
 	.usage = "[--json]",
 	.summary = "check what this machine offers, and the store",
 	.details = "One line a check: ok, weaker (it works, with what is said) or missing. What is required and missing keeps "
-	           "cowbox from running.",
+		   "cowbox from running:\nthe last line tells.",
 	.exits = "0 all that is required stands\n1 something required is missing\n2 wrong usage",
 	.options = options,
 	.run = run_doctor,

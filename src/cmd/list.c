@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const struct option_row options[] = {
 	{ OPT_JSON, "json", NULL, NULL, "a JSON array, one object a box" },
 	{ 'z', NULL, NULL, NULL, "names only, each ended by NUL" },
 	{ 0 },
 };
+
+#define REST_MIN 12 /* columns of the last field, however narrow the terminal is */
 
 /* One box as it is listed. */
 struct row {
@@ -28,18 +31,32 @@ static void row_read(struct row *row, struct store *store)
 	box_usage(row->box, &row->bytes, &row->objects);
 }
 
-static void print_text(const struct row *row, int width)
+/* The rest of a line of which so many columns are used, cut where the terminal ends. */
+static void print_rest(const char *text, int used, int columns)
 {
-	char age[32], size[32], command[512];
+	char line[16384];
+
+	path_printable(text, line, sizeof line);
+	if (columns > 0)
+		text_cut(line, columns > used + REST_MIN ? (size_t)(columns - used) : REST_MIN);
+	puts(line);
+}
+
+/* width: of the names; columns: of the terminal, 0 for none. */
+static void print_text(const struct row *row, int width, int columns)
+{
+	char age[32], size[32];
+	int used;
 
 	if (!row->box) {
-		printf("%-*s  damaged: %s\n", width, row->name, row->err.msg);
+		used = printf("%-*s  damaged: ", width, row->name);
+		print_rest(row->err.msg, used, columns);
 		return;
 	}
-	path_printable(row->box->command ? row->box->command : "", command, sizeof command);
-	printf("%-*s%c %9s %10llu %10s  %s%s\n", width, row->name, row->last ? '*' : ' ',
-	       age_text((int64_t)time(NULL) - row->box->created, age), (unsigned long long)row->objects,
-	       size_text(row->bytes, size), row->running ? "(running) " : "", command);
+	used = printf("%-*s%c %9s %10llu %10s  %s", width, row->name, row->last ? '*' : ' ',
+	              age_text((int64_t)time(NULL) - row->box->created, age), (unsigned long long)row->objects,
+	              size_text(row->bytes, size), row->running ? "(running) " : "");
+	print_rest(row->box->command ? row->box->command : "", used, columns);
 }
 
 static void print_json(const struct row *row, bool first)
@@ -65,7 +82,7 @@ enum form { FORM_TEXT, FORM_JSON, FORM_NUL };
 static void print_names(struct store *store, char **names, enum form form)
 {
 	char last[BOX_NAME_MAX + 1] = "";
-	int width = 4;
+	int width = 4, columns = term_columns(STDOUT_FILENO);
 
 	if (store_last(store, last, NULL) < 0)
 		last[0] = '\0';
@@ -86,7 +103,7 @@ static void print_names(struct store *store, char **names, enum form form)
 		if (form == FORM_JSON)
 			print_json(&row, n == names);
 		else
-			print_text(&row, width);
+			print_text(&row, width, columns);
 		box_free(row.box);
 	}
 	if (form == FORM_JSON)
@@ -135,7 +152,7 @@ const struct verb verb_list = {
 	.usage = "[--json | -z]",
 	.summary = "list the boxes",
 	.details = "Name (* the one used last), age, how many objects its layers hold, their size on disk, and the command it was "
-	           "made for.\n"
+		   "made for,\nwhich is cut where a terminal's line ends.\n"
 		   "What they changed, compared with the host as it is now, is what cowbox status -b NAME tells.",
 	.exits = "0 listed\n2 wrong usage\n3 the store could not be read",
 	.options = options,

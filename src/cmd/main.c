@@ -50,13 +50,27 @@ static int flushed(int status)
 	return status;
 }
 
+static bool wants_help(const struct verb *v, const char *first)
+{
+	return v == &verb_help ||
+	       (first && (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "--version") == 0));
+}
+
+/* Another working directory would mean another store, and the boxes of this one would seem lost. Help is given anyhow. */
+static int refuse_relative_store(const struct verb *v, const char *first)
+{
+	const char *home = getenv("COWBOX_HOME");
+
+	if (!home || !*home || *home == '/' || wants_help(v, first))
+		return CMD_OK;
+	log_say("%s: COWBOX_HOME=%s is relative: give an absolute path", v->name, home);
+	return CMD_USAGE;
+}
+
 /* The store does not exist in the view, and boxes do not nest. Help is given anywhere. */
 static int refuse_inside(const struct verb *v, const char *first)
 {
-	if (v == &verb_help ||
-	    (first && (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "--version") == 0)))
-		return CMD_OK;
-	if (!inside_box())
+	if (wants_help(v, first) || !inside_box())
 		return CMD_OK;
 	if (v == &verb_run) {
 		log_say("run: this is inside box %s already, and boxes do not nest: run the command itself, or leave the box first",
@@ -93,6 +107,8 @@ int main(int argc, char **argv)
 		if (strcmp(verbs[i]->name, argv[1]) != 0)
 			continue;
 		r = refuse_inside(verbs[i], argc > 2 ? argv[2] : NULL);
+		if (r == CMD_OK)
+			r = refuse_relative_store(verbs[i], argc > 2 ? argv[2] : NULL);
 		return flushed(r != CMD_OK ? r : verbs[i]->run(verbs[i], argc - 2, argv + 2));
 	}
 	return unknown_verb(argv[1]);

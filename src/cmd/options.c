@@ -159,6 +159,12 @@ static int take_short(struct options *o)
 	if (row->arg && !row->fallback) {
 		o->value = *o->cluster ? o->cluster : o->at < o->argc ? o->argv[o->at++] : NULL;
 		o->cluster = NULL;
+		/* "-b=big": no value of ours starts so. */
+		if (o->value && *o->value == '=') {
+			log_say("%s: option -%c takes its value without a '=': -%c %s", o->verb->name, letter, letter,
+			        o->value[1] ? o->value + 1 : row->arg);
+			return -EINVAL;
+		}
 		if (!o->value) {
 			log_say("%s: option -%c needs a value: -%c %s", o->verb->name, letter, letter, row->arg);
 			return -EINVAL;

@@ -20,6 +20,26 @@ static const char *pager_command(void)
 	return *pager && strcmp(pager, "cat") != 0 ? pager : NULL;
 }
 
+/* Without a shell where none is needed: it would have its own words about a program that is not there. */
+static void exec_plain(const char *command)
+{
+	char words[256], *argv[16], *rest = words;
+	size_t n = 0;
+
+	if (strlen(command) >= sizeof words || command[strcspn(command, "|&;<>()$`\\\"'*?[]#~=%!{}\n")])
+		return;
+	strcpy(words, command);
+	while (n < sizeof argv / sizeof *argv && (argv[n] = strsep(&rest, " \t")))
+		n += *argv[n] != '\0';
+	if (n == 0 || n == sizeof argv / sizeof *argv)
+		return;
+	argv[n] = NULL;
+	execvp(argv[0], argv);
+	/* A script without #! is for the shell. */
+	if (errno != ENOEXEC)
+		_exit(127);
+}
+
 static void pager_child(const char *command, int fd)
 {
 	signal(SIGPIPE, SIG_DFL);
@@ -27,6 +47,7 @@ static void pager_child(const char *command, int fd)
 	if (dup2(fd, STDIN_FILENO) < 0)
 		_exit(127);
 	setenv("LESS", "FRX", 0);
+	exec_plain(command);
 	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 	_exit(127);
 }
@@ -63,16 +84,24 @@ void pager_begin(struct pager *p)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-void pager_end(struct pager *p)
+bool pager_end(struct pager *p)
 {
-	int status;
+	const char *command = pager_command();
+	int status = 0;
 
 	if (!p->pid)
-		return;
+		return true;
 	fclose(p->out);
 	while (waitpid((pid_t)p->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	signal(SIGINT, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
 	*p = (struct pager){ .out = stdout };
+	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0)
+		return true;
+	if (WEXITSTATUS(status) == 127)
+		log_warn("the pager %s cannot be run: this is without it", command);
+	else
+		log_warn("the pager %s failed (exit status %d): this is without it", command, WEXITSTATUS(status));
+	return false;
 }

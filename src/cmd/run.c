@@ -71,13 +71,17 @@ static char **guest_environment(const char *name, const char *prompt)
 	return env;
 }
 
-/* The user's own start file, and then the badge. */
+/* The user's own start file, and then the badge. The history is read but not written: it would be a change in every box, and would stand against the
+ * history that other shells write meanwhile. */
 static int badge_file(const char *name)
 {
 	int fd = memfd_create("cowbox-bashrc", 0);
 
 	if (fd >= 0)
-		dprintf(fd, "[ -r ~/.bashrc ] && . ~/.bashrc\nPS1='[cowbox %s] '\"${PS1-\\$ }\"\n", name);
+		dprintf(fd,
+		        "[ -r ~/.bashrc ] && . ~/.bashrc\nPS1='[cowbox %s] '\"${PS1-\\$ }\"\n"
+		        "[ -r \"${HISTFILE-}\" ] && history -r\nunset HISTFILE\n",
+		        name);
 	if (fd >= 0)
 		lseek(fd, 0, SEEK_SET);
 	return fd;
@@ -89,7 +93,6 @@ struct command {
 	char *shell_argv[5];
 	char prompt[BOX_NAME_MAX + 32];
 	char rcfile[32];
-	bool shell;
 };
 
 static int prepare_shell(struct command *c, struct wish *w, const char *name)
@@ -100,9 +103,11 @@ static int prepare_shell(struct command *c, struct wish *w, const char *name)
 	if (!shell || !*shell)
 		shell = "/bin/sh";
 	base = strrchr(shell, '/') ? strrchr(shell, '/') + 1 : shell;
-	c->shell = true;
 	c->shell_argv[0] = (char *)shell;
 	c->argv = c->shell_argv;
+	/* It reads a script: nobody looks at its prompt. */
+	if (!isatty(STDIN_FILENO))
+		return 0;
 	if (strcmp(base, "bash") == 0 && (fd = badge_file(name)) >= 0) {
 		int *all = reallocarray(w->inherit, w->ninherit + 1, sizeof *all);
 
@@ -202,38 +207,47 @@ static int exit_status(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : CMD_RUN_FAILED;
 }
 
-static void remove_box(struct session *s)
+static bool remove_box(struct session *s)
 {
 	struct err err = { 0 };
 
 	overlay_freep(&s->ov);
-	if (box_remove(s->store, s->box, &err) < 0)
-		log_say("run: %s", err.msg);
+	if (box_remove(s->store, s->box, &err) == 0)
+		return true;
+	log_say("run: %s", err.msg);
+	return false;
 }
 
-/* What becomes of the box. fresh: made for this run and named by us; previous: the box used last before. */
-static void finish(struct session *s, const struct wish *w, bool fresh, const char *previous)
+/* What becomes of the box. fresh: made for this run and named by us. A box that goes stays the one used last: the next verb then says
+ * that it is gone, and does not take an older one without a word. */
+static void finish(struct session *s, const struct wish *w, bool fresh)
 {
 	bool empty = false, gone = false;
 
 	if (w->remove) {
 		remove_box(s);
-		gone = true;
-	} else {
-		summary_after_run(s, &empty, &gone);
-		/* Nobody named it, and there is nothing in it to come back for. */
-		if (!gone && empty && fresh) {
-			remove_box(s);
-			gone = true;
-		}
+		return;
 	}
-	if (gone && *previous && strcmp(previous, s->box->name) != 0)
-		store_set_last(s->store, previous, NULL);
+	summary_after_run(s, &empty, &gone);
+	/* Nobody named it, and there is nothing in it to come back for. */
+	if (!gone && empty && fresh && box_is_running(s->box) > 0)
+		log_say("no changes yet (box %s is still running in another cowbox run)", s->box->name);
+	else if (!gone && empty && fresh && remove_box(s))
+		log_say("no changes (box %s removed)", s->box->name);
 }
 
-static int failed(const struct err *err)
+/* One word that holds a whole command line. */
+static bool is_command_line(const struct command *c)
 {
-	log_say("run: %s", err->msg);
+	return c->argv[0] && !c->argv[1] && c->argv[0][strcspn(c->argv[0], " \t\n;|&<>$`")];
+}
+
+static int failed(const struct command *c, const struct err *err)
+{
+	if (err->code == -ENOENT && is_command_line(c))
+		log_say("run: %s (for a command line: cowbox run -- sh -c '...')", err->msg);
+	else
+		log_say("run: %s", err->msg);
 	return err->code == -ENOENT ? CMD_RUN_NOT_FOUND : err->code == -EACCES ? CMD_RUN_NOT_EXECUTABLE : CMD_RUN_FAILED;
 }
 
@@ -260,7 +274,6 @@ static int run_in_box(const struct options *o, struct wish *w)
 	struct command c = { .argv = (char *const *)o->args };
 	struct run_result res = { 0 };
 	struct err err = { 0 };
-	char previous[BOX_NAME_MAX + 1] = "";
 	bool fresh = false;
 	int r, status;
 
@@ -275,17 +288,15 @@ static int run_in_box(const struct options *o, struct wish *w)
 		log_say("run: %s", err.msg);
 		return err.code == -EINVAL ? CMD_USAGE : CMD_RUN_FAILED;
 	}
-	if (store_last(s.store, previous, NULL) < 0)
-		previous[0] = '\0';
 	store_set_last(s.store, s.box->name, NULL);
 	r = run_command(&s, &c, w, &res, &err);
 	fd_closep(&hold);
 	hold = -1;
-	status = r < 0 ? failed(&err) : exit_status(res.status);
+	status = r < 0 ? failed(&c, &err) : exit_status(res.status);
 	if (r == 0)
 		tell_refusals(&res);
 	run_result_release(&res);
-	finish(&s, w, fresh, previous);
+	finish(&s, w, fresh);
 	return status;
 }
 
@@ -360,12 +371,14 @@ const struct verb verb_run = {
 	.usage = "[-b BOX] [--rm] [--] [CMD ARG...]",
 	.summary = "run a command in a box",
 	.details = "The command sees the whole file system and may change it; the changes go into the box. Without CMD your shell "
-	           "runs, with the box's\n"
-		   "name in its prompt. A new box is made unless one is named. On a terminal you are asked at the end what to do "
-	           "with the changes;\n"
-		   "else the box is kept. Inside, COWBOX=1 and COWBOX_BOX=NAME are set.",
+		   "runs, with the box's\n"
+		   "name in its prompt; where stdin is no terminal it runs what it reads there. That shell, when it is bash, reads "
+		   "your history but\n"
+		   "does not write it. A new box is made unless one is named. On a terminal you are asked at the end what to do "
+		   "with the changes,\n"
+		   "unless another run still works in the box; else the box is kept. Inside, COWBOX=1 and COWBOX_BOX=NAME are set.",
 	.exits = "the command's own, 128+N when signal N ended it\n2 wrong usage\n125 cowbox itself failed\n126 the command cannot "
-	         "be executed\n"
+		 "be executed\n"
 		 "127 the command was not found",
 	.options = options,
 	.stops = true,

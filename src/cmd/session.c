@@ -1,10 +1,17 @@
 /* session.c - the box a verb works on, and the paths it was given. */
 #include "cmd.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/sys.h"
+
+#define COMMAND_SHOWN 40 /* columns of a command that tell boxes apart */
 
 int session_store(struct store **ret, const char *name, struct err *err)
 {
@@ -36,6 +43,19 @@ int session_name(struct store *store, const char *name, char ret[static BOX_NAME
 	return r;
 }
 
+void session_tell(const struct box *box, const char *name)
+{
+	const char *env = getenv("COWBOX_BOX");
+	char command[4 * COMMAND_SHOWN], age[32];
+
+	if (name || (env && *env))
+		return;
+	path_printable(box->command ? box->command : "", command, sizeof command);
+	text_cut(command, COMMAND_SHOWN);
+	log_say("box %s, the one used last (made %s ago: %s)", box->name, age_text((int64_t)time(NULL) - box->created, age),
+	        command);
+}
+
 int session_open(struct session *s, const char *name, struct err *err)
 {
 	char found[BOX_NAME_MAX + 1];
@@ -48,9 +68,76 @@ int session_open(struct session *s, const char *name, struct err *err)
 		r = box_open(s->store, found, &s->box, err);
 	if (r == 0)
 		r = overlay_new(s->box, &s->ov, err);
-	if (r == 0)
-		store_set_last(s->store, found, NULL);
-	return r;
+	if (r < 0)
+		return r;
+	session_tell(s->box, name);
+	store_set_last(s->store, found, NULL);
+	return 0;
+}
+
+static bool all_digits(const char *s)
+{
+	return *s && !s[strspn(s, "0123456789")];
+}
+
+/* True when the name is one that store_fresh_name gave: it ends in the time at which the box was made. */
+static bool named_by_us(const struct box *b)
+{
+	/* The name was found before the box was made: perhaps in another minute. */
+	for (int before = 0; before <= 60; before += 60) {
+		time_t made = (time_t)b->created - before;
+		char when[16];
+		const char *end;
+		struct tm tm;
+
+		if (!localtime_r(&made, &tm) || !strftime(when, sizeof when, "-%m%d-%H%M", &tm))
+			return false;
+		end = strstr(b->name, when);
+		if (!end || end == b->name)
+			continue;
+		end += strlen(when);
+		if (!*end || (*end == '-' && all_digits(end + 1)))
+			return true;
+	}
+	return false;
+}
+
+static bool has_history(const struct box *b)
+{
+	_cleanup_close_ int fd = sys_openat(b->fd, "history", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	_cleanup_closedir_ DIR *dir = NULL;
+	size_t n = 0;
+
+	if (fd < 0)
+		return fd != -ENOENT;
+	dir = fdopendir(fd);
+	if (!dir)
+		return true;
+	(void)TAKE_FD(fd);
+	while (readdir(dir))
+		n++;
+	return n > 2; /* more than . and .. */
+}
+
+bool session_drop_empty(struct session *s)
+{
+	struct changes changes;
+	struct err err = { 0 };
+	bool empty;
+
+	if (!named_by_us(s->box) || has_history(s->box) || changes_collect(s->ov, CHANGES_NO_CONTENT, &changes, NULL) < 0)
+		return false;
+	empty = changes.count == 0;
+	changes_release(&changes);
+	if (!empty || box_is_running(s->box) != 0)
+		return false;
+	overlay_freep(&s->ov);
+	if (box_remove(s->store, s->box, &err) < 0) {
+		log_warn("%s", err.msg);
+		return false;
+	}
+	log_say("box %s has no changes left: removed", s->box->name);
+	return true;
 }
 
 void session_close(struct session *s)
@@ -87,7 +174,7 @@ static int canonical(struct overlay *ov, const char *typed, char ret[static PATH
 	return r < 0 ? r : 0;
 }
 
-int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct paths *ret, struct err *err)
+static int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct paths *ret, struct err *err)
 {
 	ret->list = calloc(nargs + 1, sizeof *ret->list);
 	if (!ret->list)
@@ -106,6 +193,13 @@ int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct
 	return 0;
 }
 
+int session_open_paths(struct session *s, const char *name, const struct options *o, struct paths *ret, struct err *err)
+{
+	int r = session_open(s, name, err);
+
+	return r < 0 ? r : paths_read(s->ov, o->args, o->nargs, ret, err);
+}
+
 void paths_release(struct paths *p)
 {
 	for (size_t i = 0; i < p->count; i++)
@@ -120,4 +214,23 @@ bool paths_match(const struct paths *p, const struct change *ch)
 		if (path_below(ch->path, p->list[i].s, NULL) || (ch->from && path_below(ch->from, p->list[i].s, NULL)))
 			return true;
 	return p->count == 0;
+}
+
+size_t paths_tell_unchanged(const struct paths *p, const struct changes *c, const struct box *box)
+{
+	char text[4 * PATH_MAX];
+	size_t unchanged = 0;
+
+	for (size_t k = 0; k < p->count; k++) {
+		struct paths one = { .list = &p->list[k], .count = 1 };
+		size_t i = 0;
+
+		while (i < c->count && !paths_match(&one, &c->list[i]))
+			i++;
+		if (i < c->count)
+			continue;
+		unchanged++;
+		log_say("%s: no changes in box %s", path_printable(p->list[k].s, text, sizeof text), box->name);
+	}
+	return unchanged;
 }

@@ -80,8 +80,9 @@ static void json_object(FILE *out, const char *key, const struct stat *st)
 	        (long long)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec);
 }
 
-static void print_json(FILE *out, const struct change *ch, bool first)
+static void print_json(FILE *out, const struct commit_item *it, bool first)
 {
+	const struct change *ch = it->change;
 	const struct stat *st = ch->box.st_mode ? &ch->box : &ch->host;
 
 	fputs(first ? "\n  {" : ",\n  {", out);
@@ -94,26 +95,39 @@ static void print_json(FILE *out, const struct change *ch, bool first)
 	fprintf(out, ",\"type\":\"%s\",\"mode\":\"%04o\",\"size\":%lld,\"content\":%s,\"host_changed\":%s", mode_type(st->st_mode),
 	        (unsigned)(st->st_mode & 07777), (long long)st->st_size, ch->content ? "true" : "false",
 	        ch->host_changed ? "true" : "false");
+	fprintf(out, ",\"conflict\":%s,\"commit\":\"%s\",\"why\":", it->verdict == COMMIT_CONFLICT ? "true" : "false",
+	        verdict_name(it->verdict));
+	json_text(out, it->why);
 	json_object(out, "box", &ch->box);
 	json_object(out, "host", &ch->host);
 	fputc('}', out);
 }
 
-static void print_text(FILE *out, const struct change *ch, bool colour)
+void change_print(FILE *out, const struct change *ch)
 {
-	char path[4 * PATH_MAX], from[4 * PATH_MAX];
+	char text[4 * PATH_MAX];
+
+	if (ch->from)
+		fprintf(out, "%s -> ", path_printable(ch->from, text, sizeof text));
+	fputs(path_printable(ch->path, text, sizeof text), out);
+	if (S_ISDIR(ch->box.st_mode ? ch->box.st_mode : ch->host.st_mode))
+		fputc('/', out);
+}
+
+static void print_text(FILE *out, const struct commit_item *it, bool colour)
+{
+	const struct change *ch = it->change;
+	bool left = verdict_is_left(it->verdict);
 
 	if (colour)
 		fputs(kind_colour(ch->kind), out);
-	fputc((char)ch->kind, out);
-	path_printable(ch->path, path, sizeof path);
-	if (ch->from)
-		fprintf(out, "  %s -> %s", path_printable(ch->from, from, sizeof from), path);
-	else
-		fprintf(out, "  %s", path);
-	if (S_ISDIR(ch->box.st_mode ? ch->box.st_mode : ch->host.st_mode))
-		fputc('/', out);
-	fputs(colour ? "\033[m\n" : "\n", out);
+	fprintf(out, "%c%c ", (char)ch->kind, left ? '!' : ' ');
+	change_print(out, ch);
+	if (colour)
+		fputs("\033[m", out);
+	if (left)
+		fprintf(out, "  (%s: %s)", verdict_name(it->verdict), it->why);
+	fputc('\n', out);
 }
 
 static void print_nul(FILE *out, const struct change *ch)
@@ -123,46 +137,70 @@ static void print_nul(FILE *out, const struct change *ch)
 		fprintf(out, "%s%c", ch->from, '\0');
 }
 
-static void print_all(const struct changes *c, const struct paths *paths, enum form form, bool colour)
+/* What commit would leave, and what can be done about it. */
+static void tell_left(const struct session *s, size_t conflicts, size_t others)
 {
-	size_t n = 0;
+	const char *name = s->box->name;
+
+	if (conflicts)
+		log_say("%zu change%s (marked !): the host changed there too since. cowbox commit leaves %s in the box; look: "
+		        "cowbox diff -b %s PATH; give one up: cowbox discard -b %s PATH",
+		        conflicts, conflicts == 1 ? " conflicts" : "s conflict", conflicts == 1 ? "it" : "them", name, name);
+	if (others)
+		log_say("%zu %schange%s (marked !) would be left in the box by cowbox commit, for the reason given", others,
+		        conflicts ? "more " : "", others == 1 ? "" : "s");
+}
+
+static void print_all(const struct session *s, const struct commit_plan *plan, const struct paths *paths, enum form form,
+                      bool colour)
+{
+	size_t n = 0, conflicts = 0, others = 0;
 
 	if (form == FORM_JSON)
 		fputc('[', stdout);
-	for (size_t i = 0; i < c->count; i++) {
-		if (!paths_match(paths, &c->list[i]))
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct commit_item *it = &plan->items[i];
+
+		if (!paths_match(paths, it->change))
 			continue;
 		if (form == FORM_JSON)
-			print_json(stdout, &c->list[i], n == 0);
+			print_json(stdout, it, n == 0);
 		else if (form == FORM_NUL)
-			print_nul(stdout, &c->list[i]);
+			print_nul(stdout, it->change);
 		else
-			print_text(stdout, &c->list[i], colour);
+			print_text(stdout, it, colour);
+		conflicts += it->verdict == COMMIT_CONFLICT;
+		others += verdict_is_left(it->verdict) && it->verdict != COMMIT_CONFLICT;
 		n++;
 	}
 	if (form == FORM_JSON)
 		fputs(n ? "\n]\n" : "]\n", stdout);
+	if (form != FORM_TEXT)
+		return;
+	fflush(stdout);
+	tell_left(s, conflicts, others);
 }
 
 static int status(const struct verb *v, const struct options *o, const char *box, enum form form, enum colour_when when)
 {
 	_cleanup_session_ struct session s = { 0 };
 	_cleanup_paths_ struct paths paths = { 0 };
-	struct changes changes;
+	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
 	struct err err = { 0 };
 	int r;
 
-	r = session_open(&s, box, &err);
+	r = session_open_paths(&s, box, o, &paths, &err);
 	if (r == 0)
-		r = paths_read(s.ov, o->args, o->nargs, &paths, &err);
-	if (r == 0)
-		r = changes_collect(s.ov, 0, &changes, &err);
+		r = commit_plan_new(s.ov, &plan, &err);
 	if (r < 0)
 		return say_error(v->name, &err);
-	print_all(&changes, &paths, form, form == FORM_TEXT && colour_wanted(when, STDOUT_FILENO));
-	if (changes.count == 0 && form == FORM_TEXT && isatty(STDERR_FILENO))
+	/* As `commit -a` would see it: what is left makes other changes wait. */
+	commit_choose(plan, (struct vpath){ "/" });
+	commit_settle(plan);
+	paths_tell_unchanged(&paths, &plan->changes, s.box);
+	print_all(&s, plan, &paths, form, form == FORM_TEXT && colour_wanted(when, STDOUT_FILENO));
+	if (plan->count == 0 && paths.count == 0 && form == FORM_TEXT && isatty(STDERR_FILENO))
 		log_say("box %s has no changes", s.box->name);
-	changes_release(&changes);
 	return CMD_OK;
 }
 
@@ -196,9 +234,14 @@ const struct verb verb_status = {
 	.usage = "[-b BOX] [--json | -z] [PATH...]",
 	.summary = "list what the box changed",
 	.details = "One line a change: a letter, two spaces, the path (a directory ends in /). With PATHs only what is at or below "
-	           "them.\n"
-		   "  A added, M modified, D deleted, R renamed (old -> new), T type changed, m only metadata changed",
-	.exits = "0 listed, whether there are changes or not\n2 wrong usage\n3 the box could not be read",
+		   "them.\n"
+		   "  A added, M modified, D deleted, R renamed (old -> new), T type changed, m only metadata changed\n"
+		   "A ! after the letter marks what cowbox commit would leave in the box, and the end of the line says why; a "
+		   "conflict is\n"
+		   "where the host changed too since the box first did. cowbox diff PATH shows it, cowbox discard PATH gives the "
+		   "box's side up.",
+	.exits = "0 listed, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be "
+	         "read",
 	.options = options,
 	.run = run_status,
 };

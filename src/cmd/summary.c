@@ -171,7 +171,7 @@ static void say_kept(const struct session *s)
 }
 
 /* One key chooses. Whatever is not understood is explained; the end of input keeps the box. */
-static void ask(struct session *s, bool *ret_empty, bool *ret_gone)
+static void ask(struct session *s, bool *ret_gone)
 {
 	struct paths everything = { 0 };
 	struct err err = { 0 };
@@ -188,7 +188,7 @@ static void ask(struct session *s, bool *ret_empty, bool *ret_gone)
 		case 'C':
 			if (!sure("commit all changes of", s))
 				break;
-			*ret_empty = commit_everything(s) == CMD_OK;
+			*ret_gone = commit_everything(s);
 			return;
 		case 'd':
 		case 'D':
@@ -221,7 +221,8 @@ void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 	struct err err = { 0 };
 
 	*ret_empty = false;
-	if (changes_collect(s->ov, CHANGES_NO_CONTENT, &changes, &err) < 0) {
+	/* With their content, as status does: both must call one thing by one name. */
+	if (changes_collect(s->ov, 0, &changes, &err) < 0) {
 		log_say("run: %s", err.msg);
 		return;
 	}
@@ -229,7 +230,12 @@ void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 		*ret_empty = true;
 	} else if (term_is_interactive()) {
 		print_summary(s, &changes);
-		ask(s, ret_empty, ret_gone);
+		/* As long as others work in it, it can be neither committed nor discarded. */
+		if (box_is_running(s->box) > 0)
+			log_say("box %s is still running in another cowbox run, and kept: commit or discard it when that has ended",
+			        s->box->name);
+		else
+			ask(s, ret_gone);
 	} else {
 		say_line(s, &changes);
 	}

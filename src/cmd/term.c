@@ -3,13 +3,16 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
 
 int colour_parse(const char *text, enum colour_when *ret)
 {
@@ -36,6 +39,13 @@ bool colour_wanted(enum colour_when when, int fd)
 bool term_is_interactive(void)
 {
 	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+int term_columns(int fd)
+{
+	struct winsize size;
+
+	return isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 void term_take_back(void)
@@ -135,6 +145,37 @@ char *size_text(uint64_t bytes, char ret[static 32])
 	}
 	snprintf(ret, 32, k == 0 || x >= 100 ? "%.0f %s" : "%.1f %s", x, unit[k]);
 	return ret;
+}
+
+void text_cut(char *text, size_t columns)
+{
+	size_t at = 0, width = 0, fits = 0;
+	mbstate_t state = { 0 };
+	static bool located;
+
+	/* For the width of characters alone, and only where it is asked for: numbers and times stay as they are. */
+	if (!located)
+		setlocale(LC_CTYPE, "");
+	located = true;
+	while (text[at]) {
+		wchar_t c = 0;
+		size_t n = mbrtowc(&c, text + at, strlen(text + at), &state);
+		int w = n > 0 && n <= MB_LEN_MAX ? wcwidth(c) : -1;
+
+		/* What the locale does not know takes a column a byte. */
+		if (w < 0) {
+			memset(&state, 0, sizeof state);
+			n = w = 1;
+		}
+		if (width + (size_t)w > columns) {
+			strcpy(text + fits, fits ? "..." : "");
+			return;
+		}
+		width += (size_t)w;
+		at += n;
+		if (width + 3 <= columns)
+			fits = at;
+	}
 }
 
 char *age_text(int64_t seconds, char ret[static 32])

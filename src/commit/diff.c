@@ -16,6 +16,7 @@
 #include "base/stat.h"
 #include "base/sys.h"
 #include "commit/commit.h"
+#include "diffstat.h"
 #include "libgit2.h"
 
 #define TEXT_MAX ((off_t)32 << 20)
@@ -32,7 +33,7 @@ struct differ {
 	const struct change **moved; /* moved: renamed directories, an outer one before an inner */
 	size_t nmoved;
 	int shown;
-	size_t files, added, removed; /* for the total of --stat */
+	struct diffstat stat;
 };
 
 /* One side of one file. */
@@ -226,10 +227,6 @@ static int read_box(struct differ *d, const struct change *ch, struct side *ret)
 
 /* ---- one file ---- */
 
-struct counts {
-	size_t added, removed;
-};
-
 static int count_line(const git_diff_delta *delta, const git_diff_hunk *hunk, const git_diff_line *line, void *payload)
 {
 	struct counts *c = payload;
@@ -349,34 +346,46 @@ static int write_body(struct differ *d, const struct side *a, const struct side 
 	return 0;
 }
 
-static int write_stat(struct differ *d, const char *path, const struct side *a, const struct side *b)
+/* ---- --stat ---- */
+
+/* A directory has no lines: it is told where it is no mere place of the files that are told. */
+static int stat_dir(struct differ *d, const struct change *ch, const char *path, const struct side *a, const struct side *b)
+{
+	const char *note = "directory, metadata";
+
+	d->stat.dirs++;
+	if (!ch || ch->kind == CHANGE_ADDED || ch->kind == CHANGE_DELETED)
+		return 0;
+	if (ch->kind == CHANGE_RENAMED)
+		note = "directory renamed";
+	else if (!S_ISDIR(a->mode) || !S_ISDIR(b->mode))
+		note = "type changed";
+	return diffstat_add(&d->stat, path, S_ISDIR(b->mode), NULL, note);
+}
+
+static int stat_file(struct differ *d, const char *path, const struct side *a, const struct side *b)
 {
 	struct counts c = { 0 };
-	char text[4 * PATH_MAX], sa[32], sb[32];
-	int r = 0;
+	char note[96], sa[32], sb[32];
+	int r;
 
-	path_printable(path, text, sizeof text);
+	d->stat.files++;
 	if (a->binary || b->binary) {
-		fprintf(d->out, " %s | binary %s -> %s\n", text, a->mode ? human(a->size, sa) : "nothing",
-		        b->mode ? human(b->size, sb) : "nothing");
-	} else {
-		size_t plus, minus;
-
-		r = (a->len == 0 && b->len == 0) || sides_equal(a, b) ? 0 : run_git(d, a, b, &c);
-		plus = c.added + c.removed > 40 ? c.added * 40 / (c.added + c.removed) : c.added;
-		minus = c.added + c.removed > 40 ? 40 - plus : c.removed;
-		fprintf(d->out, " %s | %zu ", text, c.added + c.removed);
-		for (size_t i = 0; i < plus; i++)
-			paint(d, PAINT_ADD, "+", 1);
-		for (size_t i = 0; i < minus; i++)
-			paint(d, PAINT_DEL, "-", 1);
-		fputc('\n', d->out);
+		snprintf(note, sizeof note, "binary %s -> %s", a->mode ? human(a->size, sa) : "nothing",
+		         b->mode ? human(b->size, sb) : "nothing");
+		return diffstat_add(&d->stat, path, false, NULL, note);
 	}
-	d->files++;
-	d->added += c.added;
-	d->removed += c.removed;
-	return r;
+	r = (a->len == 0 && b->len == 0) || sides_equal(a, b) ? 0 : run_git(d, a, b, &c);
+	return r < 0 ? r : diffstat_add(&d->stat, path, false, &c, NULL);
 }
+
+static int stat_unread(struct differ *d, const struct change *ch, int code)
+{
+	d->stat.files++;
+	return diffstat_add(&d->stat, ch->path, S_ISDIR(ch->box.st_mode), NULL, strerror(code));
+}
+
+/* ---- all of them ---- */
 
 static int show(struct differ *d, const struct change *ch, const char *from, const char *path, const struct side *a,
                 const struct side *b)
@@ -386,7 +395,9 @@ static int show(struct differ *d, const struct change *ch, const char *from, con
 
 	d->shown++;
 	if (d->flags & DIFF_STAT) {
-		r = write_stat(d, path, a, b);
+		bool dir = S_ISDIR(a->mode) || S_ISDIR(b->mode);
+
+		r = dir ? stat_dir(d, ch, path, a, b) : stat_file(d, path, a, b);
 	} else {
 		quoted("a/", from, qa);
 		quoted("b/", path, qb);
@@ -482,16 +493,18 @@ static int show_all(struct differ *d, const struct changes *changes, struct err 
 			return err_set(err, r, "diff: nobody reads it any more");
 		if (r == -EACCES || r == -ENOENT || r == -EPERM || r == -ELOOP) {
 			/* One that cannot be read must not hide the others. */
-			fprintf(d->out, "Files a%s and b%s differ (%s)\n", path_printable(ch->path, text, sizeof text), text,
-			        strerror(-r));
 			d->shown++;
+			if ((d->flags & DIFF_STAT) && stat_unread(d, ch, -r) < 0)
+				return err_sys(err, -ENOMEM, "diff");
+			if (!(d->flags & DIFF_STAT))
+				fprintf(d->out, "Files a%s and b%s differ (%s)\n", path_printable(ch->path, text, sizeof text),
+				        text, strerror(-r));
 		} else if (r < 0) {
 			return err_sys(err, r, "diff: %s", path_printable(ch->path, text, sizeof text));
 		}
 	}
-	if ((d->flags & DIFF_STAT) && d->files)
-		fprintf(d->out, " %zu file%s changed, %zu line%s added, %zu removed\n", d->files, d->files == 1 ? "" : "s",
-		        d->added, d->added == 1 ? "" : "s", d->removed);
+	if (d->flags & DIFF_STAT)
+		diffstat_write(&d->stat, d->flags & DIFF_COLOR, d->out);
 	return fflush(d->out) == 0 ? d->shown : err_set(err, -EPIPE, "diff: nobody reads it any more");
 }
 
@@ -510,6 +523,7 @@ int diff_write(struct overlay *ov, const struct changes *changes, const struct v
 	}
 	r = find_moved(&d, changes);
 	r = r < 0 ? err_sys(err, r, "diff") : show_all(&d, changes, err);
+	diffstat_release(&d.stat);
 	free(d.moved);
 	host_release(&d.host);
 	return r;

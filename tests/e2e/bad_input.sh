@@ -21,6 +21,9 @@ cb commit --on-conflict=perhaps -a; status "bad value" 2; err "bad value" 'perha
 cb run --inherit-fd x -- true; status "bad number" 2
 cb run --inherit-fd 99 -- true; status "a descriptor that is not open" 2 125; err "a descriptor that is not open" '99'
 cb commit; status "commit of nothing named, no box" 2 3
+cb status -b=big; status "-b=NAME" 2; one_line "-b=NAME" '-b big$'
+cb run -- 'echo hi > hint-x'; status "a command line as one word" 127; err "sh -c is told" "cowbox run -- sh -c '"; check "the host has nothing of it" test ! -e hint-x
+cb run -- 'no-such-command'; no_err "not for a plain word" 'sh -c'
 
 # ---- boxes ----
 for v in status diff 'commit -a' 'discard -f'; do cb $v -b nowhere; status "$v with no store" 3; one_line "$v with no store" 'nowhere|no boxes'; done
@@ -115,6 +118,11 @@ if [ "$(id -u)" != 0 ]; then
 	mkdir -m 500 "$T/shut"
 	(COWBOX_HOME=$T/shut/store; cb run -- true; status "no right to make the store" 125; one_line "no right to make the store" 'shut'; exit $FAILURES) || FAILURES=$((FAILURES + 1))
 fi
+for v in 'run -- true' status list doctor 'discard -f'; do
+	(FAILURES=0; COWBOX_HOME=relative/store; cb $v; status "$v: the store's path is relative" 2; one_line "$v: the store's path is relative" 'COWBOX_HOME=relative/store .*absolute'; exit $FAILURES) || FAILURES=$((FAILURES + 1))
+done
+check "and nothing is made" test ! -e relative
+(FAILURES=0; COWBOX_HOME=relative; cb status --help; status "help is given all the same" 0; exit $FAILURES) || FAILURES=$((FAILURES + 1))
 # in a mount namespace: a file system without xattrs, and a full one
 private="unshare -m"
 [ "$(id -u)" = 0 ] || private="unshare -Urm"
@@ -154,7 +162,7 @@ deny_case() {
 	status "$name" $statuses && { [ "$STATUS" = 0 ] || one_line "$name" "$pattern"; }
 }
 deny_case "a kernel without Landlock" 38 444,445,446 "0 125" 'Landlock' run -b k -- sh -c 'echo x >kernel'
-timeout 30 "$T/bin/deny" 38 444,445,446 "$COWBOX_BIN" doctor >"$OUT" 2>"$ERR"; STATUS=$?; status "doctor without Landlock" 1; out "doctor names Landlock" 'Landlock'
+timeout 30 "$T/bin/deny" 38 444,445,446 "$COWBOX_BIN" doctor >"$OUT" 2>"$ERR"; STATUS=$?; status "doctor without Landlock" 1; is "doctor's verdict" 1 "$(tail -n 1 "$OUT" | grep -c '^cowbox cannot run here without .*Landlock')"; out "doctor names Landlock" 'Landlock'
 deny_case "no seccomp" 1 317 125 'seccomp' run -b k -- true
 deny_case "no permission to trace" 1 101 "0 125" 'trace' run -b k -- sh -c 'mkdir td && cd td && echo x >x'
 deny_case "no openat2" 38 437 125 'openat2|kernel' run -b k -- true

@@ -15,6 +15,19 @@ cb() {
 	STATUS=$?
 }
 
+# tty [--cols=N] [EXPECT SEND]... -- ARG...: cowbox on a terminal of its own (pty_talk.py); $OUT is what the terminal showed
+tty() {
+	local -a talk=()
+	CASE=$((CASE + 1))
+	OUT=$T/log/$CASE.out
+	ERR=$T/log/$CASE.err
+	while [ "$1" != -- ]; do talk+=("$1"); shift; done
+	shift
+	LAST="cowbox $* (on a terminal)"
+	TERM=dumb timeout -k 5 60 python3 "$E2E/pty_talk.py" "${talk[@]}" -- "$COWBOX_BIN" "$@" >"$OUT" 2>"$ERR"
+	STATUS=$?
+}
+
 describe() {
 	say "    $LAST: status $STATUS"
 	[ -s "$OUT" ] && head -n 8 "$OUT" | cat -v | sed 's/^/    out| /'

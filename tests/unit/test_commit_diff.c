@@ -48,7 +48,9 @@ static void test_diff(void **state)
 	assert_has(text, "\033[31m-two\033[m\n\033[32m+2\033[m\n");
 	free(text);
 	text = diff_text(x, DIFF_STAT);
-	assert_has(text, "/f | 2 +-\n");
+	assert_has(text, "/f      | 2 +-\n");
+	assert_has(text, "/we\"ird | 1 +\n");
+	assert_has(text, " 3 files changed, 3 lines added, 1 removed; 1 directory\n");
 	free(text);
 }
 

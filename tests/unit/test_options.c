@@ -85,6 +85,8 @@ static void test_wrong(void **state)
 	assert_string_equal(PARSE(plain, "--all=yes"), "!");
 	assert_string_equal(PARSE(plain, "--al"), "!");
 	assert_string_equal(PARSE(plain, "---"), "!");
+	assert_string_equal(PARSE(plain, "-b=x"), "!");
+	assert_string_equal(PARSE(plain, "-b="), "!");
 }
 
 static void test_common(void **state)

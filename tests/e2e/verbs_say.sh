@@ -1,0 +1,187 @@
+#!/bin/bash
+# What the verbs say: what conflicts, which box is meant, what became of it, and what is asked on a terminal.
+. "$(dirname "$0")/lib.sh"
+need python3 python3
+. "$E2E/cli.sh"
+
+fresh() {
+	cd "$T" && rm -rf w && mkdir w && cd w || exit 1
+	printf 'one\ntwo\n' >text
+	echo x >other
+	mkdir dir && echo in >dir/in
+}
+# field NAME KEY PATH WANT: of `status --json`, the value of a change
+field() {
+	is "$1" "$4" "$(python3 -c 'import json, sys
+print([str(c[sys.argv[2]]) for c in json.load(open(sys.argv[1])) if c["path"].endswith(sys.argv[3])][0])' "$OUT" "$2" "$3" 2>&1)"
+}
+
+# ---- status marks conflicts ----
+fresh
+cb run -b c -- sh -c 'echo box >>text; echo box >>other; rm -r dir; mkdir new; echo n >new/n'
+cb status -b c; no_out "no conflict yet" '!'; is "and nothing said" "" "$(cat "$ERR")"
+echo host >>text; touch other; echo host >dir/later; echo host >new
+cb status -b c; status "status with conflicts" 0
+out "a file changed on both sides" "^M! .*/text  \\(conflict: the host's was changed since\\)$"
+out "touched only is none" '^M  .*/other$'
+out "a removed directory that got something" '^D! .*/dir/  \(conflict: .*dir/later'
+out "a directory where the host got a file" '^[AT]! .*/new/  \(conflict: '
+out "what is in it waits" '^A! .*/new/n  \((conflict|wait): '
+err "their number and the way out in one line" '^cowbox: [34] changes conflict .*cowbox commit leaves them.*cowbox diff -b c PATH.*cowbox discard -b c PATH'
+cb status -b c text; err "of those asked for" '^cowbox: 1 change conflicts '
+cb status -b c other; is "nothing to say of the others" "" "$(cat "$ERR")"
+cb status -b c --json; json "status --json"; field "conflict" conflict /text True; field "verdict" commit /text conflict; field "no conflict" conflict /other False; field "why" why /text "the host's was changed since"
+cb status -b c -z; is "-z is as ever" 0 "$(tr '\0' '\n' <"$OUT" | grep -c '!')"
+cb commit -b c -a; status "commit leaves what was marked" 1; cb status -b c; out "still marked" '^M! '; no_out "the other is done" '/other'
+cb discard -f -b c
+
+# ---- a box that nobody named: which one it is, and when it goes ----
+boxes() { "$COWBOX_BIN" list -z | tr '\0' ' '; }
+name() { sed -n 's/^cowbox: .* box \([a-z]*-[0-9]*-[0-9-]*[0-9]\) .*/\1/p' "$ERR" | head -1; }
+fresh
+cb run -- sh -c 'echo a >a; echo b >b'; first=$(name); check "a name" test -n "$first"
+cb status; status "status of the last" 0; err "it is named, with its age and command" "^cowbox: box $first, the one used last \(made [0-9]+ s ago: sh -c .*\)\$"
+cb status -b "$first"; is "not when it was given" "" "$(cat "$ERR")"
+COWBOX_BOX=$first cb status; is "nor when the environment gave it" "" "$(cat "$ERR")"
+cb diff; err "diff names it" "^cowbox: box $first, "; cb discard; err "so does discard" "$first|terminal"; cb commit -n; err "so does commit" "^cowbox: box $first, "
+cb run -- true; status "a run that changes nothing" 0; second=$(sed -n 's/^cowbox: no changes (box \(true-[0-9-]*\) removed)$/\1/p' "$ERR")
+check "it says so, and that its box is gone" test -n "$second"; is "it is" "$first " "$(boxes)"
+for v in status diff 'commit -a' 'discard -f'; do cb $v; status "$v after it takes no older box" 3; one_line "$v after it" "the box used last, $second, is gone"; done
+check "nothing was committed" test ! -e a
+cb run --rm -- sh -c 'echo c >c'; cb commit -a; status "nor after --rm" 3; check "nothing was committed" test ! -e a
+cb commit -b "$first" a; status "commit of a part" 0; is "the box stays" "$first " "$(boxes)"
+cb commit -a; status "commit of the rest" 0; err "the box goes" "^cowbox: box $first has no changes left: removed"; is "it is gone" "" "$(boxes)"
+is "and all was committed" "a b" "$(cat a b | tr '\n' ' ' | sed 's/ $//')"
+cb run -- sh -c 'echo d >d; echo e >e'; third=$(name)
+cb discard -b "$third" -f d; is "a part is discarded" "$third " "$(boxes)"; cb discard -f e; err "the rest: the box goes" "removed$"; is "it is gone" "" "$(boxes)"
+cb run -b mine -- sh -c 'echo f >f'; cb commit -a; is "a box with a name stays" "mine " "$(boxes)"; no_err "a box with a name" 'removed'; cb run -b mine -- true; is "also when nothing changed" "mine " "$(boxes)"
+cb run -- sh -c 'echo g >g'; touch "$COWBOX_HOME/boxes/$(name)/history/x"; cb commit -a; is "one with a history stays" 2 "$(boxes | wc -w)"
+for b in $(boxes); do cb discard -f -b "$b"; done
+
+# ---- list on a terminal ----
+long="echo $(printf 'long-%.0s' $(seq 60)) wide 日本語日本語日本語日本語日本語日本語"
+cb run -b long -- sh -c "$long; echo x >x"; cb run -b w -- sh -c "echo 日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語; echo x >x"
+cb list; out "no cut into a file" '日本語; echo x >x$'; out "no cut into a file" '(long-){60}'
+tty --cols=72 -- list; status "list on a terminal" 0; out "the command is cut" '\.\.\.$'; no_out "and only there" 'x >x$'
+is "no line is longer than the terminal" 0 "$(python3 -c 'import sys, unicodedata
+print(sum(sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in l.rstrip("\n")) > 72 for l in open(sys.argv[1], encoding="utf-8")))' "$OUT")"
+tty --cols=20 -- list; status "list on a narrow one" 0
+cb discard -f -b long; cb discard -f -b w
+
+# ---- a pager that cannot be run ----
+fresh
+cb run -b p -- sh -c 'echo added >>text; seq 30000 >many'
+for pager in /nonexistent 'no-such-pager -x' false 'exit 3'; do
+	PAGER=$pager tty -- diff -b p; status "PAGER=$pager" 0; out "PAGER=$pager: plain output" '^\+added$'; out "all of it" '^\+30000$'
+	is "PAGER=$pager: one line of warning" 1 "$(grep -c '^cowbox: warning: the pager .*this is without it' "$OUT")"; no_out "and none of others" '(not found|No such file)'
+done
+PAGER='cat | sed s/^/paged:/' tty -- diff -b p text; status "a pager" 0; out "is used" '^paged:\+added$'; no_out "and nothing shown twice" '^\+added'
+PAGER='head -n 1' tty -- diff -b p; status "one that stops reading" 0; no_out "is no failure" 'warning'
+cb discard -f -b p
+
+# ---- PATHs without changes ----
+fresh
+cb run -b q -- sh -c 'echo added >>text; mkdir sub; echo s >sub/s; mv other elsewhere'
+for v in status diff 'diff --stat'; do
+	cb $v -b q dir text other; status "$v PATHs" 0; out "$v: what has changes is shown" 'text'; out "$v: by its old name too" 'elsewhere'
+	is "$v: what has none is named" "cowbox: $T/w/dir: no changes in box q" "$(cat "$ERR")"
+	cb $v -b q dir; status "$v of no change" 0; empty_out "$v of no change"; is "$v of no change" 1 "$(wc -l <"$ERR")"
+done
+cb status -b q dir --json; json "status --json of no change"; err "it is named" 'dir: no changes'
+cb discard -b q -f dir; status "discard of no change" 1; one_line "discard of no change" 'w/dir: no changes in box q'
+cb commit -b q -n dir; status "commit -n of no change" 1; one_line "commit -n of no change" 'w/dir: no changes in box q'
+cb commit -b q dir; status "commit of no change" 1; one_line "commit of no change" 'w/dir: no changes in box q'
+cb commit -b q dir sub; status "commit of one with and one without" 1; is "what has changes is committed" s "$(cat sub/s)"
+cb discard -f -b q
+
+# ---- commands from a pipe ----
+fresh
+for sh in /bin/bash /bin/sh; do
+	printf 'echo "flags=$-"; echo piped >piped\nexit 4\n' | SHELL=$sh PS1='$ ' "$COWBOX_BIN" run -b pipe >"$T/pipe.out" 2>"$T/pipe.err"
+	is "$sh reading a pipe: its status" 4 $?
+	OUT=$T/pipe.out ERR=$T/pipe.err LAST="$sh | cowbox run"
+	out "it is not interactive" '^flags=[^i]*$'; is "one line from us, no prompt" 1 "$(wc -l <"$ERR")"; err "one line from us" '^cowbox: 1 change in box pipe '
+	cb discard -f -b pipe
+done
+SHELL=/bin/bash tty 'cowbox pipe\]' 'echo "flags=$-"; exit\n' -- run -b pipe; status "a shell that changed nothing" 0; out "on a terminal it is" '^flags=.*i'
+# its history is no change, and is there to be read
+echo 'echo from-before' >"$HOME/.bash_history"
+SHELL=/bin/bash tty 'cowbox pipe\]' 'history | sed s/^/h:/; echo more >more; exit\n' 'dis\[x\]card' k -- run -b pipe; status "a shell" 0; out "bash has the history" '^h: +1  echo from-before'
+cb status -b pipe; no_out "and leaves none in the box" 'bash_history'; out "what it did is there" 'more$'; cb discard -f -b pipe; rm "$HOME/.bash_history"
+
+# ---- one letter for a file that was only touched; diff --stat in columns ----
+fresh
+cb run -b t -- sh -c 'touch other'; err "a touched file in the summary" '\(1 metadata\)'; cb status -b t; out "and in status" '^m  .*other$'; cb discard -f -b t
+seq 100 >many; mkdir moved
+cb run -b t -- sh -c 'echo a >>text; seq 50 149 >many; mkdir -p new/deep; echo n >new/deep/n; echo ü >new/ü; rm -r dir; mv moved away; printf "\\0" >bin; : >empty'
+cb diff -b t --stat; status "diff --stat" 0
+is "the bars stand in one column" 1 "$(grep -a '|' "$OUT" | python3 -c 'import sys; print(len({l.decode().index("|") for l in sys.stdin.buffer}))')"
+out "numbers to the right" '/text +\|  1 \+$'; out "the longest" '/many +\| 98 \+{20}-{20}$'; out "an empty file" '/empty +\|  0$'; out "a binary one" '/bin +\| binary nothing -> 1 B$'
+no_out "directories have no lines" '(new|deep|dir)/? +\|'; out "a renamed one is told" '/away/ +\| directory renamed$'
+out "they are no files" '^ 7 files changed, 52 lines added, 50 removed; 4 directories$'
+cb diff -b t --stat --color text; out "colours" "$(printf '\033\\[32m\\+')"
+cb discard -f -b t
+
+# ---- commit -n tells the sum; commit asks for a new directory as a whole ----
+fresh
+tree='echo a >a; mkdir -p t/sub; echo 1 >t/1; echo 2 >t/sub/2; echo 3 >t/sub/3; mkdir u; echo u >u/u; echo z >z'
+cb run -b i -- sh -c "$tree"
+cb commit -b i -n -a; status "commit -n" 0; is "the sum" "cowbox: would commit 9 changes of box i" "$(cat "$ERR")"; is "the list" 9 "$(wc -l <"$OUT")"
+echo host >a; cb commit -b i -n -a; status "commit -n with a conflict" 1; is "the sum" "cowbox: would commit 8 changes of box i, and leave 1 in it" "$(cat "$ERR")"
+cb commit -b i -n z; is "of a part" "cowbox: would commit 1 change of box i" "$(cat "$ERR")"; rm a
+tty '/a +\[y/n/a/q' 'n\n' '/t/, a new directory with 4 things in it: all of it\? +\[y/n/e\(ach\)/a/q\]' 'what\n' 'e ask for each' '' 'all of it' 'y\n' '/u/, a new directory with 1 thing in it' 'n\n' '/z ' 'no\n' -- commit -b i
+status "a whole directory" 0; is "all of it is there" "1 2 3 " "$(cat t/1 t/sub/2 t/sub/3 | tr '\n' ' ')"; check "the rest not" test ! -e u -a ! -e a -a ! -e z
+cb status -b i; out "it is in the box" '/u/u$'; no_out "the directory is not" '/t/'; cb discard -f -b i
+fresh
+cb run -b i -- sh -c "$tree"
+tty '/a ' 'n\n' '/t/, a new' 'each\n' '/t/1 ' 'n\n' '/t/sub/, a new directory with 2' 'e\n' '/t/sub/2 ' 'y\n' '/t/sub/3 ' 'n\n' '/u/, a new' 'a\n' -- commit -b i
+status "each thing" 0; check "what was taken" test -e t/sub/2 -a -e u/u -a -e z; check "what was not" test ! -e t/1 -a ! -e t/sub/3 -a ! -e a
+cb discard -f -b i; fresh; cb run -b i -- sh -c "$tree"
+tty '/a ' 'y\n' '/t/, a new' 'q\n' -- commit -b i; status "q" 1; check "nothing is committed" test ! -e a; cb discard -f -b i
+
+# ---- doctor ----
+cb doctor; status "doctor" 0; is "the verdict is the last line" 1 "$(tail -n 1 "$OUT" | grep -c '^cowbox can run here: ')"
+is "the details stand in one column" 1 "$(python3 -c 'import re, sys
+rows = [m for m in (re.match(r"(ok|weaker|missing) +(.*?)  +\S", l) for l in open(sys.argv[1])) if m]
+print(len(rows) > 10 and len({m.end() for m in rows}))' "$OUT")"
+
+# ---- the end of one of several runs in a box ----
+fresh
+"$COWBOX_BIN" run -b both -- sh -c 'until [ -e stop ]; do sleep 0.1; done' >/dev/null 2>&1 </dev/null &
+other=$!
+for i in $(seq 50); do "$COWBOX_BIN" list | grep -q '^both.*(running)' && break; sleep 0.1; done
+tty -- run -b both -- sh -c 'echo mine >mine'; status "one of two runs ends" 0
+out "it says that the other goes on" '^cowbox: box both is still running in another cowbox run, and kept'; no_out "and asks nothing" 'dis\[x\]card'; out "what changed is shown" 'added .*mine'
+cb run -b both -- touch stop; wait $other
+tty 'dis\[x\]card' x 'discard all changes of box both' 'y\n' -- run -b both -- true; out "the last one is asked" '^cowbox: discarded box both'
+
+# ---- discard PATH tells all that goes ----
+# dropped NAME WANT: the lines of the list, with our directory left out
+dropped() { is "$1" "$2" "$(sed -n 's/^  \([A-Za-z]\)  /\1 /p' "$ERR" | sed "s,$T/w/,,g" | tr '\n' ';')"; }
+rename='echo box >>dir/in; rm dir/gone; mv dir moved; echo new >moved/new; mkdir dir; echo other >dir/other; echo x >>text'
+fresh; echo gone >dir/gone; echo keep >dir/keep
+cb run -b r -- sh -c "$rename"
+cb status -b r; "$COWBOX_BIN" status -b r >"$T/all" 2>&1
+cb discard -b r -f moved; status "discard of a renamed directory" 0
+dropped "all that goes is listed" "A dir/ (with 1 inside);R dir -> moved/;D moved/gone;M moved/in;A moved/new;" || show "$T/all"
+err "and counted" '^cowbox: discarded 6 changes of box r$'
+cb status -b r; is "the rest is as it was" "M  $T/w/text" "$(cat "$OUT")"
+cb run -b r -- sh -c 'cat dir/in dir/gone dir/keep; ls'; is "the host's is back in the view" "in gone keep dir other text " "$(tr '\n' ' ' <"$OUT")"
+cb discard -f -b r
+# by its old name, and asked
+cb run -b r -- sh -c "$rename"
+tty 'discard 6 changes\? \[y/N\]' 'n\n' -- discard -b r dir; status "the answer no" 1; out "the list comes before the question" '^  R  .*/dir -> .*/moved/$'; cb status -b r; is "nothing went" 7 "$(wc -l <"$OUT")"
+cb discard -b r -f moved/in moved; err "each is counted once" '^cowbox: discarded 6 changes'; cb discard -f -b r
+# a file moved into a new directory goes back; one change below a renamed directory goes alone
+cb run -b r -- sh -c 'mkdir n; mv text n/text; echo n >n/n; mv dir moved; echo a >>moved/in; echo b >>moved/keep'
+cb discard -b r -f n; status "discard of a new directory" 0; dropped "what was moved into it is listed" "A n/ (with 1 inside);R text -> n/text;"
+cb run -b r -- cat text; is "and comes back" "one two " "$(tr '\n' ' ' <"$OUT")"
+cb discard -b r -f moved/in; dropped "one change alone" "M moved/in;"; cb status -b r; is "the others stay" 2 "$(wc -l <"$OUT")"
+cb discard -f -b r
+# an exchange
+mkdir dir2; echo in2 >dir2/in2
+cb run -b r -- sh -c 'mv dir t; mv dir2 dir; mv t dir2; echo x >>dir2/in'; cb discard -b r -f dir; dropped "an exchange goes whole" "R dir2 -> dir/;R dir -> dir2/;M dir2/in;"
+cb status -b r; empty_out "an exchange goes whole"; cb run -b r -- cat dir/in dir2/in2; is "both are back" "in in2 " "$(tr '\n' ' ' <"$OUT")"
+cb discard -f -b r
+
+finish
