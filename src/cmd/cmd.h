@@ -50,8 +50,8 @@ struct session {
 int session_store(struct store **ret, const char *name, struct err *err);
 /* The name meant: name, else $COWBOX_BOX, else the box used last. */
 int session_name(struct store *store, const char *name, char ret[static BOX_NAME_MAX + 1], struct err *err);
-/* Says which box it is when nobody named one: name is what -b gave, or NULL. */
-void session_tell(const struct box *box, const char *name);
+/* Says which box it is when nobody named one and it could be another: name is what -b gave, or NULL. */
+void session_tell(struct store *store, const struct box *box, const char *name);
 /* Opens the box called name, else that of $COWBOX_BOX, else the one used last, which is told; remembers it as used last. */
 int session_open(struct session *s, const char *name, struct err *err);
 /* Removes the box, and says so, when nobody named it and nothing is in it any more: no change, and no history that undo needs. The caller holds

@@ -37,7 +37,7 @@ static int discard_box(const struct verb *v, const char *box, bool force)
 	if (!force && !term_is_interactive())
 		return no_terminal(v);
 	if (b)
-		session_tell(b, box);
+		session_tell(store, b, box);
 	if (damaged)
 		log_say("%s", err.msg);
 	if (!force) {

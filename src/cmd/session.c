@@ -43,12 +43,19 @@ int session_name(struct store *store, const char *name, char ret[static BOX_NAME
 	return r;
 }
 
-void session_tell(const struct box *box, const char *name)
+static bool is_only_box(struct store *store)
+{
+	_cleanup_strv_ char **names = NULL;
+
+	return store_list(store, &names, NULL) == 0 && names[0] && !names[1];
+}
+
+void session_tell(struct store *store, const struct box *box, const char *name)
 {
 	const char *env = getenv("COWBOX_BOX");
 	char command[4 * COMMAND_SHOWN], age[32];
 
-	if (name || (env && *env))
+	if (name || (env && *env) || is_only_box(store))
 		return;
 	path_printable(box->command ? box->command : "", command, sizeof command);
 	text_cut(command, COMMAND_SHOWN);
@@ -70,7 +77,7 @@ int session_open(struct session *s, const char *name, struct err *err)
 		r = overlay_new(s->box, &s->ov, err);
 	if (r < 0)
 		return r;
-	session_tell(s->box, name);
+	session_tell(s->store, s->box, name);
 	store_set_last(s->store, found, NULL);
 	return 0;
 }

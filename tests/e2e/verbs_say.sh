@@ -40,10 +40,13 @@ boxes() { "$COWBOX_BIN" list -z | tr '\0' ' '; }
 name() { sed -n 's/^cowbox: .* box \([a-z]*-[0-9]*-[0-9-]*[0-9]\) .*/\1/p' "$ERR" | head -1; }
 fresh
 cb run -- sh -c 'echo a >a; echo b >b'; first=$(name); check "a name" test -n "$first"
-cb status; status "status of the last" 0; err "it is named, with its age and command" "^cowbox: box $first, the one used last \(made [0-9]+ s ago: sh -c .*\)\$"
+cb status; status "status of the only box" 0; is "nothing needs saying" "" "$(cat "$ERR")"
+cb run -b another -- sh -c 'echo z >z'; cb status -b "$first"
+cb status; status "status of the last of two" 0; err "it is named, with its age and command" "^cowbox: box $first, the one used last \(made [0-9]+ s ago: sh -c .*\)\$"
 cb status -b "$first"; is "not when it was given" "" "$(cat "$ERR")"
 COWBOX_BOX=$first cb status; is "nor when the environment gave it" "" "$(cat "$ERR")"
 cb diff; err "diff names it" "^cowbox: box $first, "; cb discard; err "so does discard" "$first|terminal"; cb commit -n; err "so does commit" "^cowbox: box $first, "
+cb discard -f -b another; cb status -b "$first"
 cb run -- true; status "a run that changes nothing" 0; second=$(sed -n 's/^cowbox: no changes (box \(true-[0-9-]*\) removed)$/\1/p' "$ERR")
 check "it says so, and that its box is gone" test -n "$second"; is "it is" "$first " "$(boxes)"
 for v in status diff 'commit -a' 'discard -f'; do cb $v; status "$v after it takes no older box" 3; one_line "$v after it" "the box used last, $second, is gone"; done
