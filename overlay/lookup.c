@@ -77,10 +77,8 @@ static int step_open(struct walk *w, bool follow, bool dir, const char *after, s
 	r = sys_fstat(o->fd, &o->st);
 	if (r < 0)
 		return r;
-	if (S_ISLNK(o->st.st_mode) && (follow || *after)) {
-		object_release(o);
+	if (S_ISLNK(o->st.st_mode) && (follow || *after))
 		return walk_link(w, true, after, o);
-	}
 	if (w->spot.kind != SPOT_HOST && stat_is_whiteout(&o->st))
 		return -ENOENT;
 	if (dir && !S_ISDIR(o->st.st_mode))

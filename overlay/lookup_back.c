@@ -137,12 +137,15 @@ int overlay_fstat(struct overlay *ov, const struct caller *c, int fd, struct sta
 		r = overlay_lookup_fd(ov, c, fd, &o);
 		if (r < 0)
 			return r;
+		r = 0;
 		st = o.st;
 	} else {
+		struct stat own = st;
 		links_identity(ov, fd, &st);
+		r = own.st_dev == st.st_dev && own.st_ino == st.st_ino;
 	}
 	*ret = st;
-	return 0;
+	return r;
 }
 
 /* A host object that the view has no more under the name by which it was opened: it may have been copied up under another. */

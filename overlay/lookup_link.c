@@ -159,7 +159,14 @@ int walk_link(struct walk *w, bool follow, const char *after, struct object *o)
 	size_t known = s->kind == SPOT_HOST || s->kind == SPOT_LAYER ? s->host_through : strlen(s->path) - 1;
 	int at;
 
-	if (s->kind == SPOT_HOST || s->kind == SPOT_LAYER) {
+	if (o->fd >= 0) {   /* it was opened: the path is the link's own, and no other is on the way */
+		at = s->kind == SPOT_HOST ? proc_self(w->c, s->path, target, sizeof target) : 0;
+		if (at == 0)
+			at = sys_readlinkat(o->fd, "", target, sizeof target);
+		object_release(o);
+		if (at >= 0)
+			at = (int)strlen(s->path);
+	} else if (s->kind == SPOT_HOST || s->kind == SPOT_LAYER) {
 		at = find_link(w, s, known, target);
 	} else {   /* a layer's object itself */
 		at = read_link(w, s, s->path, target);

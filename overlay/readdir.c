@@ -237,6 +237,29 @@ static bool is_lowest(struct overlay *ov, const char *view, const struct stat *s
 	       o.st.st_dev == st->st_dev;
 }
 
+/* 1: the box has a part in it; 0: it has none; or -errno. */
+static int is_touched(struct overlay *ov, const struct stat *st)
+{
+	int r = table_begin(ov, false);
+
+	if (r < 0)
+		return r;
+	r = inode_set_has(&ov->touched, st->st_dev, st->st_ino);
+	table_end(ov);
+	return r;
+}
+
+bool overlay_getdents_is_host(struct overlay *ov, int fd)
+{
+	struct stat st;
+
+	if (ov->nlayers > 1 || sys_fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) || is_touched(ov, &st) != 0)
+		return false;
+	if (st.st_ino == ov->hidden_parent_ino && st.st_dev == ov->hidden_parent_dev)
+		return false;
+	return st.st_dev != ov->layers[ov->top].dev || !fd_in_layer(ov, fd);
+}
+
 ssize_t overlay_getdents(struct overlay *ov, const struct caller *c, int fd, void *buf, size_t size)
 {
 	char real[PATH_MAX], view[PATH_MAX];
@@ -248,11 +271,9 @@ ssize_t overlay_getdents(struct overlay *ov, const struct caller *c, int fd, voi
 		return r;
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
-	r = table_begin(ov, false);
-	if (r < 0)
-		return r;
-	bool touched = inode_set_has(&ov->touched, st.st_dev, st.st_ino);
-	table_end(ov);
+	int touched = is_touched(ov, &st);
+	if (touched < 0)
+		return touched;
 	bool in_layer = st.st_dev == ov->layers[ov->top].dev;
 	if (touched || ov->nlayers > 1) {
 		r = fd_real_path(fd, real, sizeof real);

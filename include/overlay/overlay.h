@@ -89,7 +89,7 @@ int overlay_lookup(struct overlay *ov, const struct caller *c, struct at at, uns
  * is the copy. A directory or file that the view no longer has is OBJECT_ANON with fd a duplicate. */
 int overlay_lookup_fd(struct overlay *ov, const struct caller *c, int fd, struct object *ret);
 /* What fstat(2) on a guest's open descriptor shows (fd: our duplicate). As overlay_lookup_fd and its st, but in one system call
- * for what the box has not touched. */
+ * for what the box has not touched. Returns 1 when the kernel's own fstat shows the same, else 0. */
 int overlay_fstat(struct overlay *ov, const struct caller *c, int fd, struct stat *ret);
 /* Canonical view path for a path that the kernel told of a descriptor, cwd or mapping ("/home/u/x", ".../layers/1/tree/home/u/x").
  * -ENOENT when the view does not have that object (any more): then ret holds the path it would have. */
@@ -133,6 +133,8 @@ int object_open(struct overlay *ov, const struct caller *c, struct object *o, ui
 /* getdents64 on a guest's directory (fd: our duplicate, sharing its position). Fills buf with struct linux_dirent64; returns the
  * bytes, 0 at the end. The position lives in the descriptor's file offset: below READDIR_UPPER it is the lowest directory's own cookie,
  * from there on it counts through the names that only the layers have. */
+/* True where the kernel's own getdents64 gives the same: a directory of the host that no layer touches. */
+bool overlay_getdents_is_host(struct overlay *ov, int fd);
 ssize_t overlay_getdents(struct overlay *ov, const struct caller *c, int fd, void *buf, size_t size);
 
 /* ---- changing names ---- */

@@ -10,17 +10,14 @@
 /* Larger buffers get fewer bytes than they could hold, which callers must expect anyway. */
 #define LIST_MAX (64 * 1024)
 
-static ssize_t list(struct call *c, char *buf, size_t size)
+static ssize_t list(struct call *c, int fd, char *buf, size_t size)
 {
 	struct caller who;
-	_cleanup_close_ int dup = guest_fd(c, arg_int(c, 0));
-	if (dup < 0)
-		return dup;
-	int fl = fcntl(dup, F_GETFL);
+	int fl = fcntl(fd, F_GETFL);
 	if (fl < 0 || (fl & O_PATH))
 		return -EBADF;
 	guest_caller(c, false, &who);
-	return overlay_getdents(c->ov, &who, dup, buf, size);
+	return overlay_getdents(c->ov, &who, fd, buf, size);
 }
 
 struct dirent_new {
@@ -56,11 +53,16 @@ static void make_old(char *buf, size_t size)
 
 static int getdents_any(struct call *c, struct answer *a, bool old)
 {
+	_cleanup_close_ int dup = guest_fd(c, arg_int(c, 0));
+	if (dup < 0)
+		return answer_errno(a, dup);
+	if (overlay_getdents_is_host(c->ov, dup))
+		return answer_continue(a);
 	size_t size = arg_uint(c, 2) > LIST_MAX ? LIST_MAX : arg_uint(c, 2);
 	_cleanup_free_ char *buf = malloc(size + 1);
 	if (!buf)
 		return -ENOMEM;
-	ssize_t n = list(c, buf, size);
+	ssize_t n = list(c, dup, buf, size);
 	if (n > 0 && old)
 		make_old(buf, (size_t)n);
 	if (n > 0) {

@@ -23,6 +23,8 @@ static int stat_fd(struct call *c, struct answer *a, int fd, uint64_t buf)
 		return answer_errno(a, dup);
 	guest_caller(c, false, &who);
 	int r = overlay_fstat(c->ov, &who, dup, &st);
+	if (r > 0)
+		return answer_continue(a);
 	return r < 0 ? answer_errno(a, r) : answer_done(a, guest_write(c, buf, &st, sizeof st));
 }
 

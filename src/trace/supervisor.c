@@ -30,6 +30,7 @@
 #define COMPLAINTS_MAX 20
 #define TICK_MS 2
 #define TICKS_STILL_MAX 50
+#define TICKS_ALONE_MAX 5
 
 /* ---- answers ---- */
 
@@ -184,6 +185,10 @@ static void serve(struct supervisor *sup, struct work *w)
 	guest_put(sup, w->guest);
 	w->guest = NULL;
 	atomic_fetch_add_explicit(&sup->calls, 1, memory_order_relaxed);
+	if (atomic_load_explicit(&sup->last_tid, memory_order_relaxed) != c->tid) {
+		atomic_store_explicit(&sup->last_tid, c->tid, memory_order_relaxed);
+		atomic_fetch_add_explicit(&sup->turns, 1, memory_order_relaxed);
+	}
 }
 
 /* ---- the pool ---- */
@@ -231,7 +236,7 @@ static bool receive(struct supervisor *sup, struct work *w)
 /* Too many in NOTIF_RECV: sleep until called. False: end. */
 static bool park(struct supervisor *sup)
 {
-	if (atomic_load(&sup->idle) < sup->idle_max)
+	if (atomic_load(&sup->idle) < atomic_load_explicit(&sup->idle_max, memory_order_relaxed))
 		return !atomic_load(&sup->stop);
 	pthread_mutex_lock(&sup->lock);
 	sup->parked++;
@@ -314,14 +319,33 @@ void supervisor_block_end(struct supervisor *sup)
 	atomic_fetch_sub(&sup->blocked, 1);
 }
 
+/* How many are to receive, from how often the caller changed since the last tick. A shell and the programs it starts take turns too, but
+ * seldom. */
+static void tune(struct supervisor *sup, uint64_t calls)
+{
+	unsigned turns = atomic_load_explicit(&sup->turns, memory_order_relaxed);
+	bool crowded = (turns - sup->last_turns) * 8ull > calls;
+
+	sup->last_turns = turns;
+	sup->alone = crowded ? 0 : sup->alone + 1;
+	if (crowded && atomic_load(&sup->idle_max) < sup->crowd) {
+		atomic_store(&sup->idle_max, sup->crowd);
+		reinforce(sup);
+	} else if (sup->alone > TICKS_ALONE_MAX) {
+		atomic_store(&sup->idle_max, 1);
+	}
+}
+
 int supervisor_tick(struct supervisor *sup)
 {
 	uint64_t calls = atomic_load(&sup->calls);
 	bool moved = calls != sup->last_calls;
 
-	sup->last_calls = calls;
 	if (atomic_load(&sup->stop))
 		return -1;
+	if (moved)
+		tune(sup, calls - sup->last_calls);
+	sup->last_calls = calls;
 	if (atomic_load(&sup->idle) == 0) {
 		/* All are busy, for at least a tick when nothing moved. */
 		if (!moved)
@@ -417,7 +441,8 @@ int supervisor_new(struct overlay *ov, const struct run_options *opt, int listen
 	sup->ov = ov;
 	sup->opt = opt;
 	sup->reaper = reaper;
-	sup->idle_max = cpus > 4 ? 4 : 2;
+	sup->crowd = cpus < 2 ? 1 : cpus > 4 ? 4 : 2;
+	atomic_store(&sup->idle_max, 1);
 	pthread_mutex_init(&sup->lock, NULL);
 	pthread_cond_init(&sup->unpark, NULL);
 	pthread_mutex_init(&sup->refused_lock, NULL);

@@ -2,9 +2,10 @@
  *
  *     supervisor_new -> supervisor_start (threads) -> supervisor_tick from the main thread's loop -> supervisor_stop -> supervisor_free
  *
- * Pool: few threads wait in NOTIF_RECV at a time (each request wakes every waiter, so more than needed is a loss). A thread that is
- * going to wait for long (steering, FIFOs) says so by supervisor_block_begin(), which sees to it that another one receives. What blocks
- * without saying so is noticed by the tick. BUSY_MAX threads may be busy, BLOCKED_MAX more may have said that they wait.
+ * Pool: few threads wait in NOTIF_RECV at a time, since each request wakes every waiter. One guest thread at work is served best by one,
+ * on its own CPU; the tick lets more in while several are at work. A thread that is going to wait for long (steering, FIFOs) says so by
+ * supervisor_block_begin(), which sees to it that another one receives. What blocks without saying so is noticed by the tick. BUSY_MAX
+ * threads may be busy, BLOCKED_MAX more may have said that they wait.
  */
 #ifndef COWBOX_TRACE_SUPERVISOR_H
 #define COWBOX_TRACE_SUPERVISOR_H
@@ -37,8 +38,11 @@ struct supervisor {
 	unsigned threads;             /* threads: alive */
 	unsigned parked;              /* parked: asleep in unpark */
 	unsigned wanted;              /* wanted: parked ones that were called */
-	unsigned idle_max;            /* idle_max: more receivers than this park themselves */
+	unsigned crowd;               /* crowd: receivers while several guest threads are at work */
 
+	_Atomic unsigned idle_max;    /* idle_max: more receivers than this park themselves */
+	_Atomic pid_t last_tid;       /* last_tid: who called last */
+	_Atomic unsigned turns;       /* turns: calls that came from another thread than the one before */
 	_Atomic unsigned idle;        /* idle: threads in NOTIF_RECV */
 	_Atomic unsigned blocked;     /* blocked: threads that said they wait */
 	_Atomic uint64_t calls;       /* calls: answered */
@@ -51,7 +55,9 @@ struct supervisor {
 	struct run_refusal *refused;
 	size_t nrefused;
 
-	uint64_t last_calls;          /* last_calls: what the last tick saw */
+	uint64_t last_calls;          /* last_calls, last_turns: what the last tick saw */
+	unsigned last_turns;
+	unsigned alone;               /* alone: ticks in a row in which one guest thread had it to itself */
 	unsigned still;               /* still: ticks in a row without a call */
 };
 
