@@ -165,8 +165,9 @@ int overlay_settle(struct overlay *ov, struct vpath path)
 	if (r == 0) {
 		removexattr(FD_PATH(fd), XATTR_OPAQUE);
 		removexattr(FD_PATH(fd), XATTR_REDIRECT);
+		removexattr(FD_PATH(fd), XATTR_RECORD);
 		force_endp(&f);
-		r = copy_metadata(host, fd, &st, COPY_ALL, NULL);
+		r = mirror_metadata(host, fd, &st);
 		table_drop(ov);
 		prune(ov, path.s);
 	}

@@ -323,6 +323,8 @@ void pure_end(struct overlay *ov);
 /* ---- mirror.c ---- */
 /* Makes sure that the directory (canonical view path) is in the top layer; returns an O_PATH fd of it there, and its path in the layer (ret_path
  * may be NULL). change_begin is held. */
+/* Gives the directory dst of the layer the metadata of src; a group that may not be given is put on record. */
+int mirror_metadata(int src, int dst, const struct stat *st);
 int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, int *ret_fd, char *ret_path);
 /* A directory of several parts is about to move below `view`: marks the directories on the way that are the layer's alone. */
 int layer_mark_impure(struct overlay *ov, const char *view);

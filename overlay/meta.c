@@ -180,6 +180,7 @@ int object_chmod(struct overlay *ov, const struct caller *c, struct object *o, m
 
 int object_chown(struct overlay *ov, const struct caller *c, struct object *o, uid_t uid, gid_t gid)
 {
+	struct record rec;
 	int r;
 
 	if (!cred_is_root()) {
@@ -191,6 +192,11 @@ int object_chown(struct overlay *ov, const struct caller *c, struct object *o, u
 	r = prepare(ov, c, o, 0);
 	if (r == 0)
 		r = sys_fchownat(meta(o), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+	/* The record says what could not be set when it was copied. */
+	if (r == 0 && gid != (gid_t)-1 && !cred_process_is_root() && record_read(meta(o), &rec) == 0) {
+		rec.gid = gid;
+		r = record_write(meta(o), &rec);
+	}
 	return r < 0 ? r : updated(ov, o);
 }
 

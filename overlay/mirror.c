@@ -7,6 +7,18 @@
 
 #include <dirent.h>
 
+int mirror_metadata(int src, int dst, const struct stat *st)
+{
+	struct record rec = { .uid = st->st_uid, .gid = st->st_gid, .path = "/" };
+	unsigned lost = 0;
+	int r = copy_metadata(src, dst, st, COPY_ALL, &lost);
+
+	/* Of a directory that is another user's, no group can be given in the box either: there the host is asked each time. */
+	if (r == 0 && (lost & COPY_LOST_OWNER) && st->st_uid == cred_fsuid())
+		r = record_write(dst, &rec);
+	return r;
+}
+
 /* Makes in work/ a directory with the metadata of src, and moves it to (dirfd, name). */
 static int mirror_make(struct overlay *ov, int src, const struct stat *st, int dirfd, const char *name)
 {
@@ -23,7 +35,7 @@ static int mirror_make(struct overlay *ov, int src, const struct stat *st, int d
 	bool late = !cred_process_is_root() && (st->st_mode & 0700) != 0700;
 	struct stat first = *st;
 	first.st_mode |= 0700;
-	r = fd < 0 ? fd : copy_metadata(src, fd, late ? &first : st, COPY_ALL, NULL);
+	r = fd < 0 ? fd : mirror_metadata(src, fd, late ? &first : st);
 	if (r == 0)
 		r = sys_renameat2(work, tmp, dirfd, name, RENAME_NOREPLACE);
 	if (r == 0 && late)

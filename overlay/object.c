@@ -92,6 +92,7 @@ int object_show_stat(struct overlay *ov, struct object *o)
 		if (r < 0)
 			return r;
 		struct stat low = o->st;
+		struct record rec;
 		o->st = meta;
 		o->st.st_dev = low.st_dev;
 		o->st.st_ino = low.st_ino;
@@ -100,6 +101,8 @@ int object_show_stat(struct overlay *ov, struct object *o)
 		if (!cred_process_is_root() && low.st_uid != meta.st_uid) {
 			o->st.st_uid = low.st_uid;
 			o->st.st_gid = low.st_gid;
+		} else if (!cred_process_is_root() && low.st_gid != meta.st_gid && record_read(o->meta_fd, &rec) == 0) {
+			o->st.st_gid = rec.gid;
 		}
 		return 0;
 	}

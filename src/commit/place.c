@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/copy.h"
+#include "base/cred.h"
 #include "base/fd.h"
 #include "base/sys.h"
 
@@ -302,6 +303,12 @@ static int place_new(struct apply *a, size_t i, int box, const char *path)
 	return r;
 }
 
+/* True when a new file could not get the owner that this one has. */
+static bool owner_is_beyond(const struct stat *host)
+{
+	return geteuid() != 0 && (host->st_uid != geteuid() || !cred_in_group(host->st_gid));
+}
+
 /* True when the item's file is to be written into the host's inode rather than to replace it. */
 static bool keeps_inode(struct apply *a, size_t i, const struct stat *host)
 {
@@ -309,7 +316,8 @@ static bool keeps_inode(struct apply *a, size_t i, const struct stat *host)
 
 	if (!S_ISREG(host->st_mode) || !S_ISREG(box->st_mode))
 		return false;
-	if (host->st_nlink < 2 && !(geteuid() != 0 && host->st_uid != geteuid() && host->st_uid == box->st_uid))
+	bool same_owner = host->st_uid == box->st_uid && host->st_gid == box->st_gid;
+	if (host->st_nlink < 2 && !(same_owner && owner_is_beyond(host)))
 		return false;
 	return twins_is_copy_of(a, i, host);
 }
