@@ -2,16 +2,22 @@
  *
  * The overlay opens regular files and directories; the guest gets the descriptor. What is left is what has to know who opens it: devices
  * (a controlling terminal), and O_PATH descriptors, which cannot be handed over. Those the guest opens itself, at a path that we name.
+ *
+ * (I1) Any path in a guest's memory can be exchanged before the kernel reads it, also one that we wrote there; so can the flags of openat2,
+ *      but not flags in a register. So what a guest opens itself must be harmless whatever the path: an O_PATH descriptor is; anything
+ *      else is only where the Landlock domain stands behind it (supervisor_opens_natively). Elsewhere devices are opened for it (h_device.c).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include "base/sys.h"
+#include "h_device.h"
 #include "h_proc.h"
 
 #define O_TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
@@ -44,20 +50,17 @@ static int access_wanted(uint64_t flags)
 	return wanted[flags & O_ACCMODE] | (flags & O_TRUNC ? W_OK : 0);
 }
 
-/* null, zero, full, random, urandom, tty, ptmx and the pseudo terminals: what Landlock lets a guest write to. */
-static bool device_allowed(const struct stat *st)
+/* Whether an O_PATH open may go on as it is (I1). */
+static bool may_continue(const struct call *c)
 {
-	unsigned maj = major(st->st_rdev), min = minor(st->st_rdev);
-	if (!S_ISCHR(st->st_mode))
-		return false;
-	return (maj == 1 && (min == 3 || min == 5 || min == 7 || min == 8 || min == 9)) || (maj == 5 && (min == 0 || min == 2)) ||
-	       (maj >= 136 && maj <= 143);
+	return supervisor_opens_natively(c) || c->nr != __NR_openat2;
 }
 
-/* The guest itself opens the host's object: with its own path where that means the same, else at the path we know. */
+/* The guest itself opens the host's object: with its own path where that means the same, else at the path we know. Only with O_PATH, or
+ * where supervisor_opens_natively(). */
 static int open_natively(struct call *c, struct answer *a, const struct at *at, uint64_t flags, const struct object *o)
 {
-	if (place_is_native(c, at, o, flags & O_NOFOLLOW))
+	if (may_continue(c) && place_is_native(c, at, o, flags & O_NOFOLLOW))
 		return answer_continue(a);
 	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags & ~(uint64_t)(O_CREAT | O_EXCL), 0, 0, 0 };
 	return answer_steer_text(a, __NR_openat, args, 1, o->real);
@@ -68,15 +71,12 @@ static int open_device(struct call *c, struct answer *a, const struct at *at, ui
 	int r = object_access(c->ov, o, access_wanted(flags), AT_EACCESS);
 	if (r < 0)
 		return answer_errno(a, r);
-	bool memory = device_allowed(&o->st) && major(o->st.st_rdev) == 1;
-	if (device_allowed(&o->st) && o->where == OBJECT_HOST)
-		return open_natively(c, a, at, flags, o);
-	if (memory && o->where == OBJECT_LAYER) {
-		/* A /dev/null that the box made. Landlock knows only the host's, so we open it; it has no terminal's ways. */
-		int fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), (int)(flags & ~(uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_CLOEXEC,
-		                    0);
-		return fd < 0 ? answer_errno(a, fd) : answer_fd(a, fd, flags & O_CLOEXEC);
-	}
+	enum device_kind kind = device_kind(&o->st);
+	if (kind != DEVICE_OTHER && o->where == OBJECT_HOST)
+		return supervisor_opens_natively(c) ? open_natively(c, a, at, flags, o) : device_open(c, a, kind, flags, o);
+	/* A /dev/null that the box made. Landlock knows only the host's, so we open it. */
+	if (kind == DEVICE_MEMORY && o->where == OBJECT_LAYER)
+		return device_open(c, a, kind, flags, o);
 	supervisor_refused(c, "open", o->view, EACCES);
 	return answer_errno(a, EACCES);
 }
@@ -133,10 +133,26 @@ static int fifo_open(struct call *c, uint64_t flags, const struct object *o)
 	return TAKE_FD(fd);
 }
 
+/* A pipe by /proc/self/fd/N: the kernel opens the guest's own anew. What it opens for us it would open for the guest: Landlock does not judge
+ * pipes. But a FIFO whose name is gone may be the host's, and there it lets nobody write. */
+static int open_pipe(struct call *c, struct answer *a, uint64_t flags, const struct object *o)
+{
+	struct statfs fs;
+	if (supervisor_opens_natively(c))
+		return answer_continue(a);
+	if (fstatfs(o->fd, &fs) < 0)
+		return answer_errno(a, errno);
+	bool pipe = fs.f_type == PIPEFS_MAGIC;
+	if (!pipe && (flags & O_ACCMODE) != O_RDONLY)
+		return answer_errno(a, EACCES);
+	int fd = pipe ? device_reopen(flags, o) : fifo_open(c, flags, o);
+	return fd < 0 ? answer_errno(a, fd) : answer_fd(a, fd, flags & O_CLOEXEC);
+}
+
 static int open_fifo(struct call *c, struct answer *a, const struct caller *who, uint64_t flags, struct object *o)
 {
-	if (o->where == OBJECT_ANON) /* a pipe by /proc/self/fd/N: the kernel opens the guest's own anew */
-		return answer_continue(a);
+	if (o->where == OBJECT_ANON)
+		return open_pipe(c, a, flags, o);
 	int r = object_access(c->ov, o, access_wanted(flags & ~(uint64_t)O_TRUNC), AT_EACCESS);
 	if (r >= 0 && !(o->where == OBJECT_LAYER && o->is_top))
 		r = object_copy_up(c->ov, who, o); /* guests talk among themselves, not to the host */
@@ -147,11 +163,15 @@ static int open_fifo(struct call *c, struct answer *a, const struct caller *who,
 
 static int open_path_only(struct call *c, struct answer *a, const struct at *at, uint64_t flags, const struct object *o)
 {
-	if (o->where == OBJECT_ANON)
+	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags, 0, 0, 0 };
+	if (o->where == OBJECT_ANON && may_continue(c))
 		return answer_continue(a);
+	if (o->where == OBJECT_ANON) { /* it has no other path than the link that the guest went by */
+		args[0] = c->arg[0];
+		return answer_steer_text(a, __NR_openat, args, 1, at->path);
+	}
 	if (o->where != OBJECT_LAYER)
 		return open_natively(c, a, at, flags, o);
-	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags, 0, 0, 0 };
 	return answer_steer_object(c, a, __NR_openat, args, 1, o);
 }
 
@@ -166,9 +186,10 @@ static int open_special(struct call *c, struct answer *a, const struct caller *w
 		return answer_errno(a, ENXIO);
 	if (S_ISCHR(o->st.st_mode) || S_ISBLK(o->st.st_mode))
 		return open_device(c, a, at, flags, o);
-	if (o->where == OBJECT_ANON)
-		return answer_continue(a);
-	return answer_errno(a, EACCES);
+	if (o->where != OBJECT_ANON)
+		return answer_errno(a, EACCES);
+	/* eventfd, epoll and the like, which the kernel opens for nobody */
+	return supervisor_opens_natively(c) ? answer_continue(a) : answer_errno(a, ENXIO);
 }
 
 /* The overlay opens none of the kernel's own files for writing, since all it could do is copy them into the layer. The few that a guest may

@@ -56,6 +56,9 @@ struct steer {
 	/* In data, text "/proc/self/fd/" + a 10-digit field at these offsets becomes the number of fd[0], zero-padded is wrong, so the
 	 * field is filled from the left and the rest with '/'. -1 for none. */
 	int fd_field;             /* fd_field: offset in data of the 10-byte field, or -1 */
+	/* keep: fd[0] stays in the guest, and its number is the call's result, whatever nr gave. */
+	bool keep;
+	bool keep_cloexec;        /* keep_cloexec: it is close-on-exec there */
 	/* exec: after PTRACE_EVENT_EXEC the new image is put right. */
 	struct exec_fix *exec;    /* exec: owned; NULL for other calls (see exec.h) */
 };
@@ -109,6 +112,9 @@ void guest_ids_changed(struct supervisor *sup);
 
 /* Adds to what the end of the run tells (policy refusals; not ordinary errnos). path may be NULL. */
 void supervisor_refused(const struct call *c, const char *what, const char *path, int code);
+/* Guests may open devices themselves, since their domain holds what they could reach by exchanging the path or the flags after we looked
+ * (landlock_guards_opens). Where not, only O_PATH opens whose flags stand in a register may be left to them. */
+bool supervisor_opens_natively(const struct call *c);
 /* The run's options. */
 const struct run_options *supervisor_options(const struct call *c);
 

@@ -19,7 +19,7 @@ enum {
 	RIGHT_READ_FILE = 1 << 2,
 	RIGHT_READ_DIR = 1 << 3,
 	RIGHTS_ABI_1 = (1 << 13) - 1, /* the above, and the removing and making of every type */
-	RIGHT_REFER = 1 << 13,        /* 2: without it links and renames between directories fail always */
+	RIGHT_REFER = 1 << 13,        /* 2: not handled (before: not known), links and renames between directories fail always */
 	RIGHT_TRUNCATE = 1 << 14,     /* 3 */
 	RIGHT_IOCTL_DEV = 1 << 15,    /* 5 */
 	RIGHT_RESOLVE_UNIX = 1 << 16, /* 9: sockets made outside the domain */
@@ -61,6 +61,11 @@ int landlock_abi(void)
 bool landlock_has_scopes(int abi)
 {
 	return abi >= ABI_SCOPES;
+}
+
+bool landlock_guards_opens(int abi)
+{
+	return abi >= ABI_TRUNCATE && abi >= ABI_IOCTL_DEV;
 }
 
 static uint64_t handled_rights(int abi)
@@ -115,9 +120,8 @@ static int add_root(int ruleset, struct err *err)
 	return r < 0 ? err_sys(err, r, "Landlock: /") : 0;
 }
 
-int landlock_build(const int *trees, size_t n, struct err *err)
+int landlock_build(int abi, const int *trees, size_t n, struct err *err)
 {
-	int abi = landlock_abi();
 	if (abi < 0)
 		return err_sys(err, abi, "this kernel's Landlock cannot be used");
 	struct ruleset_attr attr = { .handled_fs = handled_rights(abi) };
@@ -140,9 +144,9 @@ int landlock_build(const int *trees, size_t n, struct err *err)
 	return r < 0 ? r : TAKE_FD(ruleset);
 }
 
-int landlock_allow_socket(int ruleset, int fd, struct err *err)
+int landlock_allow_socket(int abi, int ruleset, int fd, struct err *err)
 {
-	if (landlock_abi() < ABI_RESOLVE_UNIX)
+	if (abi < ABI_RESOLVE_UNIX)
 		return 0;
 	int r = add_path(ruleset, fd, RIGHT_RESOLVE_UNIX);
 	return r < 0 ? err_sys(err, r, "Landlock: allowing a socket") : 0;

@@ -5,7 +5,8 @@
  *     landlock_enforce                                   in the child, before filter_install (which refuses Landlock's calls)
  *
  * The kernel asks whoever opens: what the supervisor opens and puts into a guest still writes. Not covered by any ABI: chmod, chown, times,
- * xattrs, file flags, chdir, stat, and before ABI 9 connect to a pathname socket. Those stand behind the first wall only.
+ * xattrs, file flags, chdir, stat, and before ABI 9 connect to a pathname socket. Those stand behind the first wall only. So do truncation
+ * before ABI 3, and ioctls on devices before ABI 5: see landlock_guards_opens().
  */
 #ifndef COWBOX_TRACE_LANDLOCK_H
 #define COWBOX_TRACE_LANDLOCK_H
@@ -19,12 +20,17 @@
 int landlock_abi(void);
 /* True when the domains of this ABI keep signals, and abstract sockets, to themselves. */
 bool landlock_has_scopes(int abi);
-/* Builds the rule set and returns its descriptor, owned by the caller; -errno and err. It handles every file right that both we and the
- * kernel know. trees: those of the layers that guests write, in which they may reach each other's sockets (ABI 9). What is written or made
+/* True when domains of this ABI (5) stop a guest that exchanges the path, or the flags in its memory, of an open that goes on natively:
+ * both O_TRUNC with an access mode that does not write (3) and ioctls on whatever device it then has (5) ask the domain. Below, no
+ * open but O_PATH may be left to a guest. */
+bool landlock_guards_opens(int abi);
+/* Builds the rule set and returns its descriptor, owned by the caller; -errno and err. It handles every file right that both we and abi
+ * know. abi: the kernel's, or an older one (tests). trees: those of the layers that guests write, in which they may reach each other's sockets (ABI 9). What is written or made
  * there the supervisor opens or makes. */
-int landlock_build(const int *trees, size_t n, struct err *err);
-/* Lets guests connect to one of the host's pathname sockets; fd is an O_PATH descriptor of it. Without effect before ABI 9. */
-int landlock_allow_socket(int ruleset, int fd, struct err *err);
+int landlock_build(int abi, const int *trees, size_t n, struct err *err);
+/* Lets guests connect to one of the host's pathname sockets; fd is an O_PATH descriptor of it; abi: as the rule set was built for. Without
+ * effect before ABI 9. */
+int landlock_allow_socket(int abi, int ruleset, int fd, struct err *err);
 /* Sets no_new_privs and puts the calling thread into the domain, for ever. 0 or -errno. Safe after fork. */
 int landlock_enforce(int ruleset);
 

@@ -38,7 +38,7 @@ struct probe_row {
 
 /* clang-format off */
 static int r_notify(const struct found *f) { return f->notify.listener < 0 ? f->notify.listener : f->notify.receive; }
-static int r_addfd(const struct found *f) { return f->notify.addfd_send; }
+static int r_addfd(const struct found *f) { return f->notify.addfd; }
 static int r_killable(const struct found *f) { return f->notify.killable; }
 static int r_sync(const struct found *f) { return f->notify.sync_wake_up; }
 static int r_landlock(const struct found *f) { return f->landlock < 0 ? f->landlock : 0; }
@@ -59,14 +59,14 @@ static int r_whiteout(const struct found *f) { return f->whiteout; }
 static const struct probe_row table[] = {
 	{ "seccomp", "seccomp user notification", true, r_notify, "the filter and its listener work",
 	  "no system call can be caught: use Linux 5.14 or later, outside containers that forbid it" },
-	{ "addfd", "descriptors handed to guests", true, r_addfd, "ADDFD with SEND",
+	{ "addfd", "descriptors handed to guests", true, r_addfd, "ADDFD",
 	  "no file can be opened for a guest: use Linux 5.14 or later" },
 	{ "landlock", "Landlock", true, r_landlock, NULL,
 	  "there is no second wall: boot with lsm=...,landlock, or leave the container that hides it" },
 	{ "landlock-truncate", "Landlock: truncate", false, r_truncate, "by path and by descriptor",
-	  "truncate by path stands behind the system-call wall only" },
+	  "guests open no device themselves; truncate stands behind the system-call wall only" },
 	{ "landlock-ioctl", "Landlock: device ioctls", false, r_ioctl, "on devices a guest opens itself",
-	  "device ioctls stand behind the system-call wall only" },
+	  "guests open no device themselves: null, zero, ptmx, tty, ... are opened for them" },
 	{ KEY_SCOPES, "Landlock: signals and abstract sockets", false, r_scopes, "stay in the box",
 	  "signals and connections are judged by the supervisor alone" },
 	{ "landlock-unix", "Landlock: pathname sockets", false, r_unix, "the host's are out of reach",

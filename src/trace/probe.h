@@ -19,7 +19,7 @@ bool probe_nested(void);
 struct probe_notify {
 	int listener;     /* listener: a filter with NEW_LISTENER */
 	int receive;      /* receive: NOTIF_RECV of the child's call */
-	int addfd_send;   /* addfd_send: ADDFD with ADDFD_SEND answered it (Linux 5.14) */
+	int addfd;        /* addfd: ADDFD, then an answer: as supervisor.c does it, so without ADDFD_FLAG_SEND (5.9) */
 	int killable;     /* killable: WAIT_KILLABLE_RECV was taken (5.19) */
 	int sync_wake_up; /* sync_wake_up: SYNC_WAKE_UP was taken (6.6) */
 };

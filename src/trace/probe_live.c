@@ -27,7 +27,6 @@
 #include "table.h"
 
 #define FLAG_WAIT_KILLABLE_RECV (1UL << 5)
-#define ADDFD_FLAG_SEND (1UL << 1)
 #define FD_SYNC_WAKE_UP (1UL << 0)
 #define IOC_SET_FLAGS SECCOMP_IOW(4, uint64_t)
 #define PIDFD_FLAG_THREAD O_EXCL
@@ -82,6 +81,7 @@ static int await_listener(struct page *page)
 /* Buffers as large as this kernel wants them, which may be larger than the headers' structs. */
 union notif_buffer {
 	struct seccomp_notif notif;
+	struct seccomp_notif_resp resp;
 	char space[512];
 };
 
@@ -106,15 +106,17 @@ static void answer_child(int listener, struct probe_notify *ret)
 	_cleanup_close_ int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct seccomp_notif_addfd add = {
 		.id = buf.notif.id,
-		.flags = ADDFD_FLAG_SEND,
 		.srcfd = (uint32_t)null,
 		.newfd_flags = O_CLOEXEC,
 	};
 	/* The child shares our descriptors: what is added there is ours to close. */
 	int got = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-	ret->addfd_send = got < 0 ? -errno : 0;
+	ret->addfd = got < 0 ? -errno : 0;
 	if (got >= 0)
 		close(got);
+	union notif_buffer resp = { .resp = { .id = buf.notif.id } };
+	if (ret->addfd == 0 && ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0)
+		ret->addfd = -errno;
 }
 
 static pid_t share_clone(void)

@@ -38,6 +38,7 @@ struct run {
 	struct child child;
 	struct sock_fprog filter;
 	struct supervisor *sup;
+	int abi;                  /* abi: Landlock's, asked once: the domain and what is left to guests go by the same */
 	pid_t reaper;
 	int reports;              /* reports: of the reaper */
 	int command;              /* command: pidfd of the command */
@@ -65,11 +66,11 @@ static int open_tree(struct box *box)
 	return fd < 0 ? -errno : fd;
 }
 
-static int allow_sockets(const struct run_options *opt, int ruleset, struct err *err)
+static int allow_sockets(const struct run_options *opt, int abi, int ruleset, struct err *err)
 {
 	for (char *const *p = opt->allow_socket; p && *p; p++) {
 		_cleanup_close_ int fd = open(*p, O_PATH | O_CLOEXEC);
-		int e = fd < 0 ? -errno : landlock_allow_socket(ruleset, fd, err);
+		int e = fd < 0 ? -errno : landlock_allow_socket(abi, ruleset, fd, err);
 
 		if (fd < 0)
 			return err_sys(err, e, "cannot allow the socket %s", *p);
@@ -81,16 +82,16 @@ static int allow_sockets(const struct run_options *opt, int ruleset, struct err 
 
 static int build_walls(struct run *r, struct err *err)
 {
-	struct filter_options fo = { .has_signal_scope = landlock_has_scopes(landlock_abi()) };
+	struct filter_options fo = { .has_signal_scope = landlock_has_scopes(r->abi) };
 	_cleanup_close_ int tree = open_tree(overlay_box(r->ov));
 	int e;
 
 	if (tree < 0)
 		return err_sys(err, tree, "the layer of box %s", overlay_box(r->ov)->name);
-	r->child.ruleset = landlock_build(&tree, 1, err);
+	r->child.ruleset = landlock_build(r->abi, &tree, 1, err);
 	if (r->child.ruleset < 0)
 		return r->child.ruleset;
-	e = allow_sockets(r->opt, r->child.ruleset, err);
+	e = allow_sockets(r->opt, r->abi, r->child.ruleset, err);
 	return e < 0 ? e : filter_build(&fo, &r->filter, err);
 }
 
@@ -161,8 +162,10 @@ static int start(struct run *r, struct err *err)
 	if (e < 0)
 		return e;
 	e = supervisor_new(r->ov, r->opt, r->listener, r->reaper, &r->sup, err);
-	if (e == 0)
+	if (e == 0) {
+		r->sup->native_opens = landlock_guards_opens(r->abi);
 		e = supervisor_start(r->sup, err);
+	}
 	if (e == 0)
 		child_set_state(r->child.shared, CHILD_GO);
 	return e;
@@ -425,6 +428,7 @@ int trace_run(struct overlay *ov, const struct run_options *opt, struct run_resu
 
 	memset(ret, 0, sizeof *ret);
 	cred_init();
+	r.abi = landlock_abi();
 	umask(r.umask = umask(077));
 	sigaction(SIGCHLD, NULL, &r.child.chld);
 	pthread_sigmask(SIG_SETMASK, NULL, &r.child.mask);

@@ -141,7 +141,7 @@ static int inject(const struct call *c, struct steer *s, int number[STEER_FDS_MA
 	for (int i = 0; i < STEER_FDS_MAX; i++) {
 		if (s->fd[i] < 0)
 			continue;
-		number[i] = supervisor_addfd(c, s->fd[i], true);
+		number[i] = supervisor_addfd(c, s->fd[i], !(s->keep && i == 0) || s->keep_cloexec);
 		if (number[i] < 0)
 			return number[i];
 	}
@@ -204,7 +204,10 @@ static void steer_held(const struct call *c, struct steer *s, struct remote *r)
 	if (remote_stop(r) < 0 || !stands_at(r, c->nr))
 		return;
 	value = e < 0 ? e : perform(r, s, number);
-	eject(r, number);
+	if (s->keep && e == 0)
+		value = number[0];
+	else
+		eject(r, number);
 	if (!r->execed)
 		r->regs.rax = (uint64_t)value;
 }

@@ -1,4 +1,4 @@
-/* test_landlock.c - what a guest's domain lets through, tried in a child that stands in it. */
+/* test_landlock.c - what a guest's domain lets through, tried in a child that stands in it: once for each ABI up to the kernel's own. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,16 +28,20 @@ struct place {
 	int abi;
 };
 
+/* The ABI that the next group's domain is built for. */
+static int group_abi;
+
 static int set_up(void **state)
 {
 	static struct place p;
 	struct err err;
-	p.abi = landlock_abi();
+	p.abi = group_abi;
 	if (p.abi < 0) {
 		print_message("SKIPPED: no Landlock here: %s\n", strerror(-p.abi));
 		*state = NULL;
 		return 0;
 	}
+	print_message("a domain of ABI %d\n", p.abi);
 	strcpy(p.dir, "/tmp/test-landlock-XXXXXX");
 	if (!mkdtemp(p.dir) || chdir(p.dir) < 0 || mkdir("host", 0755) < 0 || mkdir("layer", 0755) < 0)
 		return -1;
@@ -50,7 +55,7 @@ static int set_up(void **state)
 	p.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(p.listener, (struct sockaddr *)&sun, sizeof(sun)) < 0 || listen(p.listener, 4) < 0)
 		return -1;
-	p.ruleset = landlock_build(&p.layer, 1, &err);
+	p.ruleset = landlock_build(p.abi, &p.layer, 1, &err);
 	if (p.ruleset < 0) {
 		print_error("%s\n", err.msg);
 		return -1;
@@ -65,6 +70,8 @@ static int tear_down(void **state)
 	if (!p)
 		return 0;
 	unlinkat(p->host, "file", 0);
+	close(p->ruleset);
+	close(p->listener);
 	unlinkat(p->layer, "file", 0);
 	unlinkat(p->layer, "fifo", 0);
 	unlinkat(p->layer, "socket", 0);
@@ -108,7 +115,7 @@ static int body_changes_nothing(struct place *p)
 {
 	if (!fails(openat(p->host, "file", O_WRONLY | O_CLOEXEC), EACCES))
 		return 1;
-	if (!fails(openat(p->host, "file", O_RDONLY | O_TRUNC | O_CLOEXEC), EACCES))
+	if (p->abi >= 3 && !fails(openat(p->host, "file", O_RDONLY | O_TRUNC | O_CLOEXEC), EACCES))
 		return 2;
 	if (!fails(openat(p->host, "new", O_CREAT | O_WRONLY | O_CLOEXEC, 0644), EACCES))
 		return 3;
@@ -120,7 +127,38 @@ static int body_changes_nothing(struct place *p)
 		return 6;
 	if (p->abi >= 3 && !fails(truncate("host/file", 0), EACCES))
 		return 7;
+	/* Between directories: refused by every ABI, also by the first, which has no right for it. */
+	if (renameat(p->host, "file", p->layer, "x") == 0 || linkat(p->host, "file", p->layer, "x", 0) == 0)
+		return 8;
 	return 0;
+}
+
+/* Why landlock_guards_opens() is what it is: what a domain before ABI 3 does not hold. When it does, the rule may be relaxed. */
+static int body_truncates(struct place *p)
+{
+	static const int modes[] = { O_RDONLY, O_ACCMODE };
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		struct stat st;
+		int fd = openat(p->host, "full", modes[i] | O_TRUNC | O_CLOEXEC);
+		if (p->abi >= 3 ? !fails(fd, EACCES) : fd < 0)
+			return 1;
+		if (fstatat(p->host, "full", &st, 0) < 0 || (st.st_size == 0) != (p->abi < 3))
+			return 2;
+	}
+	if (truncate("host/full", 0) == 0 && p->abi >= 3)
+		return 3;
+	return fails(open("host/full", O_WRONLY | O_TRUNC | O_CLOEXEC), EACCES) && fails(creat("host/full", 0600), EACCES) ? 0 : 4;
+}
+
+/* The same before ABI 5: an ioctl on a device that was opened for reading. */
+static int body_ioctl(struct place *p)
+{
+	int fd = open("/dev/tty0", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	struct winsize size;
+	if (fd < 0)
+		return 0;
+	int r = ioctl(fd, TIOCGWINSZ, &size);
+	return p->abi >= 5 ? !fails(r, EACCES) : r < 0 && errno == EACCES;
 }
 
 static int body_layer(struct place *p)
@@ -166,6 +204,24 @@ static int body_trace(struct place *p)
 /* clang-format off */
 static void test_reads(void **state) { in_domain(*state, body_reads); }
 static void test_changes_nothing(void **state) { in_domain(*state, body_changes_nothing); }
+static void test_truncates(void **state)
+{
+	struct place *p = *state;
+	if (!p)
+		skip();
+	int fd = openat(p->host, "full", O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
+	assert_int_equal(write(fd, "text", 4), 4);
+	close(fd);
+	in_domain(p, body_truncates);
+	unlinkat(p->host, "full", 0);
+}
+static void test_ioctl(void **state) { in_domain(*state, body_ioctl); }
+static void test_guards(void **state)
+{
+	(void)state;
+	for (int abi = -ENOSYS; abi < 20; abi++)
+		assert_int_equal(landlock_guards_opens(abi), abi >= 5);
+}
 static void test_layer(void **state) { in_domain(*state, body_layer); }
 static void test_devices(void **state) { in_domain(*state, body_devices); }
 static void test_signals(void **state) { in_domain(*state, body_signals); }
@@ -197,11 +253,20 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads),
 		cmocka_unit_test(test_changes_nothing),
+		cmocka_unit_test(test_truncates),
+		cmocka_unit_test(test_ioctl),
+		cmocka_unit_test(test_guards),
 		cmocka_unit_test(test_layer),
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_descriptor_from_outside),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	int abi = landlock_abi(), failed = 0;
+	group_abi = abi < 0 ? abi : 1;
+	do {
+		/* each stands in the directory of its own */
+		failed += cmocka_run_group_tests(tests, set_up, tear_down);
+	} while (group_abi >= 0 && ++group_abi <= abi);
+	return failed;
 }
