@@ -147,11 +147,11 @@ static int own_parent(struct apply *a, const char *path, int *ret_fd, const char
 }
 
 /* Metadata of the item for what is open as dst; remembers what was lost. */
-static int give_metadata(struct apply *a, size_t i, int box, int dst)
+static int give_metadata(struct apply *a, size_t i, int box, int dst, unsigned what)
 {
 	struct commit_item *it = &a->p->p.items[i];
 	struct stat st;
-	int r = copy_metadata(box, dst, &it->change->box, COPY_ALL, &it->lost);
+	int r = copy_metadata(box, dst, &it->change->box, what, &it->lost);
 
 	if (r == 0)
 		r = sys_fstat(dst, &st);
@@ -166,7 +166,7 @@ static int make_regular(struct apply *a, size_t i, int box, int dir, const char 
 	if (fd < 0)
 		return fd;
 	r = copy_data(box, fd, a->p->p.items[i].change->box.st_size);
-	return r < 0 ? r : give_metadata(a, i, box, fd);
+	return r < 0 ? r : give_metadata(a, i, box, fd, COPY_ALL);
 }
 
 static int make_special(struct apply *a, size_t i, int box, int dir, const char *temp)
@@ -189,7 +189,7 @@ static int make_special(struct apply *a, size_t i, int box, int dir, const char 
 	if (r < 0)
 		return r;
 	fd = sys_openat(dir, temp, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-	return fd < 0 ? fd : give_metadata(a, i, box, fd);
+	return fd < 0 ? fd : give_metadata(a, i, box, fd, COPY_ALL);
 }
 
 /* Another name for what this commit has put on the host already, or what the host always had. */
@@ -401,7 +401,7 @@ int place_metadata(struct apply *a, size_t i, const char *path)
 		return r;
 	if ((st.st_mode & S_IFMT) != (a->p->p.items[i].change->box.st_mode & S_IFMT))
 		return -ESTALE;
-	return give_metadata(a, i, box, fd);
+	return give_metadata(a, i, box, fd, COPY_ALL);
 }
 
 /* Opens a file of the host for writing, also one of ours that is read-only by its mode. */
@@ -446,5 +446,7 @@ int place_in_inode(struct apply *a, size_t i, const char *path)
 		r = sys_ftruncate(fd, 0);
 	if (r == 0)
 		r = copy_data(box, fd, want->st_size);
-	return r < 0 ? r : give_metadata(a, i, box, fd);
+	/* Of another user's file that we may write to, only attributes can have changed; its time is now, as after any writing. */
+	bool ours = geteuid() == 0 || st.st_uid == geteuid();
+	return r < 0 ? r : give_metadata(a, i, box, fd, ours ? COPY_ALL : COPY_XATTRS);
 }
