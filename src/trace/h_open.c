@@ -1,11 +1,11 @@
 /* h_open.c - open, openat, openat2 and creat.
  *
- * The overlay opens regular files and directories; the guest gets the descriptor. What is left is what has to know who opens it: devices
- * (a controlling terminal), and O_PATH descriptors, which cannot be handed over. Those the guest opens itself, at a path that we name.
+ * The overlay opens regular files and directories; the guest gets the descriptor. O_PATH descriptors cannot be handed over: those the guest
+ * opens itself, at a path that we name.
  *
  * (I1) Any path in a guest's memory can be exchanged before the kernel reads it, also one that we wrote there; so can the flags of openat2,
- *      but not flags in a register. So what a guest opens itself must be harmless whatever the path: an O_PATH descriptor is; anything
- *      else is only where the Landlock domain stands behind it (supervisor_opens_natively). Elsewhere devices are opened for it (h_device.c).
+ *      but not flags in a register. So what a guest opens itself must be harmless whatever the path: an O_PATH descriptor is, and nothing
+ *      else, since to open a FIFO or a device may do something, for reading too. Devices are opened for it (h_device.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,11 +53,10 @@ static int access_wanted(uint64_t flags)
 /* Whether an O_PATH open may go on as it is (I1). */
 static bool may_continue(const struct call *c)
 {
-	return supervisor_opens_natively(c) || c->nr != __NR_openat2;
+	return c->nr != __NR_openat2;
 }
 
-/* The guest itself opens the host's object: with its own path where that means the same, else at the path we know. Only with O_PATH, or
- * where supervisor_opens_natively(). */
+/* The guest itself opens the host's object, with O_PATH: by its own path where that means the same, else at the path we know. */
 static int open_natively(struct call *c, struct answer *a, const struct at *at, uint64_t flags, const struct object *o)
 {
 	if (may_continue(c) && place_is_native(c, at, o, flags & O_NOFOLLOW))
@@ -66,16 +65,14 @@ static int open_natively(struct call *c, struct answer *a, const struct at *at, 
 	return answer_steer_text(a, __NR_openat, args, 1, o->real);
 }
 
-static int open_device(struct call *c, struct answer *a, const struct at *at, uint64_t flags, struct object *o)
+static int open_device(struct call *c, struct answer *a, uint64_t flags, struct object *o)
 {
 	int r = object_access(c->ov, o, access_wanted(flags), AT_EACCESS);
 	if (r < 0)
 		return answer_errno(a, r);
 	enum device_kind kind = device_kind(&o->st);
-	if (kind != DEVICE_OTHER && o->where == OBJECT_HOST)
-		return supervisor_opens_natively(c) ? open_natively(c, a, at, flags, o) : device_open(c, a, kind, flags, o);
-	/* A /dev/null that the box made. Landlock knows only the host's, so we open it. */
-	if (kind == DEVICE_MEMORY && o->where == OBJECT_LAYER)
+	/* Of those that a box made, only such as /dev/null: a terminal of its own means nothing. */
+	if (kind == DEVICE_MEMORY || (kind != DEVICE_OTHER && o->where == OBJECT_HOST))
 		return device_open(c, a, kind, flags, o);
 	supervisor_refused(c, "open", o->view, EACCES);
 	return answer_errno(a, EACCES);
@@ -138,8 +135,6 @@ static int fifo_open(struct call *c, uint64_t flags, const struct object *o)
 static int open_pipe(struct call *c, struct answer *a, uint64_t flags, const struct object *o)
 {
 	struct statfs fs;
-	if (supervisor_opens_natively(c))
-		return answer_continue(a);
 	if (fstatfs(o->fd, &fs) < 0)
 		return answer_errno(a, errno);
 	bool pipe = fs.f_type == PIPEFS_MAGIC;
@@ -185,11 +180,9 @@ static int open_special(struct call *c, struct answer *a, const struct caller *w
 	if (S_ISSOCK(o->st.st_mode))
 		return answer_errno(a, ENXIO);
 	if (S_ISCHR(o->st.st_mode) || S_ISBLK(o->st.st_mode))
-		return open_device(c, a, at, flags, o);
-	if (o->where != OBJECT_ANON)
-		return answer_errno(a, EACCES);
-	/* eventfd, epoll and the like, which the kernel opens for nobody */
-	return supervisor_opens_natively(c) ? answer_continue(a) : answer_errno(a, ENXIO);
+		return open_device(c, a, flags, o);
+	/* eventfd, epoll and the like: the kernel opens them for nobody */
+	return answer_errno(a, o->where == OBJECT_ANON ? ENXIO : EACCES);
 }
 
 /* The overlay opens none of the kernel's own files for writing, since all it could do is copy them into the layer. The few that a guest may

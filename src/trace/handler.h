@@ -112,9 +112,6 @@ void guest_ids_changed(struct supervisor *sup);
 
 /* Adds to what the end of the run tells (policy refusals; not ordinary errnos). path may be NULL. */
 void supervisor_refused(const struct call *c, const char *what, const char *path, int code);
-/* Guests may open devices themselves, since their domain holds what they could reach by exchanging the path or the flags after we looked
- * (landlock_guards_opens). Where not, only O_PATH opens whose flags stand in a register may be left to them. */
-bool supervisor_opens_natively(const struct call *c);
 /* The run's options. */
 const struct run_options *supervisor_options(const struct call *c);
 

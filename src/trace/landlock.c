@@ -63,11 +63,6 @@ bool landlock_has_scopes(int abi)
 	return abi >= ABI_SCOPES;
 }
 
-bool landlock_guards_opens(int abi)
-{
-	return abi >= ABI_TRUNCATE && abi >= ABI_IOCTL_DEV;
-}
-
 static uint64_t handled_rights(int abi)
 {
 	uint64_t rights = RIGHTS_ABI_1;

@@ -6,7 +6,7 @@
  *
  * The kernel asks whoever opens: what the supervisor opens and puts into a guest still writes. Not covered by any ABI: chmod, chown, times,
  * xattrs, file flags, chdir, stat, and before ABI 9 connect to a pathname socket. Those stand behind the first wall only. So do truncation
- * before ABI 3, and ioctls on devices before ABI 5: see landlock_guards_opens().
+ * before ABI 3, and ioctls on devices before ABI 5. So a guest is left no open but with O_PATH (h_open.c).
  */
 #ifndef COWBOX_TRACE_LANDLOCK_H
 #define COWBOX_TRACE_LANDLOCK_H
@@ -20,10 +20,6 @@
 int landlock_abi(void);
 /* True when the domains of this ABI keep signals, and abstract sockets, to themselves. */
 bool landlock_has_scopes(int abi);
-/* True when domains of this ABI (5) stop a guest that exchanges the path, or the flags in its memory, of an open that goes on natively:
- * both O_TRUNC with an access mode that does not write (3) and ioctls on whatever device it then has (5) ask the domain. Below, no
- * open but O_PATH may be left to a guest. */
-bool landlock_guards_opens(int abi);
 /* Builds the rule set and returns its descriptor, owned by the caller; -errno and err. It handles every file right that both we and abi
  * know. abi: the kernel's, or an older one (tests). trees: those of the layers that guests write, in which they may reach each other's sockets (ABI 9). What is written or made
  * there the supervisor opens or makes. */

@@ -38,7 +38,7 @@ struct run {
 	struct child child;
 	struct sock_fprog filter;
 	struct supervisor *sup;
-	int abi;                  /* abi: Landlock's, asked once: the domain and what is left to guests go by the same */
+	int abi;                  /* abi: Landlock's, asked once */
 	pid_t reaper;
 	int reports;              /* reports: of the reaper */
 	int command;              /* command: pidfd of the command */
@@ -162,10 +162,8 @@ static int start(struct run *r, struct err *err)
 	if (e < 0)
 		return e;
 	e = supervisor_new(r->ov, r->opt, r->listener, r->reaper, &r->sup, err);
-	if (e == 0) {
-		r->sup->native_opens = landlock_guards_opens(r->abi);
+	if (e == 0)
 		e = supervisor_start(r->sup, err);
-	}
 	if (e == 0)
 		child_set_state(r->child.shared, CHILD_GO);
 	return e;

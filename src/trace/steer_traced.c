@@ -216,11 +216,11 @@ static bool flags_safe(const struct call *c)
 {
 	switch (c->nr) {
 	case SYS_open:
-		return supervisor_opens_natively(c) || c->arg[1] & O_PATH;
+		return c->arg[1] & O_PATH;
 	case SYS_openat:
-		return supervisor_opens_natively(c) || c->arg[2] & O_PATH;
+		return c->arg[2] & O_PATH;
 	case SYS_openat2: case SYS_creat:
-		return supervisor_opens_natively(c);
+		return false;
 	default:
 		return true;
 	}

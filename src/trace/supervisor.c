@@ -404,11 +404,6 @@ void supervisor_refused(const struct call *c, const char *what, const char *path
 	pthread_mutex_unlock(&c->sup->refused_lock);
 }
 
-bool supervisor_opens_natively(const struct call *c)
-{
-	return c->sup->native_opens;
-}
-
 const struct run_options *supervisor_options(const struct call *c)
 {
 	return c->sup->opt;

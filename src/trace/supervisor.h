@@ -28,7 +28,6 @@ struct supervisor {
 	int wake_fd;                  /* wake_fd: eventfd that ends the main thread's sleep */
 	struct overlay *ov;
 	const struct run_options *opt;
-	bool native_opens;            /* native_opens: see supervisor_opens_natively(); false unless somebody knows better */
 	pid_t reaper;                 /* reaper: the process that every guest descends from */
 	struct guest_table *guests;
 	struct steer_table *steered;
