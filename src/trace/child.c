@@ -167,9 +167,10 @@ static int search_exec(const struct run_options *opt)
 		end = strchrnul(p, ':');
 		if (snprintf(file, sizeof file, "%.*s%s%s", (int)(end - p), p, end > p ? "/" : "", name) < (int)sizeof file) {
 			e = try_exec(file, opt);
-			/* Not here; but a file that may not be run is worth telling when no other is found. */
+			/* Not here; but a file that may not be run is worth telling when no other is found. In a directory that may not be
+			 * searched there is none. */
 			if (e == -EACCES)
-				worst = e;
+				worst = access(file, F_OK) == 0 ? e : worst;
 			else if (e != -ENOENT && e != -ENOTDIR && e != -ESTALE && e != -ENODEV && e != -ETIMEDOUT && e != -ENAMETOOLONG)
 				return e;
 		}

@@ -23,6 +23,9 @@ cb run --inherit-fd 99 -- true; status "a descriptor that is not open" 2 125; er
 cb commit; status "commit of nothing named, no box" 2 3
 cb status -b=big; status "-b=NAME" 2; one_line "-b=NAME" '-b big$'
 cb run -- 'echo hi > hint-x'; status "a command line as one word" 127; err "sh -c is told" "cowbox run -- sh -c '"; check "the host has nothing of it" test ! -e hint-x
+mkdir shut; chmod 000 shut
+PATH=$PATH:$PWD/shut cb run -- no-such-command; status "a directory of PATH that may not be searched" 127; err "it is not found" 'no-such-command: command not found'
+rmdir shut
 cb run -- 'no-such-command'; no_err "not for a plain word" 'sh -c'
 
 # ---- boxes ----
