@@ -9,7 +9,8 @@
  * layer.c      places in the top layer: whiteouts, origins, the locks; mirror.c: directories of the host in it; maker.c: one new name
  * copyup.c     bringing an object of the host into the top layer
  * open.c, names.c, rename.c, meta.c, readdir.c    the operations
- * changes.c    comparing the layers with the host (compare.h); forget.c: taking changes out
+ * changes.c    comparing the layers with the host (compare.h); forget.c: taking changes out, forget_links.c: and the names of files with
+ *              several that come back by it
  */
 #ifndef COWBOX_OVERLAY_INTERNAL_H
 #define COWBOX_OVERLAY_INTERNAL_H

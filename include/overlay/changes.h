@@ -42,7 +42,8 @@ int changes_open(struct overlay *ov, const struct change *ch, int *ret_fd);
 /* Where the host had the file that the box's regular file of a change is a copy of (a host path from before any commit). -ENODATA: the box
  * made the file itself. */
 int changes_copied_from(struct overlay *ov, const struct change *ch, char *ret, size_t size);
-/* Takes a change (and what lies below a directory) out of the layer: the view shows the host's again there. */
+/* Takes what the layer has at a path (and what lies below a directory) out of it: the view shows the host's again there, and nothing changes
+ * elsewhere. A rename is two names: the old one is taken out too, by a call of its own. */
 int overlay_forget(struct overlay *ov, struct vpath path);
 /* For a directory (added, renamed, its metadata changed) that the host now has at this path as the view shows it, while changes below it are
  * left in the box: the layer's directory becomes a plain mirror of the host's. */

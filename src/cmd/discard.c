@@ -64,6 +64,15 @@ static size_t count_matches(const struct changes *c, struct vpath path)
 	return n;
 }
 
+/* The old place of a rename, unless another change of the box stands there. */
+static int forget_source(struct session *s, const struct changes *c, const char *from)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->list[i].path, from) == 0)
+			return 0;
+	return overlay_forget(s->ov, (struct vpath){ from });
+}
+
 /* Takes the changes at or below the paths out of the layer, those of a directory with it. */
 static int forget_matches(struct session *s, const struct changes *c, const struct paths *paths, struct err *err)
 {
@@ -72,16 +81,18 @@ static int forget_matches(struct session *s, const struct changes *c, const stru
 
 	for (size_t i = 0; i < c->count; i++) {
 		const struct change *ch = &c->list[i];
-		int r;
+		int r = 0;
 
-		if (!paths_match(paths, ch) || (last && path_below(ch->path, last, NULL)))
+		if (!paths_match(paths, ch))
 			continue;
-		r = overlay_forget(s->ov, (struct vpath){ ch->path });
+		if (!last || !path_below(ch->path, last, NULL)) {
+			r = overlay_forget(s->ov, (struct vpath){ ch->path });
+			last = ch->path;
+		}
 		if (r == 0 && ch->from)
-			r = overlay_forget(s->ov, (struct vpath){ ch->from });
+			r = forget_source(s, c, ch->from);
 		if (r < 0 && r != -ENOENT)
 			return err_sys(err, r, "%s", path_printable(ch->path, text, sizeof text));
-		last = ch->path;
 	}
 	return 0;
 }
