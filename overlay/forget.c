@@ -137,6 +137,7 @@ int overlay_settle(struct overlay *ov, struct vpath path)
 	if (r == 0) {
 		removexattr(FD_PATH(fd), XATTR_OPAQUE);
 		removexattr(FD_PATH(fd), XATTR_REDIRECT);
+		removexattr(FD_PATH(fd), XATTR_TIMES);
 		force_endp(&f);
 		r = copy_metadata(host, fd, &st, COPY_ALL, NULL);
 		table_drop(ov);

@@ -41,6 +41,10 @@
  * showing; UID and GID are its true owner where the layer's file could not have it. */
 #define XATTR_RECORD "user.overlay.cowbox"
 
+/* On directories whose times somebody set: "1 SEC NSEC", the modification time they were given. As long as the directory has it, it is a change of
+ * the directory; when names come or go in it the time moves on, as it would on the host, and is none any more. */
+#define XATTR_TIMES "user.overlay.times"
+
 #define PART_HOST (-1)
 #define RESOLVE_LAYER (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 #define LINKS_MAX 40
@@ -308,6 +312,10 @@ bool fd_in_layer(struct overlay *ov, int fd);
 /* True for what no file system holds. */
 bool fd_is_nowhere(int fd);
 int fd_set_times(int fd, const struct stat *st);
+/* Marks a directory of the layer (any descriptor) as having the times it has because somebody set them; tells whether it still has those. A
+ * file system that has no room for the mark is no error: the times are then those of a directory in which names came and went. */
+int times_mark(int fd);
+bool times_marked(int fd, const struct stat *st);
 ssize_t fd_getxattr(int fd, const char *name, void *buf, size_t size);   /* on O_PATH descriptors too */
 bool fd_is_opaque(int fd);
 bool fd_is_impure(int fd);

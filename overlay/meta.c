@@ -213,6 +213,8 @@ int object_utimens(struct overlay *ov, const struct caller *c, struct object *o,
 		r = sys_utimensat(o->fd, "", ts, AT_EMPTY_PATH);
 	else
 		r = sys_utimensat(AT_FDCWD, FD_PATH(meta(o)), ts, 0);
+	if (r == 0 && S_ISDIR(o->st.st_mode) && o->where != OBJECT_ANON && !(ts && ts[1].tv_nsec == UTIME_OMIT))
+		r = times_mark(meta(o));
 	return r < 0 ? r : updated(ov, o);
 }
 

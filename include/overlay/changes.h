@@ -24,6 +24,7 @@ struct change {
 	struct stat host;       /* host: what the host has there now (at `from` for a rename); st_mode 0: nothing */
 	const struct origin *origin; /* origin: borrowed from the list; NULL: below a directory the box made, or damaged origins */
 	bool host_changed;      /* host_changed: the host's object is no longer the origin (identity; commit compares further) */
+	bool times;             /* times: of a change of metadata: the modification time is part of it */
 	bool content;           /* content: a renamed or type-same file whose bytes differ (false: metadata only) */
 };
 

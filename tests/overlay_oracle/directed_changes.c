@@ -303,6 +303,48 @@ static void test_forget_new_name(void **state)
 	assert_changes(t, "");
 }
 
+static void view_touch(struct test *t, const char *path, time_t sec)
+{
+	struct timespec ts[2] = { { .tv_sec = sec }, { .tv_sec = sec, .tv_nsec = 5 } };
+
+	assert_int_equal(V(t, utimens, W(path), true, ts), 0);
+}
+
+/* Times that somebody set are a change of a directory; those that came by the names in it are none. */
+static void test_times_of_directories(void **state)
+{
+	static const char *const dirs[] = { "touched", "before", "after", "names", "same", "access" };
+	struct test *t = T(state);
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		host_mkdir(t, dirs[i]);
+		host_mtime(t, dirs[i], 1000000);
+	}
+	test_seal(t);
+	view_touch(t, "touched", 2000000);
+	view_touch(t, "before", 2000000);
+	assert_int_equal(view_write(t, "before/new", "x"), 0);
+	assert_int_equal(view_write(t, "after/new", "x"), 0);
+	view_touch(t, "after", 2000000);
+	assert_int_equal(view_write(t, "names/new", "x"), 0);
+	assert_int_equal(V(t, unlink, W("names/new"), 0), 0);
+	struct timespec host[2] = { { .tv_nsec = UTIME_NOW }, view_lstat(t, "same").st_mtim };
+	assert_int_equal(V(t, utimens, W("same"), true, host), 0);
+	struct timespec access[2] = { { .tv_sec = 3000000 }, { .tv_nsec = UTIME_OMIT } };
+	assert_int_equal(V(t, utimens, W("access"), true, access), 0);
+	assert_changes(t, "m after\nA after/new\nA before/new\nm touched\n");
+	world_reopen(&t->w);
+	assert_changes(t, "m after\nA after/new\nA before/new\nm touched\n");
+	assert_int_equal(view_lstat(t, "after").st_mtim.tv_sec, 2000000);
+	/* A name that is taken out of the box takes nothing of the directory's own with it. */
+	forget(t, "after/new");
+	assert_changes(t, "m after\nA before/new\nm touched\n");
+	assert_int_equal(view_lstat(t, "after").st_mtim.tv_sec, 2000000);
+	forget(t, "after");
+	assert_int_equal(view_lstat(t, "after").st_mtim.tv_sec, 1000000);
+	assert_changes(t, "A before/new\nm touched\n");
+}
+
 static void test_order(void **state)
 {
 	struct test *t = T(state);
@@ -330,7 +372,7 @@ int directed_changes(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing), TEST(test_kinds), TEST(test_origins), TEST(test_kept_original), TEST(test_host_changed),
 		TEST(test_forget), TEST(test_forget_one_of_several_names),
-		TEST(test_forget_below_a_directory), TEST(test_forget_new_name), TEST(test_order),
+		TEST(test_forget_below_a_directory), TEST(test_forget_new_name), TEST(test_times_of_directories), TEST(test_order),
 	};
 
 	return cmocka_run_group_tests_name("changes", tests, NULL, NULL);
