@@ -44,8 +44,9 @@ int object_statx(struct overlay *ov, const struct object *o, unsigned flags, uns
 	if (o->where != OBJECT_ANON) {
 		sx.stx_uid = o->st.st_uid;
 		sx.stx_gid = o->st.st_gid;
-		sx.stx_nlink = (uint32_t)o->st.st_nlink;
 	}
+	if (o->where != OBJECT_ANON || S_ISDIR(o->st.st_mode))
+		sx.stx_nlink = (uint32_t)o->st.st_nlink;
 	*ret = sx;
 	return 0;
 }
