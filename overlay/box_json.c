@@ -4,6 +4,7 @@
  *     version   1
  *     name      text; for people, the directory's name is what counts
  *     created   seconds since the epoch
+ *     born      nanoseconds since the epoch, by the clock that stamps files; missing in boxes of before it was there
  *     command   text, one printable line
  *     profile   text
  *     layers    1 to BOX_LAYERS_MAX distinct positive numbers, bottom first
@@ -33,8 +34,8 @@ static json_t *box_to_json(const struct box *b)
 			return NULL;
 		}
 	/* Takes the reference to layers, also when it fails. */
-	j = json_pack("{s:i, s:s, s:I, s:s, s:s, s:o}", "version", BOX_VERSION, "name", b->name, "created", (json_int_t)b->created,
-		      "command", b->command, "profile", b->profile, "layers", layers);
+	j = json_pack("{s:i, s:s, s:I, s:I, s:s, s:s, s:o}", "version", BOX_VERSION, "name", b->name, "created", (json_int_t)b->created,
+		      "born", (json_int_t)b->born_ns, "command", b->command, "profile", b->profile, "layers", layers);
 	return j;
 }
 
@@ -153,7 +154,7 @@ static int take_layers(struct box *b, const json_t *j, struct err *err)
 int box_read_json(struct box *b, struct err *err)
 {
 	_cleanup_json_ json_t *j = NULL;
-	const json_t *created;
+	const json_t *created, *born;
 	int r;
 
 	r = parse_json(b, &j, err);
@@ -163,6 +164,11 @@ int box_read_json(struct box *b, struct err *err)
 	if (!json_is_integer(created))
 		return box_damaged(err, b->name, "'created' in its box.json is not a number");
 	b->created = json_integer_value(created);
+	born = json_object_get(j, "born");
+	if (born && (!json_is_integer(born) || json_integer_value(born) < 0))
+		return box_damaged(err, b->name, "'born' in its box.json is not a number");
+	/* Too early does no harm: the host is then compared more closely. */
+	b->born_ns = born ? (uint64_t)json_integer_value(born) : b->created > 0 ? (uint64_t)b->created * 1000000000u : 0;
 	r = take_text(b, j, "command", &b->command, err);
 	if (r == 0)
 		r = take_text(b, j, "profile", &b->profile, err);

@@ -56,6 +56,7 @@ static int make_layer(int layers_fd, int number)
 static int make_contents(struct box *b)
 {
 	_cleanup_close_ int layers = -1, running = -1;
+	struct stat st;
 	int r;
 
 	r = make_dir(b->fd, "layers", &layers);
@@ -70,6 +71,11 @@ static int make_contents(struct box *b)
 	running = box_open_file(b->fd, "running", O_RDWR | O_CREAT);
 	if (running < 0)
 		return running;
+	/* Whatever the host stamps earlier was there before the box. */
+	r = sys_fstat(running, &st);
+	if (r < 0)
+		return r;
+	b->born_ns = (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec;
 	r = box_open_lock(b);
 	return r < 0 ? r : box_write_json(b, b->fd);
 }

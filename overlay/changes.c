@@ -35,7 +35,8 @@ static int add(struct collector *c, enum change_kind kind, const struct pair *p,
 		c->cap = cap;
 	}
 	struct change *ch = &c->out->list[c->out->count];
-	*ch = (struct change){ .kind = kind, .box = p->box, .host = p->host, .content = content };
+	*ch = (struct change){ .kind = kind, .box = p->box, .host = p->host, .content = content,
+			       .times = kind == CHANGE_META && pair_time_differs(p) };
 	ch->path = strdup(c->view);
 	ch->from = from ? strdup(from) : NULL;
 	if (!ch->path || (from && !ch->from)) {

@@ -57,6 +57,11 @@ int pair_content_differs(unsigned flags, const struct pair *p)
 	return 0;
 }
 
+bool pair_time_differs(const struct pair *p)
+{
+	return !time_same(&p->box.st_mtim, &p->host.st_mtim) && (!S_ISDIR(p->box.st_mode) || times_marked(p->box_fd, &p->box));
+}
+
 bool pair_meta_differs(const struct pair *p)
 {
 	const struct stat *a = &p->box, *b = &p->host;
@@ -65,7 +70,7 @@ bool pair_meta_differs(const struct pair *p)
 		return true;
 	if (!S_ISLNK(a->st_mode) && (a->st_mode & 07777) != (b->st_mode & 07777))
 		return true;
-	if (!S_ISDIR(a->st_mode) && !time_same(&a->st_mtim, &b->st_mtim))
+	if (pair_time_differs(p))
 		return true;
 	if (S_ISREG(a->st_mode) || S_ISDIR(a->st_mode))
 		return copy_xattrs_equal(p->box_fd, p->host_fd) == 0;

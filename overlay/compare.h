@@ -21,6 +21,8 @@ int pair_reopen(int path_fd);
 /* Whether two objects of one type have other content: 1 or 0, or -errno. flags: CHANGES_*. */
 int pair_content_differs(unsigned flags, const struct pair *p);
 bool pair_meta_differs(const struct pair *p);
+/* The modification time; of a directory only when somebody set it: it moves with the names in it, too, and that is no change of its own. */
+bool pair_time_differs(const struct pair *p);
 
 /* The names in a directory on either side (any descriptor of it), sorted; strv_free. */
 int pair_names(int path_fd, char ***ret);

@@ -1,6 +1,7 @@
 /* forget.c - taking changes out of a box: what the top layer has at a path is removed, and the mirrors that are of no more use with it. */
 #include "overlay/changes.h"
 #include "overlay/compare.h"
+#include "overlay/forget_links.h"
 
 #include <sys/xattr.h>
 
@@ -52,55 +53,24 @@ static void prune(struct overlay *ov, const char *from)
 	}
 }
 
-/* Where a renamed object of the layer was: the redirect of a directory, the record of a file. "" for none. */
-static void moved_from(struct overlay *ov, const char *view, char *ret)
+/* The path on the host that `name` in a directory of the view stands for; false: none. */
+static bool host_path_of(const struct spot *dir, const char *view, const char *name, char *ret)
 {
-	_cleanup_object_ struct object o;
-	struct record rec;
-
-	ret[0] = 0;
-	object_init(&o);
-	if (lookup_canonical_locked(ov, view, &o) < 0 || o.where == OBJECT_HOST)
-		return;
-	if (S_ISDIR(o.st.st_mode)) {
-		ssize_t n = fd_getxattr(o.meta_fd >= 0 ? o.meta_fd : o.fd, XATTR_REDIRECT, ret, PATH_MAX - 1);
-		ret[n > 0 && ret[0] == '/' ? n : 0] = 0;
-	} else if (S_ISREG(o.st.st_mode) && record_read(o.fd, &rec) == 0 && strcmp(rec.path, view)) {
-		strcpy(ret, rec.path);
-	}
-}
-
-/* Takes a whiteout of the top layer away, if that is what is there. */
-static void uncover(struct overlay *ov, const char *view)
-{
-	_cleanup_spot_ struct spot s;
-	_cleanup_close_ int fd = -1;
-	_cleanup_force_ struct force f = { .fd = -1 };
-	char dir[PATH_MAX];
-	const char *name = path_split(view, dir, sizeof dir);
-	struct stat st;
-
-	spot_init(&s);
-	if (!name || table_walk_locked(ov, view, &s) < 0 || s.kind != SPOT_WHITEOUT || s.layer != ov->top)
-		return;
-	if (table_walk_locked(ov, dir, &s) < 0 || s.kind != SPOT_DIR || s.parts[0].layer != ov->top ||
-	    layer_open(ov, ov->top, s.parts[0].path, O_PATH | O_DIRECTORY, &fd) < 0)
-		return;
-	if (sys_fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !stat_is_whiteout(&st) || force_begin(fd, &f) < 0 ||
-	    sys_unlinkat(fd, name, 0) < 0)
-		return;
-	table_remove(ov, view);
-	force_endp(&f);
-	prune(ov, dir);
+	if (dir->kind == SPOT_DIR)
+		return spot_host(dir) && path_join(ret, PATH_MAX, spot_host(dir)->path, name) >= 0;
+	/* Below a directory that only the layer has: the host may have one of that name, which it hides. */
+	strcpy(ret, view);
+	return true;
 }
 
 int overlay_forget(struct overlay *ov, struct vpath path)
 {
-	char from[PATH_MAX] = "";
+	_cleanup_returns_ struct returns back = { 0 };
 	_cleanup_spot_ struct spot s;
 	_cleanup_close_ int fd = -1;
 	_cleanup_force_ struct force f = { .fd = -1 };
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], host[PATH_MAX];
+	struct stat st;
 	const char *name;
 	int r;
 
@@ -120,18 +90,20 @@ int overlay_forget(struct overlay *ov, struct vpath path)
 		r = layer_open(ov, ov->top, where, O_PATH | O_DIRECTORY, &fd);
 	name = strrchr(path.s, '/') + 1;
 	if (r == 0)
-		moved_from(ov, path.s, from);
+		r = sys_fstat(fd, &st);
+	if (r == 0)
+		r = returns_find(ov, fd, name, host_path_of(&s, path.s, name, host) ? host : NULL, &back);
 	if (r == 0)
 		r = force_begin(fd, &f);
 	if (r == 0)
 		r = layer_remove_tree(fd, name);
 	if (r == 0) {
+		fd_set_times(fd, &st);   /* the directory's own change, if it has one, stays */
 		table_remove(ov, path.s);
 		ov->redirects_valid = false;
 		force_endp(&f);
+		r = returns_give_back(ov, &back);
 		prune(ov, dir);
-		if (from[0])
-			uncover(ov, from);
 	}
 	change_end(ov, true);
 	return r;
@@ -166,6 +138,7 @@ int overlay_settle(struct overlay *ov, struct vpath path)
 		removexattr(FD_PATH(fd), XATTR_OPAQUE);
 		removexattr(FD_PATH(fd), XATTR_REDIRECT);
 		removexattr(FD_PATH(fd), XATTR_RECORD);
+		removexattr(FD_PATH(fd), XATTR_TIMES);
 		force_endp(&f);
 		r = mirror_metadata(host, fd, &st);
 		table_drop(ov);

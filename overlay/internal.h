@@ -9,7 +9,8 @@
  * layer.c      places in the top layer: whiteouts, origins, the locks; mirror.c: directories of the host in it; maker.c: one new name
  * copyup.c     bringing an object of the host into the top layer
  * open.c, names.c, rename.c, meta.c, readdir.c    the operations
- * changes.c    comparing the layers with the host (compare.h); forget.c: taking changes out
+ * changes.c    comparing the layers with the host (compare.h); forget.c: taking changes out, forget_links.c: and the names of files with
+ *              several that come back by it
  */
 #ifndef COWBOX_OVERLAY_INTERNAL_H
 #define COWBOX_OVERLAY_INTERNAL_H
@@ -39,6 +40,10 @@
 /* On copied-up regular files: "1 UID GID DEV INO PATH". PATH is where the original is on the host, DEV and INO its identity there, which the copy goes on
  * showing; UID and GID are its true owner where the layer's file could not have it. */
 #define XATTR_RECORD "user.overlay.cowbox"
+
+/* On directories whose times somebody set: "1 SEC NSEC", the modification time they were given. As long as the directory has it, it is a change of
+ * the directory; when names come or go in it the time moves on, as it would on the host, and is none any more. */
+#define XATTR_TIMES "user.overlay.times"
 
 #define PART_HOST (-1)
 #define RESOLVE_LAYER (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
@@ -307,6 +312,10 @@ bool fd_in_layer(struct overlay *ov, int fd);
 /* True for what no file system holds. */
 bool fd_is_nowhere(int fd);
 int fd_set_times(int fd, const struct stat *st);
+/* Marks a directory of the layer (any descriptor) as having the times it has because somebody set them; tells whether it still has those. A
+ * file system that has no room for the mark is no error: the times are then those of a directory in which names came and went. */
+int times_mark(int fd);
+bool times_marked(int fd, const struct stat *st);
 ssize_t fd_getxattr(int fd, const char *name, void *buf, size_t size);   /* on O_PATH descriptors too */
 bool fd_is_opaque(int fd);
 bool fd_is_impure(int fd);

@@ -123,6 +123,40 @@ int fd_set_times(int fd, const struct stat *st)
 	return sys_utimensat(AT_FDCWD, FD_PATH(fd), ts, 0);
 }
 
+int times_mark(int fd)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+	_cleanup_force_ struct force f = { .fd = -1 };
+	char text[64];
+	struct stat st;
+	int r = sys_fstat(fd, &st), n;
+
+	(void)own;
+	if (r == 0)
+		r = force_begin(fd, &f);
+	if (r < 0)
+		return r;
+	n = snprintf(text, sizeof text, "1 %lld %ld", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	r = sys_setxattr(FD_PATH(fd), XATTR_TIMES, text, (size_t)n, 0);
+	return r == -ENOSPC || r == -EDQUOT || r == -E2BIG || r == -ERANGE ? 0 : r;
+}
+
+bool times_marked(int fd, const struct stat *st)
+{
+	_cleanup_force_ struct force f = { .fd = -1 };
+	char text[64], end;
+	ssize_t n = fd_getxattr(fd, XATTR_TIMES, text, sizeof text - 1);
+	long long sec;
+	long nsec;
+
+	if (n == -EACCES && force_begin(fd, &f) == 0)   /* made unreadable by its owner, who we are */
+		n = fd_getxattr(fd, XATTR_TIMES, text, sizeof text - 1);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	return sscanf(text, "1 %lld %ld%c", &sec, &nsec, &end) == 2 && sec == st->st_mtim.tv_sec && nsec == st->st_mtim.tv_nsec;
+}
+
 void own_umask(void)
 {
 	umask(0);

@@ -35,8 +35,13 @@ int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct
 		*ret_last = LEAF_DOT;
 	else if (nlen == 2 && name[0] == '.' && name[1] == '.')
 		*ret_last = LEAF_DOTDOT;
+	if (dir.where == OBJECT_ANON && *ret_last == LEAF_DOT) {   /* a directory that is gone: callers refuse "." anyway */
+		ret->dir[0] = ret->view[0] = 0;
+		ret->name = ret->view;
+		return 0;
+	}
 	if (dir.where == OBJECT_ANON)
-		return -ENOTDIR;
+		return -ENOENT;
 	strcpy(ret->dir, dir.view);
 	ret->too_long = nlen > NAME_MAX;
 	/* The kernel asks for the right to search before it looks at the name at all. Where it will be asked with a good name anyway,

@@ -140,8 +140,7 @@ static int step_magic(struct walk *w, size_t upto, const char *after, struct obj
 	}
 	if (r != -ENXIO)
 		return r;
-	if (w->cand[upto] || *after || w->is_dir)
-		return -ENOTDIR;
+	bool below = w->cand[upto] || after[strspn(after, "/")], slash = *after || w->is_dir;
 	r = sys_openat(w->ov->root_fd, path_relative(link), O_PATH | O_CLOEXEC, 0);
 	if (r < 0)
 		return r;
@@ -149,7 +148,13 @@ static int step_magic(struct walk *w, size_t upto, const char *after, struct obj
 	o->where = OBJECT_ANON;
 	o->view[0] = o->real[0] = 0;
 	r = sys_fstat(o->fd, &o->st);
-	return r < 0 ? r : STEP_DONE;
+	if (r < 0)
+		return r;
+	if (S_ISDIR(o->st.st_mode))
+		o->st.st_nlink = 0;   /* it is gone, also when the host still has it, and nothing is in it */
+	else if (below || slash)
+		return -ENOTDIR;
+	return below ? -ENOENT : STEP_DONE;
 }
 
 int walk_link(struct walk *w, bool follow, const char *after, struct object *o)

@@ -44,8 +44,9 @@ int object_statx(struct overlay *ov, const struct object *o, unsigned flags, uns
 	if (o->where != OBJECT_ANON) {
 		sx.stx_uid = o->st.st_uid;
 		sx.stx_gid = o->st.st_gid;
-		sx.stx_nlink = (uint32_t)o->st.st_nlink;
 	}
+	if (o->where != OBJECT_ANON || S_ISDIR(o->st.st_mode))
+		sx.stx_nlink = (uint32_t)o->st.st_nlink;
 	*ret = sx;
 	return 0;
 }
@@ -213,12 +214,17 @@ int object_utimens(struct overlay *ov, const struct caller *c, struct object *o,
 			return r;
 	}
 	r = prepare(ov, c, o, 0);
+	/* What `touch /dev/null` is about is not the device's times: who can make no device of their own keeps the host's, with its times. */
+	if ((r == -EPERM || r == -EACCES) && now && o->where == OBJECT_HOST && (S_ISCHR(o->st.st_mode) || S_ISBLK(o->st.st_mode)))
+		return 0;
 	if (r < 0)
 		return r;
 	if (S_ISLNK(o->st.st_mode))
 		r = sys_utimensat(o->fd, "", ts, AT_EMPTY_PATH);
 	else
 		r = sys_utimensat(AT_FDCWD, FD_PATH(meta(o)), ts, 0);
+	if (r == 0 && S_ISDIR(o->st.st_mode) && o->where != OBJECT_ANON && !(ts && ts[1].tv_nsec == UTIME_OMIT))
+		r = times_mark(meta(o));
 	return r < 0 ? r : updated(ov, o);
 }
 

@@ -19,8 +19,8 @@ int mirror_metadata(int src, int dst, const struct stat *st)
 	return r;
 }
 
-/* Makes in work/ a directory with the metadata of src, and moves it to (dirfd, name). */
-static int mirror_make(struct overlay *ov, int src, const struct stat *st, int dirfd, const char *name)
+/* Makes in work/ a directory with the metadata of src, and moves it to (dirfd, name). in_layer: src is a lower layer's. */
+static int mirror_make(struct overlay *ov, int src, bool in_layer, const struct stat *st, int dirfd, const char *name)
 {
 	char tmp[32];
 	int work = ov->layers[ov->top].work_fd, r;
@@ -36,6 +36,8 @@ static int mirror_make(struct overlay *ov, int src, const struct stat *st, int d
 	struct stat first = *st;
 	first.st_mode |= 0700;
 	r = fd < 0 ? fd : mirror_metadata(src, fd, late ? &first : st);
+	if (r == 0 && in_layer && times_marked(src, st))
+		r = times_mark(fd);
 	if (r == 0)
 		r = sys_renameat2(work, tmp, dirfd, name, RENAME_NOREPLACE);
 	if (r == 0 && late)
@@ -69,7 +71,7 @@ static int mirror_step(struct overlay *ov, const struct caller *c, const char *v
 	if (r == 0)
 		r = force_begin(dirfd, &force);
 	if (r == 0)
-		r = mirror_make(ov, o.meta_fd >= 0 ? o.meta_fd : o.fd, &o.st, dirfd, name);
+		r = mirror_make(ov, o.meta_fd >= 0 ? o.meta_fd : o.fd, o.where != OBJECT_HOST, &o.st, dirfd, name);
 	if (r == 0)
 		fd_set_times(dirfd, &parent);
 	if (r == 0)

@@ -277,7 +277,11 @@ ssize_t overlay_getdents(struct overlay *ov, const struct caller *c, int fd, voi
 	bool in_layer = st.st_dev == ov->layers[ov->top].dev;
 	if (touched || ov->nlayers > 1) {
 		r = fd_real_path(fd, real, sizeof real);
-		if (r >= 0 && overlay_view_path(ov, real, view, sizeof view) == 0 && is_lowest(ov, view, &st))
+		if (r >= 0)
+			r = overlay_view_path(ov, real, view, sizeof view);
+		if (r == -ENOENT)   /* removed: as the kernel has it */
+			return r;
+		if (r == 0 && is_lowest(ov, view, &st))
 			return list_merged(ov, fd, &st, view, in_layer, buf, size);
 	}
 	for (;;) {

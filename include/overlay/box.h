@@ -63,6 +63,7 @@ struct box {
 	char path[PATH_MAX];        /* path: canonical host path of boxes/NAME */
 	char store_path[PATH_MAX];  /* store_path: canonical host path of the store, which the view hides */
 	int64_t created;            /* created: seconds since the epoch */
+	uint64_t born_ns;           /* born_ns: the same by the clock that stamps files, finer: what changed before is older than the box */
 	char *command;              /* command: what the box was made for, as one printable line */
 	char *profile;              /* profile: name of the profile, "" for none */
 };

@@ -24,6 +24,7 @@ struct change {
 	struct stat host;       /* host: what the host has there now (at `from` for a rename); st_mode 0: nothing */
 	const struct origin *origin; /* origin: borrowed from the list; NULL: below a directory the box made, or damaged origins */
 	bool host_changed;      /* host_changed: the host's object is no longer the origin (identity; commit compares further) */
+	bool times;             /* times: of a change of metadata: the modification time is part of it */
 	bool content;           /* content: a renamed or type-same file whose bytes differ (false: metadata only) */
 };
 
@@ -42,7 +43,8 @@ int changes_open(struct overlay *ov, const struct change *ch, int *ret_fd);
 /* Where the host had the file that the box's regular file of a change is a copy of (a host path from before any commit). -ENODATA: the box
  * made the file itself. */
 int changes_copied_from(struct overlay *ov, const struct change *ch, char *ret, size_t size);
-/* Takes a change (and what lies below a directory) out of the layer: the view shows the host's again there. */
+/* Takes what the layer has at a path (and what lies below a directory) out of it: the view shows the host's again there, and nothing changes
+ * elsewhere. A rename is two names: the old one is taken out too, by a call of its own. */
 int overlay_forget(struct overlay *ov, struct vpath path);
 /* For a directory (added, renamed, its metadata changed) that the host now has at this path as the view shows it, while changes below it are
  * left in the box: the layer's directory becomes a plain mirror of the host's. */

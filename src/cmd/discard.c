@@ -61,13 +61,6 @@ struct drop {
 	size_t count;
 };
 
-/* True when taking out change i takes out what is at the path as well: the layer's tree at the new place of something goes whole, and so does what the
- * box put into the old place of something renamed, since that comes back there. */
-static bool takes_along(const struct change *ch, const char *path)
-{
-	return path_below(path, ch->path, NULL) || (ch->from && path_below(path, ch->from, NULL));
-}
-
 static bool drop_one(struct drop *d, size_t i)
 {
 	if (d->goes[i])
@@ -76,28 +69,18 @@ static bool drop_one(struct drop *d, size_t i)
 	return true;
 }
 
-/* The changes at or below the paths, and those that cannot stay without them. */
+/* The changes at the paths, and what is below them: the layer's tree at a path goes whole. */
 static int drop_choose(struct drop *d, const struct changes *c, const struct paths *paths)
 {
-	bool more = true;
-
 	*d = (struct drop){ .changes = c, .goes = calloc(c->count + 1, sizeof *d->goes) };
 	if (!d->goes)
 		return -ENOMEM;
-	for (size_t i = 0; i < c->count; i++)
+	for (size_t i = 0; i < c->count; i++) {
 		if (paths_match(paths, &c->list[i]))
 			drop_one(d, i);
-	while (more) {
-		more = false;
-		for (size_t i = 0; i < c->count; i++) {
-			/* What is below a plain change comes directly after it; only renames reach elsewhere. */
-			for (size_t k = i + 1; d->goes[i] && k < c->count && path_below(c->list[k].path, c->list[i].path, NULL);
-			     k++)
-				more |= drop_one(d, k);
-			for (size_t k = 0; d->goes[i] && c->list[i].from && k < c->count; k++)
-				if (takes_along(&c->list[i], c->list[k].path))
-					more |= drop_one(d, k);
-		}
+		/* what is below comes directly after */
+		for (size_t k = i + 1; d->goes[i] && k < c->count && path_below(c->list[k].path, c->list[i].path, NULL); k++)
+			drop_one(d, k);
 	}
 	return 0;
 }
@@ -124,6 +107,17 @@ static void drop_print(const struct drop *d)
 	}
 }
 
+/* The host's comes back at the old place of a rename; beside what else the box put there, if that is a directory, else that stays before it. */
+static int forget_source(struct session *s, const struct drop *d, const char *from)
+{
+	const struct changes *c = d->changes;
+
+	for (size_t i = 0; i < c->count; i++)
+		if (!d->goes[i] && strcmp(c->list[i].path, from) == 0)
+			return S_ISDIR(c->list[i].box.st_mode) ? overlay_settle(s->ov, (struct vpath){ from }) : 0;
+	return overlay_forget(s->ov, (struct vpath){ from });
+}
+
 /* Takes them out of the layer, those of a directory with it. What came from elsewhere is given back there. */
 static int drop_apply(const struct drop *d, struct session *s, struct err *err)
 {
@@ -141,7 +135,7 @@ static int drop_apply(const struct drop *d, struct session *s, struct err *err)
 		if (!inside)
 			r = overlay_forget(s->ov, (struct vpath){ ch->path });
 		if ((r == 0 || r == -ENOENT) && ch->from)
-			r = overlay_forget(s->ov, (struct vpath){ ch->from });
+			r = forget_source(s, d, ch->from);
 		if (r < 0 && r != -ENOENT)
 			return err_sys(err, r, "%s", path_printable(ch->path, text, sizeof text));
 		if (!inside)

@@ -232,6 +232,12 @@ static const struct origin *origin_by_any_name(const struct plan *p, const struc
 	return o ? o : plan_origin(p, path);
 }
 
+/* What is in a directory is no matter for its own metadata, but somebody may have changed those too. */
+static bool directory_changed(const struct change *ch, const struct origin *o, const struct stat *now)
+{
+	return ch->kind == CHANGE_META && S_ISDIR(now->st_mode) && o && !same_owner_and_mode(now, o->mode, o->uid, o->gid);
+}
+
 /* The name of that time is not known, but the box has changed this inode, and the host not since there is the box. */
 static bool older_than_box(struct plan *p, const struct stat *now)
 {
@@ -253,6 +259,8 @@ static int classify_plain(struct plan *p, size_t i, const char *path)
 	if (plan_rename_from(p, path) != NO_ITEM && ch->kind != CHANGE_META)
 		return 0;
 	r = o ? classify_same_as_origin(p, o, path, now) : !now->st_mode || older_than_box(p, now);
+	if (r == 1 && directory_changed(ch, o, now))
+		r = 0;
 	if (r < 0)
 		return r;
 	if (r == 0) {

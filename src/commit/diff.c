@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/stat.h"
 #include "base/sys.h"
 #include "commit/commit.h"
 #include "diffstat.h"
@@ -294,7 +293,7 @@ static void write_meta(struct differ *d, const struct change *ch)
 
 	if (ch->host.st_mode != ch->box.st_mode || ch->host.st_uid != ch->box.st_uid || ch->host.st_gid != ch->box.st_gid)
 		return;
-	if (S_ISDIR(ch->box.st_mode) || time_same(x, y)) {
+	if (!ch->times) {
 		head(d, "extended attributes changed\n");
 		return;
 	}

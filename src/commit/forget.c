@@ -53,6 +53,21 @@ static bool settle_directory(struct apply *a, const char *view, size_t begin, si
 	return overlay_settle(a->p->p.ov, (struct vpath){ view }) == 0;
 }
 
+/* The host's directory has the metadata of the box's by now, while changes below it are left. */
+static void settle_metadata(struct apply *a, const struct commit_item *it, size_t begin, size_t end)
+{
+	struct caller caller = { .umask = 022 };
+	_cleanup_object_ struct object o;
+
+	object_init(&o);
+	if (overlay_lookup(a->p->p.ov, &caller, AT_VIEW(it->change->path), LOOKUP_NOFOLLOW, &o) < 0)
+		return;
+	if (o.where == OBJECT_MERGED)
+		(void)overlay_settle(a->p->p.ov, (struct vpath){ it->change->path });
+	else
+		settle_directory(a, it->change->path, begin, end);
+}
+
 /* The topmost of the directories from view upwards that hide what the host has there; false: none does. */
 static bool hiding_directory(struct apply *a, const char *view, char ret[static PATH_MAX])
 {
@@ -106,6 +121,8 @@ static size_t forget_item(struct apply *a, size_t i)
 		forget_sources(a, i, end);
 		return end;
 	}
+	if (item_done(it) && it->change->kind == CHANGE_META && S_ISDIR(it->change->box.st_mode))
+		settle_metadata(a, it, i + 1, end);
 	if (!item_makes_dir(it) && !item_is_dir_rename(it))
 		return i + 1;
 	if (!item_done(it) || !settle_directory(a, it->change->path, i + 1, end))

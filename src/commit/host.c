@@ -107,17 +107,7 @@ int host_list(struct host *h, const char *path, char ***ret)
 	return d ? dir_names(d, ret) : -ENOMEM;
 }
 
-bool host_older(struct box *box, const struct stat *st)
+bool host_older(const struct box *box, const struct stat *st)
 {
-	struct statx sx;
-	int64_t made = box->created * 1000000000;
-
-	/* box.json knows the second only; the directory's own birth is finer, where the file system tells it. */
-	if (sys_statx(box->fd, "", AT_EMPTY_PATH, STATX_BTIME, &sx) == 0 && (sx.stx_mask & STATX_BTIME)) {
-		int64_t born = sx.stx_btime.tv_sec * 1000000000 + sx.stx_btime.tv_nsec;
-
-		if (born - made >= 0 && born - made < 1000000000)
-			made = born;
-	}
-	return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec < made;
+	return (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec < box->born_ns;
 }

@@ -31,6 +31,6 @@ int host_list(struct host *h, const char *path, char ***ret);
 
 struct box;
 /* True when the host's object last changed before the box was made: whatever the box saw of it, it saw as it is now. */
-bool host_older(struct box *box, const struct stat *st);
+bool host_older(const struct box *box, const struct stat *st);
 
 #endif

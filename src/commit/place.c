@@ -107,7 +107,8 @@ int apply_enter(struct apply *a, const char *view, const char *host)
 	struct parent parent = { 0 }, *all;
 	size_t i = plan_find(a->p, view);
 
-	if (i != NO_ITEM && item_planned(&a->p->p.items[i]))
+	/* What the box did to the directory itself comes with its own item, or not at all. */
+	if (i != NO_ITEM && (item_planned(&a->p->p.items[i]) || a->p->p.items[i].change->kind == CHANGE_META))
 		return 0;
 	/* From the end: neighbours come one after another. */
 	for (size_t k = a->nparents; k > 0; k--)

@@ -587,6 +587,33 @@ int guest_dir(const struct call *c, int dirfd, char *ret, size_t size)
 	return overlay_view_path(c->ov, real, ret, size);
 }
 
+/* A path from a directory that the view has no more. There is nothing in it, but "." is still the directory, and ".." the one it was in.
+ * dirbuf: where it would be. */
+static int path_from_gone(int dirfd, char *pathbuf, char *dirbuf)
+{
+	char text[PATH_MAX], up[PATH_MAX];
+	const char *rest = pathbuf;
+	int n;
+
+	while (rest[0] == '.' && (rest[1] == '/' || !rest[1])) {
+		rest++;
+		rest += strspn(rest, "/");
+	}
+	if (!*rest && dirfd == AT_FDCWD)
+		n = snprintf(text, sizeof text, "/proc/thread-self/cwd/.");
+	else if (!*rest)
+		n = snprintf(text, sizeof text, "/proc/thread-self/fd/%d/.", dirfd);
+	else if (rest[0] != '.' || rest[1] != '.' || (rest[2] && rest[2] != '/') || dirbuf[0] != '/' || !path_split(dirbuf, up, sizeof up))
+		return -ENOENT;
+	else
+		n = snprintf(text, sizeof text, "%s%s", up[1] ? up : "", rest[2] ? rest + 2 : "/.");
+	if (n >= (int)sizeof text)
+		return -ENAMETOOLONG;
+	memcpy(pathbuf, text, (size_t)n + 1);
+	dirbuf[0] = '\0';
+	return 0;
+}
+
 int guest_at(const struct call *c, int dirfd, uint64_t addr, bool empty_ok, char *pathbuf, char *dirbuf, struct at *ret)
 {
 	int n = guest_read_string(c, addr, pathbuf, PATH_MAX), r;
@@ -597,7 +624,10 @@ int guest_at(const struct call *c, int dirfd, uint64_t addr, bool empty_ok, char
 		return -ENOENT;
 	strcpy(dirbuf, "/");
 	if (pathbuf[0] != '/' && (n > 0 || dirfd == AT_FDCWD)) {
+		dirbuf[0] = '\0';
 		r = guest_dir(c, dirfd, dirbuf, PATH_MAX);
+		if (r == -ENOENT)
+			r = path_from_gone(dirfd, pathbuf, dirbuf);
 		if (r < 0)
 			return r;
 	}

@@ -10,13 +10,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include "base/dir.h"
 #include "base/sys.h"
+#include "guest.h"
 #include "h_device.h"
 #include "h_proc.h"
 
@@ -208,6 +212,32 @@ static int open_kernel_file(struct call *c, const struct caller *who, const stru
 	return 1;
 }
 
+/* -EMFILE when the guest has no number left for one more descriptor: the kernel finds that out before it makes a file, or empties one. */
+static int room_for_fd(const struct call *c)
+{
+	uint64_t limit = guest_rlimit(c, RLIMIT_NOFILE), used = 0;
+	_cleanup_closedir_ DIR *d = NULL;
+	int r;
+	if (limit == 0)
+		return -EMFILE;
+	if (limit > INT_MAX)
+		return 0;
+	/* Mostly the last number is free. */
+	r = guest_fd(c, (int)limit - 1);
+	if (r < 0)
+		return 0;
+	close(r);
+	r = guest_proc_fd(c);
+	if (r >= 0)
+		r = sys_openat(r, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	d = r < 0 ? NULL : dir_take(r);
+	if (!d)
+		return 0;
+	for (struct dirent *e; (e = dir_next(d));)
+		used += strtoull(e->d_name, NULL, 10) < limit;
+	return used >= limit ? -EMFILE : 0;
+}
+
 static int open_at(struct call *c, struct answer *a, const struct open_args *o)
 {
 	struct place p;
@@ -217,6 +247,8 @@ static int open_at(struct call *c, struct answer *a, const struct open_args *o)
 	int r = place_read(c, o->dirfd, o->path, false, &p);
 	if (r >= 0 && o->lookup & LOOKUP_IN_ROOT && *p.at.path == '/') /* absolute, but its root is the directory given */
 		r = guest_dir(c, o->dirfd, p.dir, sizeof p.dir);
+	if (r >= 0 && o->flags & (O_CREAT | O_TRUNC))
+		r = room_for_fd(c);
 	if (r < 0)
 		return answer_errno(a, r);
 	guest_caller(c, o->flags & (O_CREAT | O_TMPFILE_BIT), &who);

@@ -64,13 +64,14 @@ int target_find(struct call *c, const struct caller *who, int dirfd, uint64_t ad
 }
 
 /* (a) An absolute path is resolved here as the guest's kernel would, magic "self" links apart, which then lead elsewhere and differ.
+ *     Not so when the text is ours (see guest_at).
  * (b) A relative one starts at the guest's own directory, which may be a layer's. It is the host's when no layer touches it, or when the
  *     object is found below it without any link. */
 bool place_is_native(const struct call *c, const struct at *at, const struct object *o, bool nofollow)
 {
 	char full[PATH_MAX];
 	const char *text = at->path;
-	if (o->where != OBJECT_HOST && o->where != OBJECT_MERGED)
+	if ((o->where != OBJECT_HOST && o->where != OBJECT_MERGED) || !*at->dir.s)
 		return false;
 	if (*text != '/') {
 		if (path_join(full, sizeof full, at->dir.s, at->path) < 0)

@@ -98,7 +98,8 @@ int guest_dir(const struct call *c, int dirfd, char *ret, size_t size);
 /* Fills caller: umask (read only when needed: want_umask), pid, tid, comm (borrowed from thread-local storage), magic_link. */
 void guest_caller(const struct call *c, bool want_umask, struct caller *ret);
 /* Reads a path argument and its start: pathbuf and dirbuf are PATH_MAX each. An absolute path needs no start and none is looked up.
- * An empty path is -ENOENT, unless empty_ok, where ret->path is "" (the start is then not looked up when dirfd is a real fd). */
+ * An empty path is -ENOENT, unless empty_ok, where ret->path is "" (the start is then not looked up when dirfd is a real fd).
+ * ret->dir "": the path is absolute, and not the guest's own words, which began at a directory that is gone. */
 int guest_at(const struct call *c, int dirfd, uint64_t addr, bool empty_ok, char *pathbuf, char *dirbuf, struct at *ret);
 /* True when the process is one of ours (a descendant of the command). */
 bool guest_is_ours(struct supervisor *sup, pid_t pid);

@@ -212,6 +212,14 @@ static void steer_held(const struct call *c, struct steer *s, struct remote *r)
 		r->regs.rax = (uint64_t)value;
 }
 
+/* What the kernel calls a directory that is gone cannot be walked to. */
+static bool is_deleted(const char *real, size_t len)
+{
+	static const char suffix[] = " (deleted)";
+
+	return len >= sizeof suffix && strcmp(real + len - (sizeof suffix - 1), suffix) == 0;
+}
+
 /* fchdir to an injected directory costs the guest a close too; by its path it is one call. A guest with other rights than ours may not
  * be able to walk there. */
 static void prefer_path(const struct call *c, struct steer *s)
@@ -222,7 +230,7 @@ static void prefer_path(const struct call *c, struct steer *s)
 	if (s->nr != SYS_fchdir || s->is_fd != 1 || (cred_process_is_root() && atomic_load(&c->sup->ids_gen) > 0))
 		return;
 	n = fd_real_path(s->fd[0], real, sizeof real);
-	if (n <= 0 || real[0] != '/' || n >= STACK_DATA_MAX)
+	if (n <= 0 || real[0] != '/' || n >= STACK_DATA_MAX || is_deleted(real, (size_t)n))
 		return;
 	s->data = strdup(real);
 	if (!s->data)

@@ -94,6 +94,20 @@ shape 'touch -d 2001-02-03 p; chmod 600 p; mv p q'
 shape 'truncate -s 1M d/a; printf x | dd of=d/a seek=500000 bs=1 conv=notrunc status=none'
 shape ': >d/a; cat d/a; echo same >d/b; echo b >d/b'
 shape 'cp x y; mv y x; ./x'
+# times of directories: those that somebody set, and those that came by the names in them
+DIR_TIMES=1
+shape 'touch -d 2001-02-03 d'
+shape 'touch d/s'
+shape 'touch -m -d 2001-02-03T04:05:06.789 d/s; touch -a -d 2002-03-04 d/s'
+shape 'echo n >d/new; rm d/s/c; touch -d 2001-02-03 d d/s'
+shape 'touch -d 2001-02-03 d d/s; echo n >d/new; rm d/s/c'
+shape 'touch -d 2001-02-03 d; chmod 700 d; setfattr -n user.a -v b d/s'
+shape 'touch -d 2001-02-03 d d/s; echo z >>d/s/c; chmod 640 d/a'
+shape 'touch -d 2001-02-03 d; mv d e; touch -d 2001-02-04 e/s'
+shape 'cp -a d copy; touch -d 2001-02-03 d; cp -a d/. copy; touch -r copy d/s'
+shape 'mkdir n; touch -d 2001-02-03 n; mkdir n/m; touch -d 2001-02-04 n/m'
+shape 'chmod 300 d; touch -d 2001-02-03 d; chmod 700 d/s'
+DIR_TIMES=
 # names
 shape 'echo 1 >"a b"; echo 2 >"$(printf "n\nl")"; echo 3 >"$(printf "\351")"; echo 4 >-n; mv "a b" "b a"'
 shape 'mkdir D; echo 1 >D/A; mv a b 2>&1; mv d/a d/A; ls d'

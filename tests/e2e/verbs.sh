@@ -115,6 +115,17 @@ cb discard -b d -f gone; cb run -b d -- cat gone; out "a deletion taken back" '^
 cb discard -b d; [ "$STATUS" = 0 ] && fail "discard without -f and without a terminal goes through without asking"
 cb status -b d; status "and nothing is lost" 0; out "and nothing is lost" 'text'
 cb discard -b d -f; status "discard -f" 0
+cb run -b d -- sh -c 'mkdir n && mv text n/x'; cb discard -b d -f n; status "discard of a directory with something moved into it" 0
+cb status -b d; empty_out "it is back at its place"; cb run -b d -- cat text; out "it is back at its place" '^one$'
+ln text text2
+cb run -b d -- sh -c 'echo more >>text; ln text n1; ln text n2; rm text'; cb discard -b d -f n2; status "discard of one of several new names" 0
+cb run -b d -- ls; no_out "the renamed file stays renamed" '^text$'; cb status -b d; out "the renamed file stays renamed" '^R .*text .*n1'
+cb discard -b d -f n1; cb run -b d -- sh -c 'echo more >>text'; cb commit -b d -a; echo live >text
+cb run -b d -- cat text2; out "a file of several names lives on after a commit" '^live$'
+printf 'one\ntwo\nthree\n' >text; rm text2
+cb run -b d -- sh -c 'mv dir moved && mkdir dir && echo x >dir/new'; cb discard -b d -f moved; status "discard of a renamed directory" 0
+cb status -b d; out "what was made in its place stays" '^A .*dir/new'
+cb discard -b d -f
 
 # ---- several at once ----
 cb run -b s -- true

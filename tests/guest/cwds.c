@@ -88,7 +88,7 @@ int main(void)
 	SHOW(rmdir("../gone"));
 	where();
 	SHOW(open("x", O_CREAT | O_WRONLY, 0600));
-	/* Not "." and "..": they differ, see docs/DIFFERENCES.md. */
+	/* "." and "..": gone_cwd.c */
 	up();
 	SHOW(chdir("host/empty"));
 	SHOW(rmdir("../empty"));

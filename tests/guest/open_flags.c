@@ -125,7 +125,22 @@ static void limits(void)
 	printf("last %d %s\n", last, strerrorname_np(errno));
 	SHOW(open("host/dir/b", O_RDWR));
 	SHOW(openat(AT_FDCWD, "host/f2", O_RDWR | O_CREAT, 0600));
-	/* That a new file is made all the same differs, see docs/DIFFERENCES.md. */
+	SHOW(openat(AT_FDCWD, "host/full", O_WRONLY | O_CREAT, 0600));
+	SHOW(open("host/full", O_WRONLY | O_CREAT | O_EXCL, 0600));
+	SHOW(creat("host/full", 0600));
+	SHOW(open("host/f3", O_WRONLY | O_TRUNC));
+	SHOW(open("host/none/full", O_WRONLY | O_CREAT, 0600));
+	/* a hole, and numbers beyond a limit that was lowered */
+	close(20);
+	SHOW(open("host/hole", O_WRONLY | O_CREAT, 0600));
+	rl.rlim_cur = 30;
+	setrlimit(RLIMIT_NOFILE, &rl);
+	SHOW(open("host/full", O_WRONLY | O_CREAT, 0600));
+	close(29);
+	SHOW(open("host/last", O_WRONLY | O_CREAT, 0600));
+	rl.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &rl);
+	SHOW(open("host/full", O_WRONLY | O_CREAT, 0600));
 }
 
 int main(void)

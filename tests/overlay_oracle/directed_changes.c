@@ -212,7 +212,7 @@ static void test_forget(void **state)
 	struct test *t = T(state);
 
 	make_changes(t);
-	static const char *const all[] = { "keep/added", "keep/modified", "keep/meta", "keep/typed", "keep/deleted", "gone", "renamed", "mode", "tree" };
+	static const char *const all[] = { "keep/added", "keep/modified", "keep/meta", "keep/typed", "keep/deleted", "gone", "renamed", "old", "mode", "tree" };
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		assert_int_equal(overlay_forget(t->w.ov, (struct vpath){ test_abs(t, all[i]) }), 0);
 	assert_gone(t, "keep/added");
@@ -227,6 +227,122 @@ static void test_forget(void **state)
 	world_reopen(&t->w);
 	assert_changes(t, "");
 	assert_names(t, "", "gone keep mode old");
+}
+
+static void forget(struct test *t, const char *path)
+{
+	assert_int_equal(overlay_forget(t->w.ov, (struct vpath){ test_abs(t, path) }), 0);
+}
+
+static void host_three_names(struct test *t)
+{
+	host_write(t, "h1", "one");
+	host_mkdir(t, "d");
+	assert_int_equal(link(test_abs(t, "h1"), test_abs(t, "h2")), 0);
+	assert_int_equal(link(test_abs(t, "h1"), test_abs(t, "d/h3")), 0);
+}
+
+/* Each of the names must show the host's file again when it is taken out, and the others what they showed. */
+static void test_forget_one_of_several_names(void **state)
+{
+	struct test *t = T(state);
+
+	host_three_names(t);
+	test_seal(t);
+	assert_int_equal(view_append(t, "h1", "+box"), 0);
+	assert_view(t, "h2", "one+box");
+	assert_changes(t, "M h1\nM h2\n");
+	forget(t, "h1");
+	assert_view(t, "h1", "one");
+	assert_view(t, "h2", "one+box");
+	assert_view(t, "d/h3", "one");
+	assert_int_equal(view_lstat(t, "h1").st_nlink, 2);
+	assert_int_equal(view_lstat(t, "h2").st_nlink, 1);
+	assert_changes(t, "M h2\n");
+	world_reopen(&t->w);
+	assert_view(t, "h1", "one");
+	assert_changes(t, "M h2\n");
+	forget(t, "h2");
+	assert_view(t, "h2", "one");
+	assert_int_equal(view_lstat(t, "d/h3").st_nlink, 3);
+	assert_changes(t, "");
+}
+
+static void test_forget_below_a_directory(void **state)
+{
+	struct test *t = T(state);
+
+	host_three_names(t);
+	test_seal(t);
+	assert_int_equal(view_append(t, "d/h3", "+box"), 0);
+	forget(t, "d");
+	assert_view(t, "d/h3", "one");
+	assert_view(t, "h1", "one");
+	assert_changes(t, "");
+}
+
+static void test_forget_new_name(void **state)
+{
+	struct test *t = T(state);
+
+	host_three_names(t);
+	test_seal(t);
+	assert_int_equal(view_append(t, "h1", "+box"), 0);
+	assert_int_equal(V(t, link, W("h1"), W("n1"), 0), 0);
+	assert_int_equal(V(t, link, W("h1"), W("n2"), 0), 0);
+	assert_int_equal(V(t, unlink, W("h1"), 0), 0);
+	assert_changes(t, "R n1\nA n2\n");
+	forget(t, "n2");
+	assert_gone(t, "h1");
+	assert_view(t, "n1", "one+box");
+	assert_changes(t, "R n1\n");
+	forget(t, "n1");
+	assert_gone(t, "h1");
+	forget(t, "h1");
+	assert_view(t, "h1", "one");
+	assert_changes(t, "");
+}
+
+static void view_touch(struct test *t, const char *path, time_t sec)
+{
+	struct timespec ts[2] = { { .tv_sec = sec }, { .tv_sec = sec, .tv_nsec = 5 } };
+
+	assert_int_equal(V(t, utimens, W(path), true, ts), 0);
+}
+
+/* Times that somebody set are a change of a directory; those that came by the names in it are none. */
+static void test_times_of_directories(void **state)
+{
+	static const char *const dirs[] = { "touched", "before", "after", "names", "same", "access" };
+	struct test *t = T(state);
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		host_mkdir(t, dirs[i]);
+		host_mtime(t, dirs[i], 1000000);
+	}
+	test_seal(t);
+	view_touch(t, "touched", 2000000);
+	view_touch(t, "before", 2000000);
+	assert_int_equal(view_write(t, "before/new", "x"), 0);
+	assert_int_equal(view_write(t, "after/new", "x"), 0);
+	view_touch(t, "after", 2000000);
+	assert_int_equal(view_write(t, "names/new", "x"), 0);
+	assert_int_equal(V(t, unlink, W("names/new"), 0), 0);
+	struct timespec host[2] = { { .tv_nsec = UTIME_NOW }, view_lstat(t, "same").st_mtim };
+	assert_int_equal(V(t, utimens, W("same"), true, host), 0);
+	struct timespec access[2] = { { .tv_sec = 3000000 }, { .tv_nsec = UTIME_OMIT } };
+	assert_int_equal(V(t, utimens, W("access"), true, access), 0);
+	assert_changes(t, "m after\nA after/new\nA before/new\nm touched\n");
+	world_reopen(&t->w);
+	assert_changes(t, "m after\nA after/new\nA before/new\nm touched\n");
+	assert_int_equal(view_lstat(t, "after").st_mtim.tv_sec, 2000000);
+	/* A name that is taken out of the box takes nothing of the directory's own with it. */
+	forget(t, "after/new");
+	assert_changes(t, "m after\nA before/new\nm touched\n");
+	assert_int_equal(view_lstat(t, "after").st_mtim.tv_sec, 2000000);
+	forget(t, "after");
+	assert_int_equal(view_lstat(t, "after").st_mtim.tv_sec, 1000000);
+	assert_changes(t, "A before/new\nm touched\n");
 }
 
 static void test_order(void **state)
@@ -255,7 +371,8 @@ int directed_changes(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing), TEST(test_kinds), TEST(test_origins), TEST(test_kept_original), TEST(test_host_changed),
-		TEST(test_forget), TEST(test_order),
+		TEST(test_forget), TEST(test_forget_one_of_several_names),
+		TEST(test_forget_below_a_directory), TEST(test_forget_new_name), TEST(test_times_of_directories), TEST(test_order),
 	};
 
 	return cmocka_run_group_tests_name("changes", tests, NULL, NULL);

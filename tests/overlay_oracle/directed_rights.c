@@ -257,11 +257,37 @@ static void test_ownership_of_new(void **state)
 	assert_int_equal(view_lstat(t, "setgid/d").st_mode & 07777, 02755);
 }
 
+/* Anybody may set the times of /dev/null to now. Who cannot have a device of their own keeps the host's as it is. */
+static void test_touch_device(void **state)
+{
+	const struct timespec early[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	struct caller caller = { .umask = 022 };
+	_cleanup_object_ struct object o;
+	struct test *t = T(state);
+	struct stat before, after;
+	int now, past;
+
+	object_init(&o);
+	if (cred_process_is_root()) {
+		print_message("needs an ordinary user: ");
+		skip();
+	}
+	assert_int_equal(stat("/dev/null", &before), 0);
+	assert_int_equal(overlay_lookup(t->w.ov, &caller, AT_VIEW("/dev/null"), 0, &o), 0);
+	now = object_utimens(t->w.ov, &caller, &o, NULL);
+	past = object_utimens(t->w.ov, &caller, &o, early);
+	assert_int_equal(stat("/dev/null", &after), 0);
+	assert_int_equal(now, 0);
+	assert_int_equal(past, -EPERM);
+	assert_int_equal(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
+	assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+}
+
 int directed_rights(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_system_directories), TEST(test_sticky), TEST(test_other_users_directory), TEST(test_unreadable_files),
-		TEST(test_own_locked_objects), TEST(test_ownership_of_new),
+		TEST(test_own_locked_objects), TEST(test_ownership_of_new), TEST(test_touch_device),
 	};
 
 	return cmocka_run_group_tests_name("rights", tests, NULL, NULL);

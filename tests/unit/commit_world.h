@@ -181,6 +181,17 @@ static inline void box_chmod(struct world *x, const char *name, mode_t mode)
 	assert_int_equal(object_chmod(x->ov, &x->caller, &o, mode), 0);
 }
 
+static inline void box_touch(struct world *x, const char *name, time_t sec)
+{
+	struct timespec ts[2] = { { .tv_sec = sec }, { .tv_sec = sec } };
+	_cleanup_object_ struct object o;
+
+	box_begin(x);
+	object_init(&o);
+	assert_int_equal(overlay_lookup(x->ov, &x->caller, view(x, name), 0, &o), 0);
+	assert_int_equal(object_utimens(x->ov, &x->caller, &o, ts), 0);
+}
+
 /* ---- the commit ---- */
 
 static inline void plan(struct world *x)

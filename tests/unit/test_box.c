@@ -37,6 +37,10 @@ static void test_create_open(void **state)
 	assert_string_equal(c->command, b->command);
 	assert_string_equal(c->profile, "");
 	assert_true(c->created == b->created && c->created > 1600000000);
+	/* To the nanosecond as the file system stamped a file of it. */
+	assert_int_equal(fstatat(b->fd, "running", &st, 0), 0);
+	assert_int_equal(c->born_ns, (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec);
+	assert_int_equal(b->born_ns, c->born_ns);
 	assert_int_equal(c->nlayers, 1);
 	assert_int_equal(c->layer[0], 1);
 	/* The counter is one and the same. */
@@ -159,6 +163,7 @@ static void test_damaged_json(void **state)
 		{ "{\"version\":1,\"version\":2}", "not JSON" }, { "{\"version\":99999999999999999999}", "not JSON" },
 		{ "{\"version\":2,\"layers\":\"whatever a later one has\"}", "version 2" }, { "{\"version\":0}", "version 0" },
 		{ "{\"version\":1}", "created" }, { "{\"version\":1,\"created\":\"now\"}", "created" },
+		{ "{\"version\":1,\"created\":1,\"born\":-1}", "born" },
 		{ "{\"version\":1,\"created\":1}", "layers" }, { "{\"version\":1,\"created\":1,\"layers\":[]}", "layers" },
 		{ "{\"version\":1,\"created\":1,\"layers\":{\"1\":1}}", "layers" },
 		{ "{\"version\":1,\"created\":1,\"layers\":[0]}", "layer 1" }, { "{\"version\":1,\"created\":1,\"layers\":[-1]}", "layer 1" },

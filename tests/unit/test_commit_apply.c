@@ -301,6 +301,37 @@ static void test_both_links_replaced(void **state)
 	assert_all(x);
 }
 
+static void test_directory_times(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("d", 0755), 0);
+	host_write("d/a", "a\n");
+	box_new(x, "d/new", "new\n");
+	box_append(x, "d/a", "box\n");
+	box_touch(x, "d", 1000000);
+	/* What is below goes without it ... */
+	plan(x);
+	assert_int_equal(x->plan->count, 3);
+	choose(x, "d/new");
+	apply(x);
+	assert_int_not_equal(host_stat_of("d").st_mtim.tv_sec, 1000000);
+	plan(x);
+	assert_int_equal(find(x, "d")->change->kind, CHANGE_META);
+	assert_int_equal(x->plan->count, 2);
+	/* ... and it without what is below, and is done with then, whatever the host does to the time later. */
+	for (size_t i = 0; i < x->plan->count; i++)
+		x->plan->items[i].chosen = &x->plan->items[i] == find(x, "d");
+	apply(x);
+	assert_int_equal(host_stat_of("d").st_mtim.tv_sec, 1000000);
+	host_write("d/later", "host\n");
+	plan(x);
+	assert_int_equal(x->plan->count, 1);
+	find(x, "d/a");
+	commit_all(x);
+	assert_all(x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +350,7 @@ int main(void)
 		WORLD_TEST(test_replaced_link),
 		WORLD_TEST(test_both_links_replaced),
 		WORLD_TEST(test_changed_then_renamed),
+		WORLD_TEST(test_directory_times),
 	};
 
 	cred_init();

@@ -189,6 +189,59 @@ static void test_stopped(void **state)
 	assert_int_equal(x->plan->count, 1);
 }
 
+/* A file without an origin under a name that is still known: whether the host changed it since is a matter of nanoseconds. */
+static void test_older_than_the_box(void **state)
+{
+	struct world *x = *state;
+	struct stat st;
+
+	assert_int_equal(mkdir("d", 0755), 0);
+	host_write("d/f", "host\n");
+	st = host_stat_of("d/f");
+	box_begin(x);
+	box_rename(x, "d", "e", 0);
+	box_append(x, "e/f", "box\n");
+	box_rename(x, "e", "g", 0);
+	x->box->born_ns = (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec;
+	plan(x);
+	assert_int_equal(find(x, "g/f")->verdict, COMMIT_CONFLICT);
+	x->box->born_ns++;
+	commit_all(x);
+	assert_all(x);
+	assert_string_equal(host_read("g/f"), "host\nbox\n");
+}
+
+/* What the host does in a directory is no matter for the directory's own metadata; what it does to these is. */
+static void test_directory_metadata(void **state)
+{
+	static const char *const dirs[] = { "names", "mode", "same", "touched" };
+	struct world *x = *state;
+
+	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
+		assert_int_equal(mkdir(dirs[i], 0755), 0);
+	box_chmod(x, "names", 0700);
+	box_chmod(x, "mode", 0700);
+	box_chmod(x, "same", 0700);
+	box_touch(x, "touched", 1000000);
+	host_write("names/new", "host\n");
+	host_write("touched/new", "host\n");
+	assert_int_equal(chmod("mode", 0750), 0);
+	assert_int_equal(chmod("same", 0700), 0);
+	assert_int_equal(chmod("touched", 0750), 0);
+	plan(x);
+	assert_int_equal(find(x, "names")->verdict, COMMIT_APPLY);
+	assert_int_equal(find(x, "mode")->verdict, COMMIT_CONFLICT);
+	assert_int_equal(find(x, "touched")->verdict, COMMIT_CONFLICT);
+	assert_int_equal(chmod("touched", 0755), 0);
+	commit_all(x);
+	assert_int_equal(host_stat_of("names").st_mode & 07777, 0700);
+	assert_int_equal(host_stat_of("mode").st_mode & 07777, 0750);
+	assert_int_equal(host_stat_of("touched").st_mtim.tv_sec, 1000000);
+	plan(x);
+	assert_int_equal(x->plan->count, 1);
+	find(x, "mode");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +255,8 @@ int main(void)
 		WORLD_TEST(test_choose_path),
 		WORLD_TEST(test_rename_waits),
 		WORLD_TEST(test_stopped),
+		WORLD_TEST(test_older_than_the_box),
+		WORLD_TEST(test_directory_metadata),
 	};
 
 	cred_init();
