@@ -30,7 +30,7 @@
 #define COMPLAINTS_MAX 20
 #define TICK_MS 2
 #define TICKS_STILL_MAX 50
-#define TICKS_ALONE_MAX 5
+#define TICKS_ALONE_MAX 50
 
 /* ---- answers ---- */
 
@@ -319,8 +319,18 @@ void supervisor_block_end(struct supervisor *sup)
 	atomic_fetch_sub(&sup->blocked, 1);
 }
 
-/* How many are to receive, from how often the caller changed since the last tick. A shell and the programs it starts take turns too, but
- * seldom. */
+/* For one guest thread at work: a single receiver, woken on the guest's CPU, as they take turns. For several: as many receivers as can run
+ * beside them, woken where they slept, since on the guest's CPU they would queue behind one another while others idle. Waking on the same CPU is
+ * of Linux 6.6; elsewhere only the number changes. */
+static void set_crowded(struct supervisor *sup, bool crowded)
+{
+	atomic_store(&sup->idle_max, crowded ? sup->crowd : 1);
+	(void)!ioctl(sup->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, crowded ? 0 : SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	if (crowded)
+		reinforce(sup);
+}
+
+/* Looks how often the caller changed since the last tick. A shell and the programs it starts take turns too, but seldom. */
 static void tune(struct supervisor *sup, uint64_t calls)
 {
 	unsigned turns = atomic_load_explicit(&sup->turns, memory_order_relaxed);
@@ -328,12 +338,8 @@ static void tune(struct supervisor *sup, uint64_t calls)
 
 	sup->last_turns = turns;
 	sup->alone = crowded ? 0 : sup->alone + 1;
-	if (crowded && atomic_load(&sup->idle_max) < sup->crowd) {
-		atomic_store(&sup->idle_max, sup->crowd);
-		reinforce(sup);
-	} else if (sup->alone > TICKS_ALONE_MAX) {
-		atomic_store(&sup->idle_max, 1);
-	}
+	if (crowded != (atomic_load(&sup->idle_max) > 1) && (crowded ? sup->crowd > 1 : sup->alone > TICKS_ALONE_MAX))
+		set_crowded(sup, crowded);
 }
 
 int supervisor_tick(struct supervisor *sup)
@@ -442,7 +448,6 @@ int supervisor_new(struct overlay *ov, const struct run_options *opt, int listen
 	sup->opt = opt;
 	sup->reaper = reaper;
 	sup->crowd = cpus < 2 ? 1 : cpus > 4 ? 4 : 2;
-	atomic_store(&sup->idle_max, 1);
 	pthread_mutex_init(&sup->lock, NULL);
 	pthread_cond_init(&sup->unpark, NULL);
 	pthread_mutex_init(&sup->refused_lock, NULL);
@@ -456,8 +461,7 @@ int supervisor_new(struct overlay *ov, const struct run_options *opt, int listen
 		supervisor_free(sup);
 		return err_sys(err, e, "starting the supervisor");
 	}
-	/* Guest and supervisor take turns: waking on the same CPU saves a trip to another (Linux 6.6; harmless to lack). */
-	(void)!ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	set_crowded(sup, false);
 	*ret = sup;
 	return 0;
 }
