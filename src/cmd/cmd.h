@@ -83,8 +83,8 @@ bool term_is_interactive(void); /* stdin and stderr are a terminal that we can a
 int term_columns(int fd);       /* of the terminal that fd is; 0 when it is none, or does not know */
 /* Makes us the foreground of our terminal again, after a guest's shell was. */
 void term_take_back(void);
-/* One key, without waiting for a line; what was typed ahead is thrown away. -1 at the end of input. */
-int term_key(void);
+/* Asks on stderr; one key, without waiting for a line. What was typed before the question is thrown away. -1 at the end of input. */
+int term_key(const char *question);
 /* Asks on stderr; reads one line from stdin. words: the answers that count, "yes no all quit"; each may be given whole or by its first letter,
  * in any case. That letter, lower case; 0 for any other answer; -1 at the end of input. */
 int term_ask(const char *question, const char *words);

@@ -179,9 +179,7 @@ static void ask(struct session *s, bool *ret_gone)
 	for (;;) {
 		int key;
 
-		fputs("[c]ommit  [d]iff  [k]eep  dis[x]card ", stderr);
-		fflush(stderr);
-		key = term_key();
+		key = term_key("[c]ommit  [d]iff  [k]eep  dis[x]card ");
 		fputc('\n', stderr);
 		switch (key) {
 		case 'c':

@@ -83,7 +83,7 @@ static int read_byte(void)
 	}
 }
 
-int term_key(void)
+int term_key(const char *question)
 {
 	struct termios old, raw;
 	int c;
@@ -95,9 +95,11 @@ int term_key(void)
 	raw.c_lflag |= ISIG;
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
-	/* What was typed for the program that has ended is no answer to us. */
+	/* What was typed for the program that has ended is no answer to us; what is typed once the question stands there is. */
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) < 0)
 		return -1;
+	fputs(question, stderr);
+	fflush(stderr);
 	c = read_byte();
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &old);
 	return c;
