@@ -28,7 +28,7 @@ int pair_open_host(struct overlay *ov, const char *path, int *ret_fd, struct sta
 
 int pair_reopen(int path_fd)
 {
-	return sys_openat(AT_FDCWD, FD_PATH(path_fd), O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+	return sys_reopen(path_fd, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
 }
 
 int pair_content_differs(unsigned flags, const struct pair *p)

@@ -114,7 +114,7 @@ static int copy_regular(struct overlay *ov, const struct object *o, unsigned fla
 
 	(void)own;
 	if (!(flags & COPYUP_NO_DATA)) {
-		src = sys_openat(AT_FDCWD, FD_PATH(o->fd), O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+		src = sys_reopen(o->fd, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
 		if (src < 0)
 			return src;
 	}

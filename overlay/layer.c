@@ -120,7 +120,7 @@ int fd_set_times(int fd, const struct stat *st)
 {
 	struct timespec ts[2] = { st->st_atim, st->st_mtim };
 
-	return sys_utimensat(AT_FDCWD, FD_PATH(fd), ts, 0);
+	return sys_utimensat(fd, "", ts, AT_EMPTY_PATH);
 }
 
 int times_mark(int fd)
@@ -276,7 +276,7 @@ uint64_t layer_keep_base(struct overlay *ov, const struct object *o)
 	(void)own;
 	if (!S_ISREG(o->st.st_mode) || o->st.st_size > BASE_SIZE_MAX || ov->base_fd < 0)
 		return 0;
-	src = sys_openat(AT_FDCWD, FD_PATH(o->fd), O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+	src = sys_reopen(o->fd, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
 	if (src < 0)
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);

@@ -53,12 +53,12 @@ static int reopen(struct overlay *ov, struct object *o, uint64_t flags, struct o
 {
 	uint64_t f = (flags & ~(uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_CLOEXEC;
 	_cleanup_force_ struct force force = { .fd = -1 };
-	int fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), (int)f, 0);
+	int fd = sys_reopen(o->fd, (int)f, 0);
 
 	/* The copy of a file that another owns may lack our bits; the rights were judged by perm_object. */
 	if (fd == -EACCES && o->where == OBJECT_LAYER && o->st.st_uid != cred_fsuid() && !cred_process_is_root() &&
 	    force_begin(o->fd, &force) == 0 && perm_object(ov, o, access_mode(flags)) == 0)
-		fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), (int)f, 0);
+		fd = sys_reopen(o->fd, (int)f, 0);
 	if (fd < 0)
 		return fd;
 	ret->how = OPENED_FD;
@@ -169,7 +169,7 @@ static int open_tmpfile(struct overlay *ov, const struct caller *c, struct at at
 	r = force_begin(top, &force);
 	if (r < 0)
 		return r;
-	fd = sys_openat(AT_FDCWD, FD_PATH(top), (int)(flags & ~(uint64_t)(O_CREAT | O_NOFOLLOW)) | O_CLOEXEC, mode & 07777);
+	fd = sys_reopen(top, (int)(flags & ~(uint64_t)(O_CREAT | O_NOFOLLOW)) | O_CLOEXEC, mode & 07777);
 	if (fd < 0)
 		return fd;
 	ret->how = OPENED_FD;

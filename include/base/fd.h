@@ -35,4 +35,10 @@ char *fd_path(char buf[static FD_PATH_MAX], int fd);
 /* What the kernel says the descriptor's path is (readlink of /proc/self/fd/N). Returns the length, or -errno. */
 int fd_real_path(int fd, char *ret, size_t size);
 
+/* From now on fd_real_path and sys_reopen go by a descriptor of /proc/self/fd, which saves the walk there each time. For a process that keeps
+ * all its descriptors till it ends; a child of fork(2) goes by the path again. Without /proc nothing changes. */
+void fd_keep_proc(void);
+/* For those two: the directory, and in name what fd is called there. */
+int fd_proc_at(int fd, char name[static FD_PATH_MAX]);
+
 #endif

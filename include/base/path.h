@@ -23,6 +23,8 @@ static inline const char *path_relative(const char *abs)
 
 /* True when path is dir itself or below it; *ret_rest (may be NULL) is what follows ("" or "/x/y"). */
 bool path_below(const char *path, const char *dir, const char **ret_rest);
+/* Below /dev, where names are devices and links into /proc; but /dev/shm has files like any directory. */
+bool path_in_dev(const char *path);
 /* Joins dir and name with one slash; -ENAMETOOLONG when it does not fit in size. Returns the length. A slash that either has at the
  * seam is not doubled; an empty name gives dir alone; the layer root "." gives name alone. */
 int path_join(char *ret, size_t size, const char *dir, const char *name);

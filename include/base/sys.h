@@ -23,6 +23,8 @@ uint64_t sys_fault_count(void);
 
 int sys_openat(int dirfd, const char *path, int flags, mode_t mode);
 int sys_openat2(int dirfd, const char *path, uint64_t flags, mode_t mode, uint64_t resolve);
+/* Opens anew what fd is, O_PATH descriptors too, with other flags (through /proc/self/fd). mode: for O_TMPFILE. */
+int sys_reopen(int fd, int flags, mode_t mode);
 int sys_mkdirat(int dirfd, const char *path, mode_t mode);
 int sys_mknodat(int dirfd, const char *path, mode_t mode, dev_t dev);
 int sys_symlinkat(const char *target, int dirfd, const char *path);
@@ -30,7 +32,7 @@ int sys_linkat(int olddir, const char *old, int newdir, const char *new, int fla
 int sys_unlinkat(int dirfd, const char *path, int flags);
 int sys_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags);
 int sys_fchmod(int fd, mode_t mode);
-/* Works on O_PATH descriptors too (through /proc/self/fd). */
+/* Works on O_PATH descriptors too. */
 int sys_chmod_fd(int fd, mode_t mode);
 int sys_fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags);
 int sys_utimensat(int dirfd, const char *path, const struct timespec ts[2], int flags);

@@ -19,6 +19,11 @@ bool path_below(const char *path, const char *dir, const char **ret_rest)
 	return true;
 }
 
+bool path_in_dev(const char *path)
+{
+	return path_below(path, "/dev", NULL) && !path_below(path, "/dev/shm", NULL);
+}
+
 int path_join(char *ret, size_t size, const char *dir, const char *name)
 {
 	size_t dir_len = strlen(dir), name_len, len;

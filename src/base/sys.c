@@ -22,6 +22,10 @@
 /* A lookup below a directory is told EAGAIN when a rename anywhere raced with its ".."; it settles after a few tries. */
 #define OPENAT2_TRIES 32
 
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
 static struct {
 	atomic_int mode;           /* mode: enum sys_fault_mode */
 	int code;                  /* code: errno of SYS_FAULT_FAIL, positive */
@@ -141,6 +145,14 @@ int sys_openat2(int dirfd, const char *path, uint64_t flags, mode_t mode, uint64
 	return r < 0 ? -errno : r;
 }
 
+int sys_reopen(int fd, int flags, mode_t mode)
+{
+	char name[FD_PATH_MAX];
+	int dir = fd_proc_at(fd, name);
+
+	return sys_openat(dir, name, flags, mode);
+}
+
 int sys_mkdirat(int dirfd, const char *path, mode_t mode)
 {
 	return GATED(mkdirat(dirfd, path, mode));
@@ -176,9 +188,26 @@ int sys_fchmod(int fd, mode_t mode)
 	return GATED_RETRY(fchmod(fd, mode));
 }
 
+/* fchmodat2 knows O_PATH descriptors since Linux 6.6, and is spared the walk through /proc. EPERM may be that of a container's filter, and is
+ * then asked again. */
+static int chmod_fd(int fd, mode_t mode)
+{
+	static atomic_bool missing;
+
+	if (!atomic_load_explicit(&missing, memory_order_relaxed)) {
+		if (syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH) == 0)
+			return 0;
+		if (errno == ENOSYS)
+			atomic_store(&missing, true);
+		else if (errno != EPERM)
+			return -1;
+	}
+	return chmod(FD_PATH(fd), mode);
+}
+
 int sys_chmod_fd(int fd, mode_t mode)
 {
-	return GATED_RETRY(chmod(FD_PATH(fd), mode));
+	return GATED_RETRY(chmod_fd(fd, mode));
 }
 
 int sys_fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags)

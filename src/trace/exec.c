@@ -113,10 +113,9 @@ static bool mount_forbids(const struct object *o)
 static int open_own(int path_fd)
 {
 	_cleanup_cred_ int own = cred_own_begin();
-	int fd = open(FD_PATH(path_fd), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	(void)own;
-	return fd < 0 ? -errno : fd;
+	return sys_reopen(path_fd, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 }
 
 /* 0, or the guest's errno. Opens the step's file for reading. */

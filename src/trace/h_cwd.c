@@ -15,7 +15,7 @@
 static int steer_chdir(struct call *c, struct answer *a, const struct object *o)
 {
 	uint64_t args[6] = { 0 };
-	int fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int fd = sys_reopen(o->fd, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd >= 0)
 		return answer_steer_fd(c, a, __NR_fchdir, args, 0, fd);
 	return *o->real ? answer_steer_text(a, __NR_chdir, args, 0, o->real) : answer_errno(a, ENAMETOOLONG);

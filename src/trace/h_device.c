@@ -41,7 +41,7 @@ static int our_flags(uint64_t flags)
 
 int device_reopen(uint64_t flags, const struct object *o)
 {
-	return sys_openat(AT_FDCWD, FD_PATH(o->fd), our_flags(flags), 0);
+	return sys_reopen(o->fd, our_flags(flags), 0);
 }
 
 /* The session of the guest's process, and the terminal that controls it (0: none). */
@@ -79,7 +79,7 @@ static int open_pts(dev_t dev, uint64_t flags)
 		return -ENXIO;
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != dev || fs.f_type != DEVPTS_SUPER_MAGIC)
 		return -ENXIO;
-	return sys_openat(AT_FDCWD, FD_PATH(fd), our_flags(flags), 0);
+	return sys_reopen(fd, our_flags(flags), 0);
 }
 
 /* (D1) */

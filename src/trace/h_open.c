@@ -117,7 +117,7 @@ static int fifo_open(struct call *c, uint64_t flags, const struct object *o)
 	unsigned turn = 0;
 	_cleanup_close_ int fd = -1;
 	for (;;) {
-		fd = sys_openat(AT_FDCWD, FD_PATH(o->fd), how, 0);
+		fd = sys_reopen(o->fd, how, 0);
 		if (fd != -ENXIO || !blocking || acc != O_WRONLY)
 			break;
 		int r = guest_pause(c, &turn, -1);
@@ -205,7 +205,7 @@ static int open_kernel_file(struct call *c, const struct caller *who, const stru
 		return 0; /* led out again, as /dev/fd/N does */
 	r = proc_may_write(c, obj.real);
 	if (r >= 0)
-		r = sys_openat(AT_FDCWD, FD_PATH(obj.fd), (int)(o->flags & ~(uint64_t)(O_CREAT | O_NOFOLLOW)) | O_CLOEXEC, 0);
+		r = sys_reopen(obj.fd, (int)(o->flags & ~(uint64_t)(O_CREAT | O_NOFOLLOW)) | O_CLOEXEC, 0);
 	if (r < 0)
 		return r;
 	*ret_fd = r;

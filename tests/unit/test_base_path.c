@@ -28,6 +28,18 @@ static void below(void **state)
 	}
 }
 
+static void in_dev(void **state)
+{
+	(void)state;
+	assert_true(path_in_dev("/dev"));
+	assert_true(path_in_dev("/dev/fd/3"));
+	assert_false(path_in_dev("/dev/shm"));
+	assert_false(path_in_dev("/dev/shm/x"));
+	assert_true(path_in_dev("/dev/shmx"));
+	assert_false(path_in_dev("/devices"));
+	assert_false(path_in_dev("/"));
+}
+
 static void join(void **state)
 {
 	static const struct {
@@ -153,7 +165,8 @@ static void relative(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(below),     cmocka_unit_test(join),      cmocka_unit_test(split),
+		cmocka_unit_test(below),     cmocka_unit_test(in_dev),
+		cmocka_unit_test(join),      cmocka_unit_test(split),
 		cmocka_unit_test(normalize), cmocka_unit_test(printable), cmocka_unit_test(relative),
 	};
 
