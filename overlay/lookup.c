@@ -392,7 +392,7 @@ int lookup_open_host(struct overlay *ov, const struct caller *c, struct at at, u
 	r = table_walk_search(ov, w.cand, &w.spot);
 	bool host = r == 0 && w.spot.kind == SPOT_HOST;
 	spot_release(&w.spot);
-	if (!host || !strncmp(w.spot.path, "/proc/", 6) || !strncmp(w.spot.path, "/dev/", 5))
+	if (!host || path_below(w.spot.path, "/proc", NULL) || path_in_dev(w.spot.path))
 		return -EAGAIN;
 	/* What it is must be known before it is opened: opening a FIFO may block, opening a device may do something. */
 	r = sys_fstatat(ov->root_fd, path_relative(w.spot.path), &st, nofollow ? AT_SYMLINK_NOFOLLOW : 0);

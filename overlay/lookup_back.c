@@ -179,8 +179,16 @@ static int lookup_copy(struct overlay *ov, struct object *o, const struct stat *
 	return 0;
 }
 
+/* fd for an object: *own, the same, is taken where the caller can spare it. */
+static int keep_fd(int fd, int *own)
+{
+	int r = own ? TAKE_FD(*own) : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return r < 0 ? -errno : r;
+}
+
 /* A regular file that is in the top layer under the name the kernel tells: there is nothing to look up. 1, or 0 when it is not one. */
-static int own_file(struct overlay *ov, int fd, const struct stat *st, const char *real, struct object *ret)
+static int own_file(struct overlay *ov, int fd, int *own, const struct stat *st, const char *real, struct object *ret)
 {
 	static const char suffix[] = " (deleted)";
 	const char *rest;
@@ -190,9 +198,9 @@ static int own_file(struct overlay *ov, int fd, const struct stat *st, const cha
 		return 0;
 	if (len >= sizeof suffix && !strcmp(real + len - (sizeof suffix - 1), suffix))
 		return 0;
-	ret->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	ret->fd = keep_fd(fd, own);
 	if (ret->fd < 0)
-		return -errno;
+		return ret->fd;
 	ret->where = OBJECT_LAYER;
 	ret->is_top = ret->in_layer = true;
 	ret->st = *st;
@@ -202,7 +210,7 @@ static int own_file(struct overlay *ov, int fd, const struct stat *st, const cha
 	return r < 0 ? r : 1;
 }
 
-int overlay_lookup_fd(struct overlay *ov, const struct caller *c, int fd, struct object *ret)
+static int lookup_fd(struct overlay *ov, const struct caller *c, int fd, int *own, struct object *ret)
 {
 	char real[PATH_MAX], view[PATH_MAX];
 	_cleanup_object_ struct object found;
@@ -220,7 +228,7 @@ int overlay_lookup_fd(struct overlay *ov, const struct caller *c, int fd, struct
 	    S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
 		r = fd_real_path(fd, real, sizeof real);
 		if (r > 0) {
-			r = own_file(ov, fd, &st, real, ret);
+			r = own_file(ov, fd, own, &st, real, ret);
 			if (r != 0)
 				return r < 0 ? r : 0;
 			r = 1;
@@ -238,9 +246,9 @@ int overlay_lookup_fd(struct overlay *ov, const struct caller *c, int fd, struct
 			}
 		}
 	}
-	ret->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	ret->fd = keep_fd(fd, own);
 	if (ret->fd < 0)
-		return -errno;
+		return ret->fd;
 	ret->where = OBJECT_ANON;
 	ret->st = shown;
 	if (ov->nlinks && !S_ISDIR(st.st_mode) && lookup_copy(ov, ret, &st) == 0)
@@ -251,4 +259,14 @@ int overlay_lookup_fd(struct overlay *ov, const struct caller *c, int fd, struct
 			ret->st = layer.st;
 	}
 	return 0;
+}
+
+int overlay_lookup_fd(struct overlay *ov, const struct caller *c, int fd, struct object *ret)
+{
+	return lookup_fd(ov, c, fd, NULL, ret);
+}
+
+int overlay_lookup_fd_take(struct overlay *ov, const struct caller *c, int *fd, struct object *ret)
+{
+	return lookup_fd(ov, c, *fd, fd, ret);
 }

@@ -37,12 +37,13 @@ static int stage_make(struct maker *m, const struct object *dir)
 	return r;
 }
 
-/* What is at the leaf now; rights to make something there. */
+/* What is at the leaf now; rights to make something there. Who may write and search the directory is asked once; only where that is not so, the
+ * order in which the kernel would find out matters. */
 static int maker_check(struct maker *m, struct spot *s, struct object *dir)
 {
 	struct overlay *ov = m->ov;
 	_cleanup_object_ struct object there;
-	int r;
+	int r, right;
 
 	object_init(&there);
 	r = lookup_canonical_locked(ov, m->leaf->dir, dir);
@@ -50,7 +51,8 @@ static int maker_check(struct maker *m, struct spot *s, struct object *dir)
 		return r;
 	if (!S_ISDIR(dir->st.st_mode))
 		return -ENOTDIR;
-	r = perm_object(ov, dir, X_OK);
+	right = perm_object(ov, dir, W_OK | X_OK);
+	r = right < 0 ? perm_object(ov, dir, X_OK) : 0;
 	if (r < 0)
 		return r;
 	r = lookup_canonical_locked(ov, m->leaf->view, &there);
@@ -60,9 +62,8 @@ static int maker_check(struct maker *m, struct spot *s, struct object *dir)
 		return r;
 	if (overlay_hides(ov, m->leaf->view))
 		return -EACCES;
-	r = perm_object(ov, dir, W_OK | X_OK);
-	if (r < 0)
-		return r;
+	if (right < 0)
+		return right;
 	return table_walk_locked(ov, m->leaf->view, s);
 }
 
@@ -82,7 +83,9 @@ int maker_begin(struct maker *m, struct overlay *ov, const struct caller *c, con
 	r = maker_check(m, &s, &dir);
 	if (r < 0)
 		return r;
-	r = layer_mirror(ov, c, leaf->dir, &m->top_fd, NULL);
+	if (dir.where == OBJECT_MERGED && dir.is_top)
+		m->top_fd = fcntl(dir.meta_fd, F_DUPFD_CLOEXEC, 3);
+	r = m->top_fd >= 0 ? 0 : layer_mirror(ov, c, leaf->dir, &m->top_fd, NULL);
 	if (r < 0)
 		return r;
 	m->pure = s.kind == SPOT_LAYER;

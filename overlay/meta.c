@@ -146,14 +146,10 @@ int object_statfs(struct overlay *ov, const struct object *o, struct statfs *ret
 
 /* ---- changing ---- */
 
-/* After a change: what the view shows now. */
-static int updated(struct overlay *ov, struct object *o)
+/* After a change: the table knows the metadata of directories of several parts. */
+static int updated(struct overlay *ov, const struct object *o)
 {
-	int r = object_fix_stat(ov, o);
-
-	if (r == 0 && S_ISDIR(o->st.st_mode) && o->where == OBJECT_MERGED)
-		r = table_meta(ov, o->view, meta(o));
-	return r;
+	return S_ISDIR(o->st.st_mode) && o->where == OBJECT_MERGED ? table_meta(ov, o->view, meta(o)) : 0;
 }
 
 /* Brings the object into the top layer for a change of its metadata. What has no path in the view is changed as it is when it is the layer's
@@ -219,10 +215,7 @@ int object_utimens(struct overlay *ov, const struct caller *c, struct object *o,
 		return 0;
 	if (r < 0)
 		return r;
-	if (S_ISLNK(o->st.st_mode))
-		r = sys_utimensat(o->fd, "", ts, AT_EMPTY_PATH);
-	else
-		r = sys_utimensat(AT_FDCWD, FD_PATH(meta(o)), ts, 0);
+	r = sys_utimensat(meta(o), "", ts, AT_EMPTY_PATH);
 	if (r == 0 && S_ISDIR(o->st.st_mode) && o->where != OBJECT_ANON && !(ts && ts[1].tv_nsec == UTIME_OMIT))
 		r = times_mark(meta(o));
 	return r < 0 ? r : updated(ov, o);

@@ -88,6 +88,8 @@ int overlay_lookup(struct overlay *ov, const struct caller *c, struct at at, uns
 /* The object that an open descriptor of a guest is (fd: our duplicate of it; borrowed). A host file that was copied up since it was opened
  * is the copy. A directory or file that the view no longer has is OBJECT_ANON with fd a duplicate. */
 int overlay_lookup_fd(struct overlay *ov, const struct caller *c, int fd, struct object *ret);
+/* As overlay_lookup_fd, and spares the duplicate of a duplicate: *fd is the caller's, or -1 when it became the object's. */
+int overlay_lookup_fd_take(struct overlay *ov, const struct caller *c, int *fd, struct object *ret);
 /* What fstat(2) on a guest's open descriptor shows (fd: our duplicate). As overlay_lookup_fd and its st, but in one system call
  * for what the box has not touched. Returns 1 when the kernel's own fstat shows the same, else 0. */
 int overlay_fstat(struct overlay *ov, const struct caller *c, int fd, struct stat *ret);
@@ -150,7 +152,7 @@ int overlay_rename(struct overlay *ov, const struct caller *c, struct at old, st
 /* Binds an AF_UNIX socket (our duplicate of the guest's) to a name in the view. */
 int overlay_bind(struct overlay *ov, const struct caller *c, struct at at, int sock);
 
-/* ---- changing metadata; the object may be copied up, and is then refreshed ---- */
+/* ---- changing metadata; the object may be copied up, and is then the copy; its st is that of before the change ---- */
 int object_chmod(struct overlay *ov, const struct caller *c, struct object *o, mode_t mode);
 int object_chown(struct overlay *ov, const struct caller *c, struct object *o, uid_t uid, gid_t gid);
 int object_utimens(struct overlay *ov, const struct caller *c, struct object *o, const struct timespec ts[2]);  /* NULL: now */

@@ -37,7 +37,7 @@ bool proc_path_leaves(const struct at *at)
 bool proc_path_suspect(const struct at *at)
 {
 	const char *start = *at->path == '/' ? at->path : at->dir.s;
-	return proc_path_is_kernel(at) || path_below(start, "/dev", NULL);
+	return proc_path_is_kernel(at) || path_in_dev(start) || strstr(at->path, "../");
 }
 
 static long kernel_magic(int fd, const struct stat *st)
@@ -258,7 +258,7 @@ static int sealed_file(const char *name, const struct text *t)
 		return r;
 	if (fcntl(mem, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
 		return -errno;
-	return sys_openat(AT_FDCWD, FD_PATH(mem), O_RDONLY | O_CLOEXEC, 0);
+	return sys_reopen(mem, O_RDONLY | O_CLOEXEC, 0);
 }
 
 /* The descriptor stays the kernel's own file when no layer path is in it. */

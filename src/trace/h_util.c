@@ -40,7 +40,7 @@ int target_fd(struct call *c, const struct caller *who, int fd, enum target_fd_h
 		if (fl < 0 || (fl & O_PATH))
 			return -EBADF;
 	}
-	return overlay_lookup_fd(c->ov, who, dup, ret);
+	return overlay_lookup_fd_take(c->ov, who, &dup, ret);
 }
 
 int target_place(struct call *c, const struct caller *who, int dirfd, const struct place *p, unsigned at_flags, struct object *ret)
