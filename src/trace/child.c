@@ -197,7 +197,7 @@ _Noreturn void child_main(const struct child *ch)
 	if (e < 0)
 		fail(ch, CHILD_LANDLOCK, e);
 	restore_signals(ch);
-	e = filter_install(ch->filter);
+	e = filter_install(ch->filter, &ch->shared->unbroken);
 	if (e < 0)
 		fail(ch, CHILD_SECCOMP, e);
 	ch->shared->listener = e;

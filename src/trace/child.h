@@ -21,6 +21,7 @@ struct child_shared {
 	_Atomic uint32_t state;
 	pid_t pid;
 	int listener;             /* listener: its number in the child */
+	bool unbroken;            /* unbroken: see filter_install */
 	enum child_step step;     /* step: where it failed, and code: -errno why */
 	int code;
 };

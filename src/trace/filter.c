@@ -214,7 +214,7 @@ void filter_release(struct sock_fprog *prog)
 	*prog = (struct sock_fprog){ 0 };
 }
 
-int filter_install(const struct sock_fprog *prog)
+int filter_install(const struct sock_fprog *prog, bool *ret_unbroken)
 {
 	/* SPEC_ALLOW: kernels before 5.16 would otherwise slow every guest down by speculation barriers; a box does not keep
 	 * secrets from its own user. WAIT_KILLABLE_RECV is Linux 5.19's. */
@@ -226,6 +226,8 @@ int filter_install(const struct sock_fprog *prog)
 		return -errno;
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags[i], prog);
+		if (fd >= 0 && ret_unbroken)
+			*ret_unbroken = flags[i] & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 		if (fd >= 0)
 			return (int)fd;
 		if (errno != EINVAL)

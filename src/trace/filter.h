@@ -26,7 +26,8 @@ struct filter_options {
 int filter_build(const struct filter_options *opt, struct sock_fprog *ret, struct err *err);
 void filter_release(struct sock_fprog *prog);
 /* Sets no_new_privs and puts the calling thread behind the filter, for ever. Returns the listener, close-on-exec, or -errno: -EBUSY
- * when a filter with a listener stands already. Safe after fork. */
-int filter_install(const struct sock_fprog *prog);
+ * when a filter with a listener stands already. ret_unbroken, which may be NULL: whether only death ends a guest's wait for its answer, once
+ * that was received. Safe after fork. */
+int filter_install(const struct sock_fprog *prog, bool *ret_unbroken);
 
 #endif

@@ -158,10 +158,11 @@ static int start(struct run *r, struct err *err)
 		return err_sys(err, r->reaper, "fork");
 	umask(0);
 	raise_limit();
+	fd_keep_proc();
 	e = fetch_listener(r, err);
 	if (e < 0)
 		return e;
-	e = supervisor_new(r->ov, r->opt, r->listener, r->reaper, &r->sup, err);
+	e = supervisor_new(r->ov, r->opt, r->listener, r->child.shared->unbroken, r->reaper, &r->sup, err);
 	if (e == 0)
 		e = supervisor_start(r->sup, err);
 	if (e == 0)

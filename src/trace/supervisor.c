@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "guest.h"
 #include "remote.h"
+#include "same_cpu.h"
 #include "steer.h"
 #include "table.h"
 
@@ -60,12 +61,18 @@ int supervisor_addfd(const struct call *c, int fd, bool cloexec)
 		.id = c->id, .srcfd = (uint32_t)fd,
 		.newfd_flags = cloexec ? O_CLOEXEC : 0,
 	};
+	struct same_cpu same = { .tid = 0 };
 	int r;
 
+	/* While several are at work no CPU is idle, and there is nothing to save. */
+	if (c->sup->unbroken && atomic_load_explicit(&c->sup->idle_max, memory_order_relaxed) == 1)
+		same_cpu_begin(&same, c->tid);
 	do
 		r = ioctl(c->sup->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : r;
+	r = r < 0 ? -errno : r;
+	same_cpu_end(&same);
+	return r;
 }
 
 static void complain(const struct call *c, int code)
@@ -434,8 +441,8 @@ static int notif_sizes(struct supervisor *sup)
 	return 0;
 }
 
-int supervisor_new(struct overlay *ov, const struct run_options *opt, int listener, pid_t reaper, struct supervisor **ret,
-		   struct err *err)
+int supervisor_new(struct overlay *ov, const struct run_options *opt, int listener, bool unbroken, pid_t reaper,
+		   struct supervisor **ret, struct err *err)
 {
 	struct supervisor *sup = calloc(1, sizeof *sup);
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -444,6 +451,7 @@ int supervisor_new(struct overlay *ov, const struct run_options *opt, int listen
 	if (!sup)
 		return err_sys(err, -ENOMEM, "starting the supervisor");
 	sup->listener = listener;
+	sup->unbroken = unbroken;
 	sup->ov = ov;
 	sup->opt = opt;
 	sup->reaper = reaper;

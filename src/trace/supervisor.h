@@ -25,6 +25,7 @@ struct steer_table;
 
 struct supervisor {
 	int listener;                 /* listener: the seccomp notification fd */
+	bool unbroken;                /* unbroken: only death ends a guest's wait for its answer (WAIT_KILLABLE_RECV) */
 	int wake_fd;                  /* wake_fd: eventfd that ends the main thread's sleep */
 	struct overlay *ov;
 	const struct run_options *opt;
@@ -69,8 +70,8 @@ struct work {
 };
 static inline const struct work *work_of(const struct call *c) { return (const struct work *)c; }
 
-int supervisor_new(struct overlay *ov, const struct run_options *opt, int listener, pid_t reaper, struct supervisor **ret,
-		   struct err *err);
+int supervisor_new(struct overlay *ov, const struct run_options *opt, int listener, bool unbroken, pid_t reaper,
+		   struct supervisor **ret, struct err *err);
 int supervisor_start(struct supervisor *sup, struct err *err);
 /* Starts another thread when all are busy and nothing moves. Returns the milliseconds until it wants to be called again, -1: until
  * wake_fd becomes readable. */

@@ -256,7 +256,7 @@ static bool is_unsafe(int nr)
 static void live_child(const struct sock_fprog *prog, struct page *page, const struct probe *probes, size_t n)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	page->listener = filter_install(prog);
+	page->listener = filter_install(prog, NULL);
 	__atomic_store_n(&page->ready, 1, __ATOMIC_SEQ_CST);
 	syscall(SYS_futex, &page->ready, FUTEX_WAKE, 1, NULL, NULL, 0);
 	for (size_t i = 0; i < n && page->listener >= 0; i++) {

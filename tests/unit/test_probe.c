@@ -69,12 +69,12 @@ static void test_nested(void **state)
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct err err;
-		if (filter_install(&prog) < 0)
+		if (filter_install(&prog, NULL) < 0)
 			_exit(77);
 		if (!probe_nested() || trace_check(&err) != -ENOSYS || !strstr(err.msg, "within a box"))
 			_exit(1);
 		/* A second filter of the same kind cannot be put on top. */
-		_exit(filter_install(&prog) >= 0);
+		_exit(filter_install(&prog, NULL) >= 0);
 	}
 	int status;
 	assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -70,7 +70,7 @@ static void child_main(struct shared *sh, struct sock_fprog *prog, int times)
 
 	handler_shared = sh;
 	sigaction(SIGUSR1, &act, NULL);
-	fd = filter_install(prog);
+	fd = filter_install(prog, NULL);
 	if (fd < 0)
 		_exit(99);
 	sh->listener = fd + 1;
