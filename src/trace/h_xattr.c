@@ -38,7 +38,16 @@ static int subject_find(struct call *c, struct caller *who, const struct subject
 	guest_caller(c, false, who);
 	if (s->by_fd)
 		return target_fd(c, who, s->fd, TARGET_FILE_FD, ret);
-	return target_find(c, who, s->fd, s->path, s->at_flags, ret);
+	if (!(s->at_flags & AT_EMPTY_PATH) || s->fd == AT_FDCWD)
+		return target_find(c, who, s->fd, s->path, s->at_flags, ret);
+	/* With an empty path, or none, these are the calls by descriptor, which want no O_PATH one. */
+	struct place p;
+	int r = s->path ? place_read(c, s->fd, s->path, true, &p) : 0;
+	if (r < 0)
+		return r;
+	if (s->path && *p.at.path)
+		return target_place(c, who, s->fd, &p, s->at_flags, ret);
+	return target_fd(c, who, s->fd, TARGET_FILE_FD, ret);
 }
 
 /* A name that is empty or too long is ERANGE, whatever else is wrong. */
