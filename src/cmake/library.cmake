@@ -4,6 +4,16 @@ list(TRANSFORM library_rooms REPLACE "(.+)" "$<TARGET_OBJECTS:cowbox_\\1>" OUTPU
 add_library(libcowbox STATIC ${library_objects})
 set_target_properties(libcowbox PROPERTIES OUTPUT_NAME cowbox LINKER_LANGUAGE C)
 
+# From the .pc file up to the prefix: --prefix of `cmake --install` is not known here.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+	set(COWBOX_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+	set(COWBOX_PC_LIBDIR "${CMAKE_INSTALL_LIBDIR}")
+else()
+	file(RELATIVE_PATH up "/p/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/p")
+	string(REGEX REPLACE "/$" "" up "${up}")
+	set(COWBOX_PC_PREFIX "\${pcfiledir}/${up}")
+	set(COWBOX_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+endif()
 configure_file(src/cmake/cowbox.pc.in cowbox.pc @ONLY)
 
 install(TARGETS cowbox RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -13,4 +23,5 @@ foreach(room base overlay trace commit cowbox)
 		install(DIRECTORY include/${room} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cowbox FILES_MATCHING PATTERN "*.h")
 	endif()
 endforeach()
+install(FILES docs/cowbox.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${PROJECT_BINARY_DIR}/cowbox.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
