@@ -34,10 +34,15 @@ struct run_result {
 	struct run_refusal *refused; /* refused: what was refused by policy, to be told at the end of the run */
 	size_t nrefused;
 	uint64_t calls;           /* calls: trapped calls answered */
+	enum run_why {            /* why: trace_run failed */
+		RUN_FAILED,       /* by a fault of ours or of the system */
+		RUN_NOT_FOUND,    /* since there is no such command */
+		RUN_NOT_EXECUTABLE, /* since it cannot be executed */
+	} why;
 };
 
-/* Runs it in the box of ov. The caller has asked trace_check before. 0 when the command ran (whatever its status); -errno and err when it could not be started:
- * -ENOENT command not found, -EACCES not executable, anything else is ours. */
+/* Runs it in the box of ov. The caller has asked trace_check before. 0 when the command ran (whatever its status); -errno and err when it could not
+ * be started, and ret->why tells whose fault that is. */
 int trace_run(struct overlay *ov, const struct run_options *opt, struct run_result *ret, struct err *err);
 void run_result_release(struct run_result *r);
 

@@ -39,6 +39,10 @@ void help_version(FILE *out);
 /* Handles the options every verb takes: 1 when the verb is done (all well), 0 when id is not one of them. */
 int help_common(const struct verb *v, int id);
 int usage(const struct verb *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The form of a listing. */
+enum form { FORM_TEXT, FORM_JSON, FORM_NUL };
+/* Takes --json and -z, of which there can be one only; other ids are left alone. 0, or CMD_USAGE after saying so. */
+int form_option(const struct verb *v, int id, enum form *form);
 
 /* ---- session.c: the box a verb works on ---- */
 struct session {

@@ -10,6 +10,7 @@
 
 static const struct option_row options[] = {
 	{ OPT_JSON, "json", NULL, NULL, "a JSON array, one object a check" },
+	{ 'z', NULL, NULL, NULL, "state, tab, name, tab, detail, NUL" },
 	{ OPT_COLOR, "color", "WHEN", "always", "auto (as without it), always or never" },
 	{ 0 },
 };
@@ -74,6 +75,14 @@ static void print_json(const struct report *r)
 		fputc('}', stdout);
 	}
 	fputs("\n]\n", stdout);
+}
+
+static void print_nul(const struct report *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		printf("%s\t%s\t%s", state_word[r->list[i].state], r->list[i].name, r->list[i].detail);
+		fputc('\0', stdout);
+	}
 }
 
 static void print_check(const struct check *c, int width, bool colour)
@@ -184,7 +193,7 @@ static int run_doctor(const struct verb *v, int argc, char **argv)
 	_cleanup_options_ struct options o = { 0 };
 	enum colour_when when = COLOUR_AUTO;
 	_cleanup_(report_release) struct report report = { 0 };
-	bool json = false;
+	enum form form = FORM_TEXT;
 	int id;
 
 	if (options_init(&o, v, argc, argv) < 0)
@@ -192,9 +201,9 @@ static int run_doctor(const struct verb *v, int argc, char **argv)
 	while ((id = options_next(&o)) > 0) {
 		if (help_common(v, id))
 			return CMD_OK;
-		if (id == OPT_JSON)
-			json = true;
-		else if (id == OPT_COLOR && colour_parse(o.value, &when) < 0)
+		if (form_option(v, id, &form) != 0)
+			return CMD_USAGE;
+		if (id == OPT_COLOR && colour_parse(o.value, &when) < 0)
 			return usage(v, "--color=%s: it is auto, always or never", o.value);
 	}
 	if (id < 0)
@@ -207,8 +216,10 @@ static int run_doctor(const struct verb *v, int argc, char **argv)
 		log_say("doctor: out of memory");
 		return CMD_LEFT;
 	}
-	if (json)
+	if (form == FORM_JSON)
 		print_json(&report);
+	else if (form == FORM_NUL)
+		print_nul(&report);
 	else
 		print_text(&report, colour_wanted(when, STDOUT_FILENO));
 	for (size_t i = 0; i < report.count; i++)
@@ -219,7 +230,7 @@ static int run_doctor(const struct verb *v, int argc, char **argv)
 
 const struct verb verb_doctor = {
 	.name = "doctor",
-	.usage = "[--json]",
+	.usage = "[--json | -z]",
 	.summary = "check what this machine offers, and the store",
 	.details = "One line a check: ok, weaker (it works, with what is said) or missing. What is required and missing keeps "
 		   "cowbox from running:\nthe last line tells.",

@@ -90,6 +90,16 @@ int usage(const struct verb *v, const char *fmt, ...)
 	return CMD_USAGE;
 }
 
+int form_option(const struct verb *v, int id, enum form *form)
+{
+	enum form wanted = id == OPT_JSON ? FORM_JSON : id == 'z' ? FORM_NUL : *form;
+
+	if (*form != FORM_TEXT && wanted != *form)
+		return usage(v, "--json and -z exclude each other");
+	*form = wanted;
+	return 0;
+}
+
 static const char *verb_name_at(const void *ctx, size_t i)
 {
 	(void)ctx;

@@ -77,8 +77,6 @@ static void print_json(const struct row *row, bool first)
 	fputc('}', stdout);
 }
 
-enum form { FORM_TEXT, FORM_JSON, FORM_NUL };
-
 static void print_names(struct store *store, char **names, enum form form)
 {
 	char last[BOX_NAME_MAX + 1] = "";
@@ -124,10 +122,8 @@ static int run_list(const struct verb *v, int argc, char **argv)
 	while ((id = options_next(&o)) > 0) {
 		if (help_common(v, id))
 			return CMD_OK;
-		if (id == OPT_JSON)
-			form = FORM_JSON;
-		else if (id == 'z')
-			form = FORM_NUL;
+		if (form_option(v, id, &form) != 0)
+			return CMD_USAGE;
 	}
 	if (id < 0)
 		return CMD_USAGE;

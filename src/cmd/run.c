@@ -242,13 +242,19 @@ static bool is_command_line(const struct command *c)
 	return c->argv[0] && !c->argv[1] && c->argv[0][strcspn(c->argv[0], " \t\n;|&<>$`")];
 }
 
-static int failed(const struct command *c, const struct err *err)
+static int failed(const struct command *c, enum run_why why, const struct err *err)
 {
-	if (err->code == -ENOENT && is_command_line(c))
+	static const int status[] = {
+		[RUN_FAILED] = CMD_RUN_FAILED,
+		[RUN_NOT_FOUND] = CMD_RUN_NOT_FOUND,
+		[RUN_NOT_EXECUTABLE] = CMD_RUN_NOT_EXECUTABLE,
+	};
+
+	if (why == RUN_NOT_FOUND && is_command_line(c))
 		log_say("run: %s (for a command line: cowbox run -- sh -c '...')", err->msg);
 	else
 		log_say("run: %s", err->msg);
-	return err->code == -ENOENT ? CMD_RUN_NOT_FOUND : err->code == -EACCES ? CMD_RUN_NOT_EXECUTABLE : CMD_RUN_FAILED;
+	return status[why];
 }
 
 static int run_command(struct session *s, struct command *c, struct wish *w, struct run_result *res, struct err *err)
@@ -292,7 +298,7 @@ static int run_in_box(const struct options *o, struct wish *w)
 	r = run_command(&s, &c, w, &res, &err);
 	fd_closep(&hold);
 	hold = -1;
-	status = r < 0 ? failed(&c, &err) : exit_status(res.status);
+	status = r < 0 ? failed(&c, res.why, &err) : exit_status(res.status);
 	if (r == 0)
 		tell_refusals(&res);
 	run_result_release(&res);

@@ -13,8 +13,6 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-enum form { FORM_TEXT, FORM_JSON, FORM_NUL };
-
 const char *kind_name(enum change_kind k)
 {
 	switch (k) {
@@ -217,12 +215,10 @@ static int run_status(const struct verb *v, int argc, char **argv)
 	while ((id = options_next(&o)) > 0) {
 		if (help_common(v, id))
 			return CMD_OK;
+		if (form_option(v, id, &form) != 0)
+			return CMD_USAGE;
 		if (id == 'b')
 			box = o.value;
-		else if (id == OPT_JSON)
-			form = FORM_JSON;
-		else if (id == 'z')
-			form = FORM_NUL;
 		else if (id == OPT_COLOR && colour_parse(o.value, &when) < 0)
 			return usage(v, "--color=%s: it is auto, always or never", o.value);
 	}

@@ -19,6 +19,7 @@
 const char *child_step_text(enum child_step step)
 {
 	static const char *const text[] = {
+		[CHILD_FORK] = "starting a process",
 		[CHILD_DESCRIPTORS] = "closing descriptors",
 		[CHILD_CAPABILITIES] = "dropping capabilities",
 		[CHILD_LANDLOCK] = "entering the Landlock domain",
@@ -139,10 +140,48 @@ static int run_as_script(const char *path, const struct run_options *opt)
 	return -errno;
 }
 
-static int try_exec(const char *path, const struct run_options *opt)
+/* The start of the file; 0 when it cannot be read. */
+static size_t read_head(const char *path, char *head, size_t size)
 {
-	execve(path, opt->argv, opt->envp);
-	return errno == ENOEXEC ? run_as_script(path, opt) : -errno;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, head, size);
+
+	if (fd >= 0)
+		close(fd);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+/* Where the command itself is there, ENOENT means what runs it. */
+static void note_interpreter(struct child_shared *s, const char *path)
+{
+	char head[sizeof s->interpreter + 32];
+	size_t n, at, len;
+
+	if (access(path, F_OK) < 0)
+		return;
+	s->no_interpreter = true;
+	n = read_head(path, head, sizeof head - 1);
+	head[n] = '\0';
+	if (strncmp(head, "#!", 2) != 0)
+		return;
+	at = 2 + strspn(head + 2, " \t");
+	len = strcspn(head + at, " \t\n");
+	if (len >= sizeof s->interpreter)
+		len = sizeof s->interpreter - 1;
+	memcpy(s->interpreter, head + at, len);
+}
+
+static int try_exec(const char *path, const struct child *ch)
+{
+	char head[4];
+	int e;
+
+	execve(path, ch->opt->argv, ch->opt->envp);
+	e = errno;
+	/* A program of another machine is no script. */
+	if (e != ENOEXEC || (read_head(path, head, sizeof head) == sizeof head && memcmp(head, "\177ELF", sizeof head) == 0))
+		return -e;
+	return run_as_script(path, ch->opt);
 }
 
 static const char *find_path(char *const *envp)
@@ -153,20 +192,19 @@ static const char *find_path(char *const *envp)
 	return "/usr/local/bin:/usr/bin:/bin";
 }
 
-static int search_exec(const struct run_options *opt)
+/* Each place in $PATH: tries it; or, when none was found, looks for one that lacks what runs it. */
+static int search_path(const struct child *ch, const char *name, bool explain)
 {
-	const char *name = opt->argv[0], *p = find_path(opt->envp), *end;
+	const char *p = find_path(ch->opt->envp), *end;
 	char file[PATH_MAX];
 	int e, worst = -ENOENT;
 
-	if (!*name)
-		return -ENOENT;
-	if (strchr(name, '/'))
-		return try_exec(name, opt);
 	for (;; p = end + 1) {
 		end = strchrnul(p, ':');
 		if (snprintf(file, sizeof file, "%.*s%s%s", (int)(end - p), p, end > p ? "/" : "", name) < (int)sizeof file) {
-			e = try_exec(file, opt);
+			if (explain)
+				note_interpreter(ch->shared, file);
+			e = explain ? -ENOENT : try_exec(file, ch);
 			/* Not here; but a file that may not be run is worth telling when no other is found. In a directory that may not be
 			 * searched there is none. */
 			if (e == -EACCES)
@@ -174,9 +212,26 @@ static int search_exec(const struct run_options *opt)
 			else if (e != -ENOENT && e != -ENOTDIR && e != -ESTALE && e != -ENODEV && e != -ETIMEDOUT && e != -ENAMETOOLONG)
 				return e;
 		}
-		if (!*end)
+		if (!*end || ch->shared->no_interpreter)
 			return worst;
 	}
+}
+
+static int search_exec(const struct child *ch)
+{
+	const char *name = ch->opt->argv[0];
+	int e;
+
+	if (!*name)
+		return -ENOENT;
+	if (strchr(name, '/')) {
+		e = try_exec(name, ch);
+		if (e == -ENOENT)
+			note_interpreter(ch->shared, name);
+		return e;
+	}
+	e = search_path(ch, name, false);
+	return e == -ENOENT ? search_path(ch, name, true) : e;
 }
 
 _Noreturn void child_main(const struct child *ch)
@@ -204,5 +259,5 @@ _Noreturn void child_main(const struct child *ch)
 	child_set_state(ch->shared, CHILD_READY);
 	child_wait_state(ch->shared, CHILD_READY, -1);
 	close(e);
-	fail(ch, CHILD_EXEC, search_exec(ch->opt));
+	fail(ch, CHILD_EXEC, search_exec(ch));
 }

@@ -14,7 +14,7 @@
 #include "trace/run.h"
 
 enum child_state { CHILD_START, CHILD_READY, CHILD_GO, CHILD_FAILED };
-enum child_step { CHILD_DESCRIPTORS, CHILD_CAPABILITIES, CHILD_LANDLOCK, CHILD_SECCOMP, CHILD_EXEC };
+enum child_step { CHILD_FORK, CHILD_DESCRIPTORS, CHILD_CAPABILITIES, CHILD_LANDLOCK, CHILD_SECCOMP, CHILD_EXEC };
 
 /* In memory that parent and child share. */
 struct child_shared {
@@ -24,6 +24,8 @@ struct child_shared {
 	bool unbroken;            /* unbroken: see filter_install */
 	enum child_step step;     /* step: where it failed, and code: -errno why */
 	int code;
+	bool no_interpreter;      /* no_interpreter: the command is there, what its first line (see interpreter) or its ELF header names is not */
+	char interpreter[128];
 };
 
 struct child {

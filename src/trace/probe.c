@@ -179,7 +179,7 @@ static void judge(const struct probe_row *row, const struct found *f, struct wal
 	bool off = probe_forced_off(row->key);
 	int r = off ? -EOPNOTSUPP : row->result(f);
 	*ret = (struct wall){ .name = row->name, .required = row->required };
-	if (r == -EAGAIN) {
+	if (r == -EAGAIN && row->result == r_whiteout) {
 		ret->state = WALL_WEAKER;
 		snprintf(ret->detail, sizeof(ret->detail), "not tried: the temporary directory is not writable");
 		snprintf(ret->effect, sizeof(ret->effect), "it is found out when the first file is deleted");
@@ -203,29 +203,29 @@ static void judge(const struct probe_row *row, const struct found *f, struct wal
 	}
 }
 
-static size_t probe_all(struct wall ret[static WALLS_MAX], bool quick)
+size_t trace_probe(struct wall ret[static WALLS_MAX])
 {
 	struct found f;
-	find(&f, quick);
+	find(&f, false);
 	for (size_t i = 0; i < NROWS; i++)
 		judge(&table[i], &f, &ret[i]);
 	return NROWS;
 }
 
-size_t trace_probe(struct wall ret[static WALLS_MAX])
-{
-	return probe_all(ret, false);
-}
-
 int trace_check(struct err *err)
 {
-	struct wall walls[WALLS_MAX];
+	struct found f;
+	struct wall w;
 	if (probe_nested())
 		return err_set(err, -ENOSYS, "this is the inside of a box, and a box cannot be run within a box: leave it first");
-	size_t n = probe_all(walls, true);
-	for (size_t i = 0; i < n; i++)
-		if (walls[i].required && walls[i].state == WALL_MISSING)
-			return err_set(err, -ENOSYS, "this system cannot run a box: %s: %s; %s (see: cowbox doctor)", walls[i].name,
-			               walls[i].detail, walls[i].effect);
+	find(&f, true);
+	if (f.notify.fork < 0)
+		return err_sys(err, f.notify.fork, "no process can be started (see ulimit -u, and the container's limit of processes)");
+	for (size_t i = 0; i < NROWS; i++) {
+		judge(&table[i], &f, &w);
+		if (w.required && w.state == WALL_MISSING)
+			return err_set(err, -ENOSYS, "this system cannot run a box: %s: %s; %s (see: cowbox doctor)", w.name, w.detail,
+			               w.effect);
+	}
 	return 0;
 }

@@ -22,6 +22,7 @@ struct probe_notify {
 	int addfd;        /* addfd: ADDFD, then an answer: as supervisor.c does it, so without ADDFD_FLAG_SEND (5.9) */
 	int killable;     /* killable: WAIT_KILLABLE_RECV was taken (5.19) */
 	int sync_wake_up; /* sync_wake_up: SYNC_WAKE_UP was taken (6.6) */
+	int fork;         /* fork: starting the child; when that failed, so did all the others */
 };
 void probe_notify(struct probe_notify *ret);
 

@@ -133,7 +133,7 @@ static void reap(pid_t pid)
 
 void probe_notify(struct probe_notify *ret)
 {
-	*ret = (struct probe_notify){ -ENOSYS, -ENOSYS, -ENOSYS, -ENOSYS, -ENOSYS };
+	*ret = (struct probe_notify){ -ENOSYS, -ENOSYS, -ENOSYS, -ENOSYS, -ENOSYS, 0 };
 	struct page *page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED) {
 		ret->listener = -errno;
@@ -145,7 +145,8 @@ void probe_notify(struct probe_notify *ret)
 	if (pid == 0)
 		notify_child(page);
 	if (pid < 0) {
-		ret->listener = -errno;
+		int e = -errno;
+		*ret = (struct probe_notify){ e, e, e, e, e, e };
 	} else {
 		int listener = await_listener(page);
 		ret->listener = listener < 0 ? listener : 0;
@@ -208,7 +209,8 @@ void probe_child(struct probe_child *ret)
 			pause();
 	}
 	if (pid < 0) {
-		ret->seize = ret->vm_read = ret->getfd = -errno;
+		int e = -errno;
+		*ret = (struct probe_child){ e, e, e, e };
 		return;
 	}
 	ret->vm_read = try_vm_read(pid);

@@ -57,7 +57,7 @@ static _Noreturn void reaper_main(const struct child *ch, int fd, pid_t supervis
 		child_main(ch);
 	if (command < 0) {
 		ch->shared->code = -errno;
-		ch->shared->step = CHILD_EXEC;
+		ch->shared->step = CHILD_FORK;
 		child_set_state(ch->shared, CHILD_FAILED);
 		_exit(1);
 	}

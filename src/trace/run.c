@@ -41,6 +41,7 @@ struct run {
 	int abi;                  /* abi: Landlock's, asked once */
 	pid_t reaper;
 	int reports;              /* reports: of the reaper */
+	enum run_why why;
 	int command;              /* command: pidfd of the command */
 	int listener;
 	int signals;              /* signals: signalfd */
@@ -70,10 +71,14 @@ static int allow_sockets(const struct run_options *opt, int abi, int ruleset, st
 {
 	for (char *const *p = opt->allow_socket; p && *p; p++) {
 		_cleanup_close_ int fd = open(*p, O_PATH | O_CLOEXEC);
-		int e = fd < 0 ? -errno : landlock_allow_socket(abi, ruleset, fd, err);
+		struct stat st;
+		int e = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
 
-		if (fd < 0)
-			return err_sys(err, e, "cannot allow the socket %s", *p);
+		if (e < 0)
+			return err_sys(err, e, "--allow-socket=%s", *p);
+		if (!S_ISSOCK(st.st_mode))
+			return err_set(err, -ENOTSOCK, "--allow-socket=%s: that is no socket", *p);
+		e = landlock_allow_socket(abi, ruleset, fd, err);
 		if (e < 0)
 			return e;
 	}
@@ -119,13 +124,22 @@ static void raise_limit(void)
 	}
 }
 
-static int start_failed(const struct child_shared *s, const struct run_options *opt, struct err *err)
+static int start_failed(const struct child_shared *s, const struct run_options *opt, enum run_why *ret_why, struct err *err)
 {
+	const char *name = opt->argv[0];
+
 	if (s->step != CHILD_EXEC)
 		return err_sys(err, s->code, "%s", child_step_text(s->step));
+	*ret_why = s->code == -ENOENT && !s->no_interpreter ? RUN_NOT_FOUND : RUN_NOT_EXECUTABLE;
+	if (s->code == -ENOENT && s->interpreter[0])
+		return err_set(err, s->code, "%s: cannot be run: its interpreter %s is not there", name, s->interpreter);
+	if (s->code == -ENOENT && s->no_interpreter)
+		return err_set(err, s->code, "%s: cannot be run: the loader that it names is not there", name);
 	if (s->code == -ENOENT)
-		return err_set(err, s->code, "%s: command not found", opt->argv[0]);
-	return err_sys(err, s->code, "%s: cannot be run", opt->argv[0]);
+		return err_set(err, s->code, "%s: command not found", name);
+	if (s->code == -ENOEXEC)
+		return err_set(err, s->code, "%s: cannot be run: no program for x86-64 (32-bit programs do not run in a box)", name);
+	return err_sys(err, s->code, "%s: cannot be run", name);
 }
 
 /* The child's listener, as a descriptor of ours. It cannot send it: sendmsg is trapped already. */
@@ -139,7 +153,7 @@ static int fetch_listener(struct run *r, struct err *err)
 			return err_set(err, -EIO, "the command's process was killed before it began");
 		}
 	if (atomic_load(&s->state) == CHILD_FAILED)
-		return start_failed(s, r->opt, err);
+		return start_failed(s, r->opt, &r->why, err);
 	r->command = (int)syscall(SYS_pidfd_open, s->pid, 0);
 	if (r->command < 0)
 		return err_sys(err, -errno, "the command's process");
@@ -435,10 +449,11 @@ int trace_run(struct overlay *ov, const struct run_options *opt, struct run_resu
 	if (e == 0) {
 		loop(&r);
 		if (atomic_load(&r.child.shared->state) == CHILD_FAILED)
-			e = start_failed(r.child.shared, opt, err);
+			e = start_failed(r.child.shared, opt, &r.why, err);
 		supervisor_stop(r.sup);
 		take_result(&r, ret);
 	}
+	ret->why = r.why;
 	run_end(&r);
 	umask(r.umask);
 	pthread_sigmask(SIG_SETMASK, &r.child.mask, NULL);

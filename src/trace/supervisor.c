@@ -149,6 +149,24 @@ static int call_handle(struct call *c, struct guest *g, struct answer *a)
 	return r;
 }
 
+/* For --debug: the call, its first path as it is in the guest's memory by now, and the answer. */
+static void tell(const struct call *c, const struct answer *a)
+{
+	const char *shape = c->row ? c->row->shape : "", *at = strchr(shape, 'p');
+	char raw[PATH_MAX] = "", path[PATH_MAX], result[32];
+
+	if (at && guest_read_string(c, c->arg[at - shape], raw, sizeof raw) < 0)
+		raw[0] = '\0';
+	if (a->kind == ANSWER_VALUE)
+		snprintf(result, sizeof result, "%lld", (long long)a->value);
+	else if (a->kind == ANSWER_ERRNO)
+		snprintf(result, sizeof result, "%s", strerrorname_np((int)a->value));
+	else
+		snprintf(result, sizeof result, "%s",
+			 a->kind == ANSWER_FD ? "a descriptor" : a->kind == ANSWER_CONTINUE ? "goes on natively" : "is steered");
+	log_debug("%d %s%s%s: %s", c->tid, c->row ? c->row->name : "?", *raw ? " " : "", path_printable(raw, path, sizeof path), result);
+}
+
 static void serve(struct supervisor *sup, struct work *w)
 {
 	const struct seccomp_notif *n = w->notif;
@@ -187,6 +205,8 @@ static void serve(struct supervisor *sup, struct work *w)
 			complain(c, r);
 		answer_errno(&a, EIO);
 	}
+	if (log_level >= LOG_DEBUG)
+		tell(c, &a);
 	give(c, &a);
 	answer_release(&a);
 	guest_put(sup, w->guest);
