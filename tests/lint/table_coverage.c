@@ -1,6 +1,6 @@
 /* table_coverage.c - is the table of system calls whole and sound?
  *
- * Reads lines "number name" (the machine's own headers, by coverage.sh) from stdin: each must have its row. Then the table's own
+ * Reads lines "number name" (the machine's own headers and newer_calls, by coverage.sh) from stdin: each must have its row. Then the table's own
  * rules are checked, and its names are compared with libseccomp's, which were written by others.
  */
 #include <seccomp.h>
@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../../src/trace/table.h"
+
+enum { LAST_OWN = 336, FIRST_COMMON = 424 };
 
 static int failures;
 
@@ -30,9 +32,9 @@ static unsigned check_headers(void)
 	for (; scanf("%d %127s", &nr, name) == 2; n++) {
 		const struct syscall_row *row = syscall_lookup(nr);
 		if (!row)
-			fault("syscalls.def has no row for %d %s, which this machine's headers know", nr, name);
+			fault("syscalls.def has no row for %d %s, which is known", nr, name);
 		else if (strcmp(row->name, name) != 0)
-			fault("number %d is %s in syscalls.def and %s in this machine's headers", nr, row->name, name);
+			fault("number %d is %s in syscalls.def and %s elsewhere", nr, row->name, name);
 	}
 	return n;
 }
@@ -74,15 +76,18 @@ int main(void)
 {
 	unsigned known = check_headers(), rows = 0;
 	if (known < 300)
-		fault("only %u calls were read from this machine's headers", known);
+		fault("only %u numbers were read", known);
+	/* x86-64 has one gap, up to where all architectures began to count together. */
 	for (int nr = 0; nr < SYSCALL_NR_END; nr++) {
 		const struct syscall_row *row = syscall_lookup(nr);
+		if (!row && (nr <= LAST_OWN || nr >= FIRST_COMMON))
+			fault("syscalls.def has no row for %d, and one for a higher number", nr);
 		if (!row)
 			continue;
 		rows++;
 		check_row(row);
 		check_name(row);
 	}
-	printf("%u rows; this machine's headers know %u calls\n", rows, known);
+	printf("%u rows; %u numbers are known\n", rows, known);
 	return failures ? 1 : 0;
 }
