@@ -5,7 +5,8 @@
 #                           1. as that user, release build        all tests
 #                           2. ASan and UBSan build               unit and guest tests
 #                           3. as root, release build             all tests; its summary is the last thing printed
-#   As an ordinary user: passes 2 and 1, as you.
+#   As an ordinary user: passes 2 and 1, as you; missing packages are installed through sudo, which may ask for your password.
+#   What a pass left out, and why, stands before its summary.
 #
 #   COWBOX_TEST_JOBS=N    tests at once (the number of CPUs)
 #   COWBOX_TEST_ARGS=...  more arguments for ctest, as "-R e2e"
@@ -72,8 +73,12 @@ build() {
 run_tests() {
 	local dir=$1
 	shift
+	export COWBOX_SKIP_LOG=$dir/skipped
+	rm -f "$COWBOX_SKIP_LOG"
 	# shellcheck disable=SC2086
-	ctest --test-dir "$dir" --output-on-failure --no-tests=error --timeout 900 -j "$jobs" "$@" ${COWBOX_TEST_ARGS:-}
+	ctest --test-dir "$dir" --output-on-failure --no-tests=error --timeout 900 -j "$jobs" "$@" ${COWBOX_TEST_ARGS:-} |
+		awk -v skipped="$COWBOX_SKIP_LOG" '/% tests passed/ { while ((getline line <skipped) > 0) print "left out: " line; print "" } { print; fflush() }'
+	return "${PIPESTATUS[0]}"
 }
 
 # As the ordinary user: a copy of the sources that is the user's own, and an environment like after a login.
@@ -119,9 +124,8 @@ if [ "$is_root" = yes ]; then
 	last="tests as root"
 else
 	# shellcheck disable=SC2046,SC2086
-	for p in $(packages_missing $BUILD_PACKAGES $TEST_PACKAGES) $(node_packages); do
-		echo "not installed: $p (tests that need it are skipped, and say so)"
-	done
+	packages_install $BUILD_PACKAGES $TEST_PACKAGES $(node_packages) ||
+		echo "not all packages could be installed: the tests that need them are left out, and say so"
 	echo "started as an ordinary user: the tests as root are not run"
 	last="tests as $(id -un)"
 fi

@@ -151,7 +151,7 @@ if $private true 2>"$T/unshare.err"; then
 	is "no temporary stays" "" "$(sed -n '/^listing$/,/^end$/p' "$OUT" | grep -av -e '^listing$' -e '^end$' -e '^keep$' -e '^\.*$' | tr '\n' ' ')"
 	rm -rf "$COWBOX_HOME/boxes/fullhost"
 else
-	say "skip: $SCRIPT: the file systems without xattrs and full: no mount namespace here ($(head -1 "$T/unshare.err"))"
+	skip_part "the file systems without xattrs and full: no mount namespace here ($(head -1 "$T/unshare.err"))"
 fi
 
 # ---- the kernel ----

@@ -68,7 +68,7 @@ for abi in 1 4 "$ABI"; do
 		status "ABI $abi: device" 0; is "ABI $abi: no other device was opened" "device: tried" "$(cat "$OUT")"
 		box discard -f -b "race$abi" >/dev/null 2>&1
 	else
-		say "skip: $SCRIPT: no device may be opened natively here"
+		skip_part "no device may be opened natively here"
 	fi
 	cb run -b "race$abi" -- "$T/bin/raced_opens" "$R" 1 traced; is "ABI $abi: a traced thread" "traced: openat works, openat2 fails" "$(cat "$OUT")"
 	box discard -f -b "race$abi" >/dev/null 2>&1

@@ -33,7 +33,6 @@ END
 
 FILTER=sort
 FILTER_ERR=sort
-WANT=0
 both make setup_project cmd_make
 both rebuild setup_built cmd_rebuild
 both pieces setup_built cmd_compile_pipe

@@ -54,7 +54,6 @@ cmd_shell() {
 		tee t/f11 -a <<<tee && cat <<<"here" >t/here && fallocate -l 4096 t/f12 && cksum t/* && install -m 700 t/f13 t/new13 && mv t/f14 t/f15
 }
 
-WANT=any
 both sed setup_texts cmd_sed
 both vim setup_texts cmd_vim
 both ed setup_texts cmd_ed

@@ -81,7 +81,6 @@ check_src() {
 	done
 }
 
-WANT=0
 both init setup_config cmd_init check_src
 both clone setup_repo cmd_clone check_src
 both work setup_repo cmd_work check_src

@@ -71,7 +71,6 @@ cmd_run() { ./prog; }
 cmd_build() { rm prog && sed -i 's/from go/from box/' src/main.go && go_build src && ./prog && go version; }
 
 SEAL_FLAGS="-e tmp/*"
-WANT=0
 both run setup_go cmd_run
 LIMIT=400
 both build setup_go cmd_build

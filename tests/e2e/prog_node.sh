@@ -33,6 +33,5 @@ END
 }
 cmd_node() { node main.js; }
 
-WANT=0
 both node setup_node cmd_node
 finish

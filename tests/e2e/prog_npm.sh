@@ -18,6 +18,5 @@ cmd_npm() {
 		npm ls --offline && npm pkg get dependencies && npm uninstall --offline --no-audit --no-fund left-pad >/dev/null && ls node_modules
 }
 SEAL_FLAGS="-e home/.npm -e home/.cache -e tmp/* -e npm.log"
-WANT=0
 both npm setup_npm cmd_npm
 finish

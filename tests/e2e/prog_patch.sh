@@ -21,9 +21,11 @@ setup_patch() {
 	git init -q -b main g && cp a/f7.c g/ && git -C g add -A
 	printf 'diff --git a/f7.c b/sub/f8.c\nsimilarity index 100%%\nrename from f7.c\nrename to sub/f8.c\n' >g.patch
 }
-cmd_patch() { cp -r a c && (cd c && patch -p1 -N <../d.patch); echo "status $?"; (cd a && patch -p1 -b <../d.patch); echo "status $?"; ls a c; cat a/*.rej; (cd a && patch -R -p1 --dry-run <../d.patch) | tail -2; diff -r a c; git -C g apply --index ../g.patch && git -C g status --porcelain; }
+cmd_patch() { cp -r a c && (cd c && patch -p1 -N <../d.patch); echo "status $?"; (cd a && patch -p1 -b <../d.patch); echo "status $?"; ls a c; cat a/*.rej; (cd a && patch -R -p1 --dry-run <../d.patch) | tail -2; diff -r a c; git -C g apply --index ../g.patch && git -C g status --porcelain && ls g/sub; }
 
-FILTER_ERR=cat
+# a copied index knows other inodes
+fresh_index() { git -C g update-index -q --refresh; }
+PREPARE=fresh_index
 SEAL_FLAGS="-x *.git/index"
 # reject files carry the times of the two sides
 stamps() { sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+ [+-][0-9]{4}/STAMP/g'; }

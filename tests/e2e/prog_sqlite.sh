@@ -56,7 +56,6 @@ END
 }
 check_db() { local f; for f in *.db; do sqlite3 "$f" 'PRAGMA integrity_check; SELECT count(*) FROM sqlite_master;'; done; sqlite3 old.db 'SELECT * FROM t' | cksum; }
 
-WANT=0
 both wal setup_db cmd_wal check_db
 both shared setup_db cmd_shared check_db
 both held setup_db cmd_held check_db

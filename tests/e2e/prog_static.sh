@@ -65,6 +65,6 @@ if command -v musl-gcc >/dev/null; then
 	both musl setup_static cmd_musl
 	both musl-dynamic setup_static cmd_musl_dynamic
 else
-	say "skip: $SCRIPT: the musl part needs musl-gcc (apt-get install musl-tools)"
+	skip_part "the musl part needs musl-gcc (apt-get install musl-tools)"
 fi
 finish

@@ -79,7 +79,6 @@ cmd_processes() {
 	ls gone | wc -l
 }
 
-WANT=0
 both threads setup_threads cmd_threads
 both processes setup_threads cmd_processes
 finish

@@ -18,6 +18,7 @@ keys() { t send-keys -t w "$@"; }
 
 mkdir "$T/w"
 cd "$T/w" || exit 1
+seal -c "$T/w" >"$T/before"
 t new-session -d -s w -x 100 -y 30 "$COWBOX_BIN run -b tmux -- bash --norc --noprofile; echo status=\$?; exec sleep 60"
 keys 'PS1="rea""dy> "' Enter
 check "a prompt" shows 'ready>'
@@ -34,7 +35,10 @@ keys 'echo x >made; exit 7' Enter
 check "the question" shows '.*\[k\]eep'
 keys k Enter
 check "the status" shows 'status=7'
-check "the host has no file" test ! -e made
+seal -c "$T/w" >"$T/after"
+same "the host is untouched" "$T/before" "$T/after"
+check "commit -a" box commit -a -b tmux
+check "the host has the file, and nothing else" test "$(ls -A):$(cat made)" = made:x
 t kill-server
 for i in $(seq 50); do [ -S "$T/socket" ] || break; t ls >/dev/null 2>&1 || break; sleep 0.1; done
 rm -f "$T/socket"
@@ -50,6 +54,5 @@ cmd_inside() {
 	rm -f s
 	return $status
 }
-WANT=0
 both inside setup_none cmd_inside
 finish

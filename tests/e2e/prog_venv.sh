@@ -45,7 +45,6 @@ cmd_existing() {
 }
 check_moo() { env/bin/moo d; }
 
-WANT=0
 both venv setup_wheel cmd_venv check_moo
 both existing setup_existing cmd_existing
 finish

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include "rng.h"
+#include "../skip.h"
 
 /* ---- a full disk ---- */
 
@@ -76,7 +77,7 @@ static void test_full(void **state)
 	char work[PATH_MAX + 64], filler[PATH_MAX + 16];
 
 	if (!t->w.dir[0])
-		skip();
+		SKIP("no small file system can be mounted here");
 	memset(big, 'x', sizeof big - 1);
 	host_mkdir(t, "d");
 	host_write(t, "d/big", big);

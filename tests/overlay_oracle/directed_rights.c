@@ -1,5 +1,6 @@
 /* directed_rights.c - what the host would refuse this user is refused, with the same errno. */
 #include "directed.h"
+#include "../skip.h"
 
 static struct caller user_caller = { .umask = 022, .comm = "directed" };
 
@@ -22,8 +23,7 @@ static void test_system_directories(void **state)
 
 	object_init(&passwd);
 	if (stat("/etc/shadow", &st) < 0 || st.st_uid == test_user()) {
-		print_message("no /etc/shadow of another user: ");
-		skip();
+		SKIP("no /etc/shadow of another user");
 	}
 	as_user();
 	assert_int_equal(open_abs(t, "/usr/oracle-x", O_WRONLY | O_CREAT), -EACCES);
@@ -62,8 +62,7 @@ static void give(struct test *t, const char *path, uid_t uid, mode_t mode)
 static void need_root(void)
 {
 	if (geteuid() != 0) {
-		print_message("needs files of two users, thus root: ");
-		skip();
+		SKIP("needs files of two users, thus root");
 	}
 }
 
@@ -269,8 +268,7 @@ static void test_touch_device(void **state)
 
 	object_init(&o);
 	if (cred_process_is_root()) {
-		print_message("needs an ordinary user: ");
-		skip();
+		SKIP("needs an ordinary user");
 	}
 	assert_int_equal(stat("/dev/null", &before), 0);
 	assert_int_equal(overlay_lookup(t->w.ov, &caller, AT_VIEW("/dev/null"), 0, &o), 0);

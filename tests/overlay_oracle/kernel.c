@@ -21,6 +21,7 @@
 #include "snapshot.h"
 #include "sample.h"
 #include "world.h"
+#include "../skip.h"
 
 #define SKIPPED 77
 
@@ -34,7 +35,7 @@ struct options {
 
 static int skip(const char *why, int code)
 {
-	printf("skipped: %s%s%s\n", why, code ? ": " : "", code ? strerror(code) : "");
+	skip_note("%s%s%s", why, code ? ": " : "", code ? strerror(code) : "");
 	return SKIPPED;
 }
 
@@ -129,8 +130,8 @@ static int compare(struct world *w, struct side *mounted)
 	char *view = NULL, *kernel = NULL;
 	int r = 0;
 
-	snapshot_take(&w->view, SNAPSHOT_TIMES | SNAPSHOT_EXACT, &view);
-	snapshot_take(mounted, SNAPSHOT_TIMES | SNAPSHOT_EXACT, &kernel);
+	snapshot_take(&w->view, SNAPSHOT_TIMES | SNAPSHOT_EXACT | SNAPSHOT_NLINK, &view);
+	snapshot_take(mounted, SNAPSHOT_TIMES | SNAPSHOT_EXACT | SNAPSHOT_NLINK, &kernel);
 	char *diff = snapshot_diff("kernel", kernel, "  view", view, 15);
 	if (diff) {
 		fprintf(stderr, "the kernel's overlayfs shows another tree:\n%s", diff);

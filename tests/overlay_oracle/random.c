@@ -20,6 +20,7 @@
 #include "snapshot.h"
 #include "sample.h"
 #include "world.h"
+#include "../skip.h"
 
 #define OPS_MAX 4000
 
@@ -382,7 +383,7 @@ int main(int argc, char **argv)
 
 	parse(argc, argv, &o);
 	if (geteuid() != 0 && (o.run_as != (uid_t)-1 || o.op.as_uid != (uid_t)-1)) {
-		printf("skipped: --run-as and --as-uid need root\n");
+		skip_note("--run-as and --as-uid need root");
 		return 77;
 	}
 	o.op.root = geteuid() == 0 && o.run_as == (uid_t)-1;

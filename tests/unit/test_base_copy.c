@@ -7,6 +7,7 @@
 #include "base/copy.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "../skip.h"
 
 #define MIB ((off_t)1 << 20)
 
@@ -126,8 +127,7 @@ static void across_file_systems(void **state)
 
 	dst = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (dst < 0) {
-		print_message("skipped: no tmpfs at /dev/shm: %s\n", strerror(errno));
-		skip();
+		SKIP("no tmpfs at /dev/shm: %s", strerror(errno));
 	}
 	assert_non_null(block);
 	for (off_t i = 0; i < 3 * MIB; i++)
@@ -284,8 +284,7 @@ static void symlinks_carry_times_and_owner(void **state)
 static void need_acl(int fd)
 {
 	if (fsetxattr(fd, "system.posix_acl_access", &sample_acl, sizeof sample_acl, 0) < 0) {
-		print_message("skipped: no ACLs here: %s\n", strerror(errno));
-		skip();
+		SKIP("no ACLs here: %s", strerror(errno));
 	}
 }
 
@@ -313,8 +312,7 @@ static void an_inherited_acl_is_taken_away(void **state)
 	struct stat st;
 
 	if (fsetxattr(T(state), "system.posix_acl_default", &sample_acl, sizeof sample_acl, 0) < 0) {
-		print_message("skipped: no ACLs here: %s\n", strerror(errno));
-		skip();
+		SKIP("no ACLs here: %s", strerror(errno));
 	}
 	dst = openat(T(state), "dst", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert_true(dst >= 0);
@@ -337,8 +335,7 @@ static void directories_carry_default_acls(void **state)
 	src = path_fd(T(state), "a");
 	dst = path_fd(T(state), "b");
 	if (setxattr(FD_PATH(src), "system.posix_acl_default", &sample_acl, sizeof sample_acl, 0) < 0) {
-		print_message("skipped: no ACLs here: %s\n", strerror(errno));
-		skip();
+		SKIP("no ACLs here: %s", strerror(errno));
 	}
 	assert_int_equal(copy_all(src, dst, &lost), 0);
 	assert_int_equal(lost, 0);
@@ -356,8 +353,7 @@ static void root_keeps_owner_set_id_bits_and_capabilities(void **state)
 	struct stat st;
 
 	if (geteuid() != 0) {
-		print_message("skipped: needs root to give files away\n");
-		skip();
+		SKIP("needs root to give files away");
 	}
 	assert_int_equal(fchown(src, 1234, 2345), 0);
 	assert_int_equal(fchmod(src, 06755), 0);
@@ -380,8 +376,7 @@ static void an_ordinary_user_loses_owner_and_set_id(void **state)
 	struct stat st;
 
 	if (geteuid() == 0 || src < 0) {
-		print_message("skipped: needs an ordinary user and /usr/bin/passwd\n");
-		skip();
+		SKIP("needs an ordinary user and /usr/bin/passwd");
 	}
 	assert_int_equal(fstatat(src, "", &st, AT_EMPTY_PATH), 0);
 	assert_int_equal(copy_metadata(src, dst, &st, COPY_OWNER | COPY_MODE, &lost), 0);

@@ -7,6 +7,7 @@
 
 #include "base/cred.h"
 #include "base/sys.h"
+#include "../skip.h"
 
 #define SOME_UID 12345
 #define SOME_GID 23456
@@ -20,8 +21,7 @@ static struct cred someone(void)
 static void need_root(void)
 {
 	if (!cred_process_is_root()) {
-		print_message("skipped: needs root to act as another user\n");
-		skip();
+		SKIP("needs root to act as another user");
 	}
 }
 
@@ -47,8 +47,7 @@ static void no_op_for_an_ordinary_user(void **state)
 
 	(void)state;
 	if (cred_process_is_root()) {
-		print_message("skipped: needs an ordinary user\n");
-		skip();
+		SKIP("needs an ordinary user");
 	}
 	assert_int_equal(cred_assume(&c), 0);
 	assert_int_equal(cred_fsuid(), geteuid());

@@ -1,5 +1,6 @@
 /* test_box_remove.c - boxes removed whatever they hold, and counted. */
 #include "store_room.h"
+#include "../skip.h"
 
 #include <grp.h>
 
@@ -103,8 +104,7 @@ static void test_remove_hard_root(void **state)
 {
 	(void)state;
 	if (geteuid() != 0) {
-		print_message("skipped: not root\n");
-		skip();
+		SKIP("not root");
 	}
 	assert_int_equal(in_child(remove_hard), 0);
 }

@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "../../src/trace/filter.h"
 #include "../../src/trace/table.h"
+#include "../skip.h"
 
 #define UNDECIDED 0xdeadbeefu
 
@@ -307,9 +308,8 @@ static struct page *run_live(bool scope, const struct probe *probes, size_t n)
 	while (!__atomic_load_n(&page->ready, __ATOMIC_SEQ_CST))
 		syscall(SYS_futex, &page->ready, FUTEX_WAIT, 0, NULL, NULL, 0);
 	if (page->listener < 0) {
-		print_message("SKIPPED: a filter with a listener cannot be installed here: %s\n", strerror(-page->listener));
 		waitpid(pid, NULL, 0);
-		skip();
+		SKIP("a filter with a listener cannot be installed here: %s", strerror(-page->listener));
 	}
 	serve(page);
 	close(page->listener);

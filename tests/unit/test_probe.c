@@ -14,6 +14,7 @@
 #include "trace/run.h"
 #include "../../src/trace/filter.h"
 #include "../../src/trace/probe.h"
+#include "../skip.h"
 
 static void test_probe_is_whole(void **state)
 {
@@ -44,8 +45,7 @@ static void test_missing_wall_refuses(void **state)
 	};
 	struct err err;
 	if (trace_check(&err) < 0) {
-		print_message("SKIPPED: boxes cannot run here: %s\n", err.msg);
-		skip();
+		SKIP("boxes cannot run here: %s", err.msg);
 	}
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		setenv("COWBOX_TEST_WALL_OFF", keys[i][0], 1);
@@ -80,7 +80,7 @@ static void test_nested(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	filter_release(&prog);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-		skip();
+		SKIP("a filter cannot be installed here");
 	assert_int_equal(status, 0);
 }
 

@@ -21,6 +21,7 @@
 #include "../../src/trace/remote.h"
 #include "../../src/trace/steer.h"
 #include "../../src/trace/supervisor.h"
+#include "../skip.h"
 
 struct shared {
 	_Atomic int listener;   /* listener: number in the child + 1 */
@@ -136,7 +137,7 @@ static void rig_start(struct rig *b, int times)
 	b->sup.listener = (int)syscall(SYS_pidfd_getfd, pidfd, b->sh->listener - 1, 0);
 	close(pidfd);
 	if (b->sup.listener < 0)
-		skip();
+		SKIP("pidfd_getfd of a child is not allowed here");
 	b->sup.notif_size = b->sup.resp_size = 80;
 	pthread_mutex_init(&b->sup.lock, NULL);
 	b->sup.idle = 1;        /* so that nobody starts threads */

@@ -1,5 +1,6 @@
 /* test_store.c - the store: found, refused, swept; names of boxes, the list of them. */
 #include "store_room.h"
+#include "../skip.h"
 
 #include <sched.h>
 #include <stdbool.h>
@@ -175,8 +176,7 @@ static void test_store_no_xattrs(void **state)
 
 	(void)state;
 	if (r == 77) {
-		print_message("skipped: no mount namespace to be had here\n");
-		skip();
+		SKIP("no mount namespace to be had here");
 	}
 	assert_int_equal(r, 0);
 }
