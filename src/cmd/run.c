@@ -218,13 +218,13 @@ static bool remove_box(struct session *s)
 	return false;
 }
 
-/* What becomes of the box. fresh: made for this run and named by us. A box that goes stays the one used last: the next verb then says
- * that it is gone, and does not take an older one without a word. */
-static void finish(struct session *s, const struct wish *w, bool fresh)
+/* What becomes of the box. started: the command ran; else one message is enough. fresh: made for this run and named by us. A box that goes stays
+ * the one used last: the next verb then says that it is gone, and does not take an older one without a word. */
+static void finish(struct session *s, const struct wish *w, bool fresh, bool started)
 {
 	bool empty = false, gone = false;
 
-	if (w->remove) {
+	if (w->remove || (fresh && !started && box_is_running(s->box) <= 0)) {
 		remove_box(s);
 		return;
 	}
@@ -302,7 +302,7 @@ static int run_in_box(const struct options *o, struct wish *w)
 	if (r == 0)
 		tell_refusals(&res);
 	run_result_release(&res);
-	finish(&s, w, fresh);
+	finish(&s, w, fresh, r == 0);
 	return status;
 }
 

@@ -213,8 +213,25 @@ static int classify_removed_tree(struct plan *p, struct commit_item *it, const c
 
 /* ---- one item ---- */
 
-static const char *what_happened(const struct origin *o, const struct stat *now)
+/* Everything in a directory that the host has too is on record, unless the log was damaged; what is in one that the box made needs none. */
+static bool record_lost(const struct plan *p, const char *path)
 {
+	const struct origin *o = NULL;
+	char dir[PATH_MAX], up[PATH_MAX];
+
+	if (plan_origin(p, path) || !path_split(path, dir, sizeof dir))
+		return false;
+	while (!(o = plan_origin(p, dir)) && dir[1]) {
+		path_split(dir, up, sizeof up);
+		strcpy(dir, up);
+	}
+	return !o || o->kind == ORIGIN_DIRECTORY;
+}
+
+static const char *what_happened(const struct plan *p, const char *path, const struct origin *o, const struct stat *now)
+{
+	if (!o && record_lost(p, path))
+		return "the box's record of what the host had there is lost";
 	if (!now->st_mode)
 		return "the host's was removed since";
 	if (!o || o->kind == ORIGIN_ABSENT)
@@ -267,7 +284,7 @@ static int classify_plain(struct plan *p, size_t i, const char *path)
 		r = ch->kind != CHANGE_DELETED && now->st_mode ? classify_same_as_box(p, ch, path, now) : 0;
 		if (r == 1)
 			return why(it, COMMIT_SAME, "the host has the same already");
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(o, now));
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->path, o, now));
 	}
 	if (S_ISDIR(now->st_mode) && !S_ISDIR(ch->box.st_mode))
 		return classify_removed_tree(p, it, path, ch->path);
@@ -288,7 +305,7 @@ static int classify_destination(struct plan *p, struct commit_item *it, const ch
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(o, &now));
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, it->change->path, o, &now));
 	return S_ISDIR(now.st_mode) ? classify_removed_tree(p, it, path, it->change->path) : 0;
 }
 
@@ -302,12 +319,12 @@ static int classify_rename(struct plan *p, size_t i, const char *path)
 	if (!o)
 		o = ch->origin;
 	if (!p->now[i].st_mode)
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(o, &p->now[i]));
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->from, o, &p->now[i]));
 	r = o ? classify_same_as_origin(p, o, ch->from, &p->now[i]) : !ch->host_changed;
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(o, &p->now[i]));
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->from, o, &p->now[i]));
 	return classify_destination(p, it, path);
 }
 

@@ -19,8 +19,8 @@ cb status --jsom; status "misspelt option" 2; err "the nearest is suggested" '--
 cb run -b; status "-b without a name" 2; err "-b without a name" '-b'
 cb commit --on-conflict=perhaps -a; status "bad value" 2; err "bad value" 'perhaps'
 cb run --inherit-fd x -- true; status "bad number" 2
-cb run --inherit-fd 99 -- true; status "a descriptor that is not open" 2 125; err "a descriptor that is not open" '99'
-cb commit; status "commit of nothing named, no box" 2 3
+cb run --inherit-fd 99 -- true; status "a descriptor that is not open" 2; err "a descriptor that is not open" '99'
+cb commit; status "commit of nothing named, no box" 3; one_line "commit of nothing named, no box" "no boxes"
 cb status -b=big; status "-b=NAME" 2; one_line "-b=NAME" '-b big$'
 cb run -- 'echo hi > hint-x'; status "a command line as one word" 127; err "sh -c is told" "cowbox run -- sh -c '"; check "the host has nothing of it" test ! -e hint-x
 mkdir shut; chmod 000 shut
@@ -30,8 +30,8 @@ cb run -- 'no-such-command'; no_err "not for a plain word" 'sh -c'
 
 # ---- boxes ----
 for v in status diff 'commit -a' 'discard -f'; do cb $v -b nowhere; status "$v with no store" 3; one_line "$v with no store" 'nowhere|no boxes'; done
-(FAILURES=0; export COWBOX_BOX=nowhere; cb status; status "COWBOX_BOX of no box" 2 3; one_line "COWBOX_BOX of no box" 'nowhere|no boxes'; exit $FAILURES) || FAILURES=$((FAILURES + 1))
-cb status; status "no box at all" 2 3; err "no box at all" 'box'
+(FAILURES=0; export COWBOX_BOX=nowhere; cb status; status "COWBOX_BOX of no box" 3; one_line "COWBOX_BOX of no box" 'nowhere|no boxes'; exit $FAILURES) || FAILURES=$((FAILURES + 1))
+cb status; status "no box at all" 3; err "no box at all" 'box'
 for name in a/b .. . .x -x '' "$(printf 'n%.0s' $(seq 65))" 'a b' "$(printf 'a\nb')" 'ä'; do
 	cb run -b "$name" -- true; status "box name '$name'" 2; [ "$(wc -l <"$ERR")" = 1 ] || { fail "box name '$name': not one line"; describe; }
 done
@@ -46,7 +46,7 @@ cb discard -f -b there
 "$COWBOX_BIN" run -b busy -- sh -c 'echo kept >kept; sleep 4' >/dev/null 2>&1 </dev/null &
 runner=$!
 for i in $(seq 50); do "$COWBOX_BIN" status -b busy 2>/dev/null | grep -q kept && break; sleep 0.1; done
-cb discard -f -b busy; status "discard of a busy box" 3 2 1; one_line "discard of a busy box" 'busy'
+cb discard -f -b busy; status "discard of a busy box" 3; one_line "discard of a busy box" 'busy'
 wait $runner; is "the run goes on" 0 $?
 cb status -b busy; out "nothing is lost" 'kept'
 cb discard -f -b busy; status "discard afterwards" 0
@@ -71,7 +71,7 @@ all_refuse() {
 		status "$1: $v" 3; one_line "$1: $v" "$2"
 	done
 	cb run -b "$1" -- true; status "$1: run" 125; one_line "$1: run" "$2"
-	cb list; status "$1: list" 0 1 3; out "$1: list still names it" "$1"
+	cb list; status "$1: list" 0; out "$1: list still names it" "$1"
 	(cd "$B" && find . | sort) >"$T/box-after"
 	same "$1: the box is as it was" "$T/box-before" "$T/box-after"
 	is "$1: the host is as it was" host "$(cat "$T/w/text")"
@@ -92,24 +92,30 @@ cb status -b torn; out "torn origins: still all" 'more'; cb discard -f -b torn; 
 damaged torn2; o=$(ls "$B"/layers/*/origins); head -c 1000 /dev/urandom >>"$o"
 cb status -b torn2; status "garbage after the origins" 0; out "garbage after the origins" 'text'; cb run -b torn2 -- sh -c 'echo more >more'; status "garbage after the origins: run" 0; cb discard -f -b torn2
 damaged torn3; o=$(ls "$B"/layers/*/origins); head -c 1000 /dev/urandom >"$o"
-cb status -b torn3; [ "$STATUS" -lt 100 ] || { fail "origins of garbage"; describe; }; cb run -b torn3 -- cat new; [ "$STATUS" = 0 ] || one_line "origins of garbage: run" 'origins'
-cb commit -b torn3 -a; [ "$STATUS" -lt 100 ] || { fail "origins of garbage: commit"; describe; }; rm -rf "$B"; rm -rf "$T/w"/*
-damaged noorigins; rm "$B"/layers/*/origins; cb status -b noorigins; [ "$STATUS" -lt 100 ] || { fail "no origins"; describe; }
-cb run -b noorigins -- cat new; [ "$STATUS" -lt 126 ] || { fail "no origins: run"; describe; }; rm -rf "$B"
+for v in status diff 'commit -a'; do cb $v -b torn3; status "origins of garbage: $v" 3; one_line "origins of garbage: $v" 'origins .*tree.*discard -f -b torn3'; done
+cb run -b torn3 -- cat new; status "origins of garbage: run" 125; one_line "origins of garbage: run" 'origins'
+cb discard -f -b torn3; status "origins of garbage: discard" 0; rm -rf "$T/w"/*
+# lost records: what could have changed on the host is not written over, and why is said
+damaged noorigins; rm "$B"/layers/*/origins; echo changed meanwhile >"$T/w/text"
+cb status -b noorigins; status "no origins" 0; out "no origins: why" '^M! .*/text .*record .*is lost'
+cb run -b noorigins -- cat new; status "no origins: run" 0; out "no origins: run" '^new$'
+cb commit -a -b noorigins; status "no origins: commit" 1; err "no origins: commit says why" 'left: .*/text: .*record .*is lost'
+is "no origins: the host's is kept" 'changed meanwhile' "$(cat "$T/w/text")"; is "no origins: what is new is committed" new "$(cat "$T/w/new")"
+cb discard -f -b noorigins; rm -rf "$T/w"/*
 
 # stray files
 damaged stray; echo x >"$B/stray"; mkdir "$B/layers/77" "$B/layers/x"; echo x >"$B/layers/0x"; echo x >"$COWBOX_HOME/boxes/file"; mkdir "$COWBOX_HOME/boxes/.tmp" "$COWBOX_HOME/boxes/not a box"
 cb status -b stray; status "stray files: status" 0; out "stray files: status" 'new'
-cb list; [ "$STATUS" -lt 100 ]; out "stray files: list" 'stray'
+cb list; status "stray files: list" 0; out "stray files: list" 'stray'
 cb run -b stray -- cat new; status "stray files: run" 0
 cb discard -b stray -f; status "stray files: discard" 0
 rm -rf "$COWBOX_HOME/boxes/file" "$COWBOX_HOME/boxes/.tmp" "$COWBOX_HOME/boxes/not a box"
 
 # things in the layer that no run puts there: links out of it, other types, unreadable directories
 damaged hand; tree=$(echo "$B"/layers/*/tree)"$T/w"; ln -s /etc "$tree/outside"; mkfifo "$tree/fifo"; rm "$tree/text"; mkdir "$tree/text"; echo y >"$tree/text/y"; mkdir -m 000 "$tree/shut"
-cb status -b hand; [ "$STATUS" -lt 100 ] || { fail "a layer changed by hand: status"; describe; }
-cb diff -b hand; [ "$STATUS" -lt 100 ] || { fail "a layer changed by hand: diff"; describe; }
-cb run -b hand -- sh -c 'ls; cat new; ls outside/ >/dev/null'; [ "$STATUS" -lt 125 ] || { fail "a layer changed by hand: run"; describe; }
+cb status -b hand; status "a layer changed by hand: status" 0; out "a layer changed by hand: status" "^A .*/outside"; out "a layer changed by hand: status" "^T. .*/text"
+cb diff -b hand; status "a layer changed by hand: diff" 0; out "a layer changed by hand: diff" "w/outside"; no_out "the link is not followed" "root:"
+cb run -b hand -- sh -c 'ls; cat new; ls outside/ >/dev/null'; status "a layer changed by hand: run" 0
 cb discard -f -b hand; status "a layer changed by hand: discard" 0; check "it is gone" test ! -e "$B"
 check "nothing outside went with it" test -e /etc/passwd
 
@@ -155,21 +161,21 @@ else
 fi
 
 # ---- the kernel ----
-# deny_case NAME ERRNO NUMBERS STATUSES PATTERN COMMAND...
+# deny_case NAME ERRNO NUMBERS STATUS PATTERN COMMAND...
 deny_case() {
-	local name=$1 errno=$2 numbers=$3 statuses=$4 pattern=$5
+	local name=$1 errno=$2 numbers=$3 want=$4 pattern=$5
 	shift 5
 	CASE=$((CASE + 1)); OUT=$T/log/$CASE.out; ERR=$T/log/$CASE.err; LAST="deny $numbers: cowbox $*"
 	timeout 30 "$T/bin/deny" "$errno" "$numbers" "$COWBOX_BIN" "$@" >"$OUT" 2>"$ERR" </dev/null
 	STATUS=$?
-	status "$name" $statuses && { [ "$STATUS" = 0 ] || one_line "$name" "$pattern"; }
+	status "$name" "$want" && one_line "$name" "$pattern"
 }
-deny_case "a kernel without Landlock" 38 444,445,446 "0 125" 'Landlock' run -b k -- sh -c 'echo x >kernel'
+deny_case "a kernel without Landlock" 38 444,445,446 125 'Landlock' run -b k -- sh -c 'echo x >kernel'
 timeout 30 "$T/bin/deny" 38 444,445,446 "$COWBOX_BIN" doctor >"$OUT" 2>"$ERR"; STATUS=$?; status "doctor without Landlock" 1; is "doctor's verdict" 1 "$(tail -n 1 "$OUT" | grep -c '^cowbox cannot run here without .*Landlock')"; out "doctor names Landlock" 'Landlock'
 deny_case "no seccomp" 1 317 125 'seccomp' run -b k -- true
-deny_case "no permission to trace" 1 101 "0 125" 'trace' run -b k -- sh -c 'mkdir td && cd td && echo x >x'
+deny_case "no permission to trace" 1 101 125 'trace' run -b k -- sh -c 'mkdir td && cd td && echo x >x'
 deny_case "no openat2" 38 437 125 'openat2|kernel' run -b k -- true
-deny_case "no process_vm_readv" 1 310 "0 125" '.' run -b k -- cat text
+deny_case "no process_vm_readv" 1 310 125 'memory|process_vm' run -b k -- cat text
 check "nothing reached the host" test ! -e "$T/w/kernel" -a ! -e "$T/w/td"
 
 # ---- cowbox inside cowbox; the supervisor's end; the terminal's end ----
@@ -195,10 +201,10 @@ cb run -b hangup -- cat kept; out "nothing is lost with the terminal" '^kept$'
 mkdir -p "$T/w/a/b"; echo x >"$T/w/a/b/x"
 cb run -b shape -- sh -c 'echo y >a/b/y; echo changed >a/b/x; mkdir a/c; echo z >a/c/z'
 mv "$T/w/a" "$T/w/moved"; ln -s moved "$T/w/a"
-cb commit -b shape -a; status "a parent became a link" 1 3; err "it names the path" 'a/b|/a'; check "no link was followed" test ! -e "$T/w/moved/b/y" -a "$(cat "$T/w/moved/b/x")" = x
+cb commit -b shape -a; status "a parent became a link" 1; err "it names the path" 'a/b|/a'; check "no link was followed" test ! -e "$T/w/moved/b/y" -a "$(cat "$T/w/moved/b/x")" = x
 rm "$T/w/a"; echo file >"$T/w/a"
-cb commit -b shape -a; status "a parent became a file" 1 3; is "the file stays" file "$(cat "$T/w/a")"
+cb commit -b shape -a; status "a parent became a file" 1; is "the file stays" file "$(cat "$T/w/a")"
 rm "$T/w/a"
-cb commit -b shape -a; status "a parent is gone" 0 1 3; [ "$STATUS" = 0 ] || err "it says so" 'a'
-cb status -b shape; [ "$STATUS" = 0 ] || { fail "status after that"; describe; }
+cb commit -b shape -a; status "a parent is gone" 1; err "it says so" 'left: .*/a'
+cb status -b shape; status "status after that" 0
 finish
