@@ -129,10 +129,10 @@ static char *human(off_t size, char ret[static 32])
 	return ret;
 }
 
-/* The mode as git writes it: type and permissions. */
+/* The mode as git writes it: type and permissions, which a symlink has none of. */
 static unsigned git_mode(mode_t mode)
 {
-	return (unsigned)(mode & (S_IFMT | 07777));
+	return (unsigned)(mode & (S_ISLNK(mode) ? S_IFMT : S_IFMT | 07777));
 }
 
 static const char *type_name(mode_t mode)
@@ -302,14 +302,20 @@ static void write_meta(struct differ *d, const struct change *ch)
 	head(d, "old time %s.%09ld\nnew time %s.%09ld\n", old, x->tv_nsec, new, y->tv_nsec);
 }
 
+/* git and patch(1) call a symlink a file, and know it by its mode; what they have no word for gets one of ours. */
+static const char *head_name(mode_t mode)
+{
+	return S_ISLNK(mode) ? "file" : type_name(mode);
+}
+
 static void write_head(struct differ *d, const struct change *ch, const struct side *a, const struct side *b, const char *qa,
                        const char *qb)
 {
 	head(d, "diff --git %s %s\n", qa, qb);
 	if (!a->mode) {
-		head(d, "new %s mode %06o\n", type_name(b->mode), git_mode(b->mode));
+		head(d, "new %s mode %06o\n", head_name(b->mode), git_mode(b->mode));
 	} else if (!b->mode) {
-		head(d, "deleted %s mode %06o\n", type_name(a->mode), git_mode(a->mode));
+		head(d, "deleted %s mode %06o\n", head_name(a->mode), git_mode(a->mode));
 	} else if (git_mode(a->mode) != git_mode(b->mode)) {
 		head(d, "old mode %06o\nnew mode %06o\n", git_mode(a->mode), git_mode(b->mode));
 		if ((a->mode & S_IFMT) != (b->mode & S_IFMT))
