@@ -100,12 +100,15 @@ int fd_set_opaque(int fd)
 
 bool fd_in_layer(struct overlay *ov, int fd)
 {
-	const char *tree = ov->layers[ov->top].path;
+	const char *tree = ov->layers[ov->top].path, *rest;
 	size_t len = (size_t)(strrchr(tree, '/') - tree);
 	char real[PATH_MAX];
 
-	/* tree/, but also links/, and work/, through which directories go when they are removed. */
-	return fd_real_path(fd, real, sizeof real) > 0 && !strncmp(real, tree, len) && real[len] == '/';
+	if (fd_real_path(fd, real, sizeof real) <= 0 || strncmp(real, tree, len) != 0)
+		return false;
+	/* tree/; what is in links/ and in work/, through which directories go when they are removed; nothing else of the box's own. */
+	rest = real + len;
+	return path_below(rest, "/tree", NULL) || !strncmp(rest, "/links/", 7) || !strncmp(rest, "/work/", 6);
 }
 
 /* True for what no file system holds: pipes, sockets, memfds. Their names are not paths. */

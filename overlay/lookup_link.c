@@ -145,6 +145,9 @@ static int step_magic(struct walk *w, size_t upto, const char *after, struct obj
 	if (r < 0)
 		return r;
 	o->fd = r;
+	r = w->c->magic_link(w->c, (struct hpath){ link }, target, sizeof target);
+	if (r != -ENXIO)
+		return r < 0 ? r : -EACCES;
 	o->where = OBJECT_ANON;
 	o->view[0] = o->real[0] = 0;
 	r = sys_fstat(o->fd, &o->st);

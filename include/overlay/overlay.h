@@ -43,7 +43,8 @@ struct caller {
 	const char *comm;     /* comm: for the origin; may be NULL */
 	/* magic_link: the walk met a magic link of procfs (/proc/PID/{fd/N,cwd,root,exe}, map_files) at the host path given. Writes
 	 * the canonical view path of what it leads to and returns 0, or -errno; -ENXIO: it leads to something without a path
-	 * (a pipe, a socket, a deleted file), which lookup then opens through the host link itself. NULL: such links are -ELOOP. */
+	 * (a pipe, a socket, a deleted file), which lookup then opens through the host link itself, and asks once more, as a number of a
+	 * process may have changed hands. NULL: such links are -ELOOP. */
 	int (*magic_link)(const struct caller *c, struct hpath link, char *ret_view, size_t size);
 	void *ctx;            /* ctx: for magic_link */
 };

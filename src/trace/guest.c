@@ -671,6 +671,23 @@ int guest_map_path(struct overlay *ov, const char *real, char *ret, size_t size)
 	return r == -ENXIO ? overlay_view_path(ov, real, ret, size) : r;
 }
 
+int guest_may_look_into(const struct call *c, const char *proc_path)
+{
+	char own[32];
+	struct stat st;
+	int pid;
+
+	if (sscanf(proc_path, "/proc/%d", &pid) != 1)
+		return 0;
+	if (pid != c->tgid && pid != c->tid && !guest_is_ours(c->sup, pid))
+		return -EACCES;
+	if (!cred_process_is_root() || cred_is_root())
+		return 0;
+	/* We may look into every guest; this one only into those of its own user. */
+	snprintf(own, sizeof own, "/proc/%d", pid);
+	return stat(own, &st) == 0 && st.st_uid == cred_fsuid() ? 0 : -EACCES;
+}
+
 static int guest_magic_link(const struct caller *caller, struct hpath link, char *ret_view, size_t size)
 {
 	const struct call *c = caller->ctx;
@@ -687,6 +704,9 @@ static int guest_magic_link(const struct caller *caller, struct hpath link, char
 		snprintf(own, sizeof own, "/proc/%d/task/%d%s", caller->pid, caller->tid, rest);
 		path = own;
 	}
+	r = guest_may_look_into(c, path);
+	if (r < 0)
+		return r;
 	n = readlink(path, real, sizeof real);
 	if (n < 0)
 		return -errno;

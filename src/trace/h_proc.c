@@ -96,6 +96,31 @@ int proc_may_write(struct call *c, const char *real)
 	return -EACCES;
 }
 
+/* What is told of every process, whoever asks. The rest of /proc/PID tells of its memory, descriptors and places. */
+static bool is_public(const char *name)
+{
+	static const char *const public[] = { "attr",      "cgroup",     "cmdline",    "comm",   "coredump_filter", "cpuset",
+		                              "latency",   "limits",     "loginuid",   "mountinfo", "mounts",       "mountstats",
+		                              "net",       "oom_adj",    "oom_score",  "oom_score_adj", "sched",    "schedstat",
+		                              "sessionid", "stat",       "statm",      "status", "task",            "wchan" };
+	size_t len = strcspn(name, "/");
+	for (size_t i = 0; i < sizeof public / sizeof *public; i++)
+		if (strlen(public[i]) == len && !strncmp(name, public[i], len))
+			return true;
+	return !len;
+}
+
+/* A file or directory of procfs opened for reading. */
+static int may_read(struct call *c, const char *real)
+{
+	int pid, tid, at = 0;
+	if (!strcmp(real, "/proc/kmsg")) /* what is read there is gone for the host */
+		return -EPERM;
+	if (sscanf(real, "/proc/%d/task/%d/%n", &pid, &tid, &at) != 2 && (sscanf(real, "/proc/%d/%n", &pid, &at) != 1 || !at))
+		return 0;
+	return !at || is_public(real + at) ? 0 : guest_may_look_into(c, real);
+}
+
 /* ---- maps ---- */
 
 struct text {
@@ -289,14 +314,16 @@ int proc_opened(struct call *c, uint64_t flags, int *fd)
 {
 	struct stat st;
 	char real[PATH_MAX];
-	if (sys_fstat(*fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (sys_fstat(*fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
 		return 0;
 	long magic = kernel_magic(*fd, &st);
 	if (!magic)
 		return 0;
 	int r = fd_real_path(*fd, real, sizeof real);
-	if (r < 0)
-		return r;
+	if (r >= 0 && magic == PROC_SUPER_MAGIC)
+		r = may_read(c, real);
+	if (r < 0 || S_ISDIR(st.st_mode))
+		return r < 0 ? r : 0;
 	if ((flags & O_ACCMODE) != O_RDONLY)
 		return proc_may_write(c, real);
 	const struct maps_form *f = magic == PROC_SUPER_MAGIC ? maps_form_of(real) : NULL;
@@ -316,7 +343,9 @@ int proc_readlink(struct call *c, const struct object *o, char *ret, size_t size
 		                       : snprintf(ret, size, "%d", (int)c->tgid));
 		return 1;
 	}
-	int r = sys_readlinkat(o->fd, "", text, sizeof text);
+	int r = guest_may_look_into(c, o->view);
+	if (r >= 0)
+		r = sys_readlinkat(o->fd, "", text, sizeof text);
 	if (r < 0)
 		return r;
 	if (*text != '/') {

@@ -103,6 +103,9 @@ void guest_caller(const struct call *c, bool want_umask, struct caller *ret);
 int guest_at(const struct call *c, int dirfd, uint64_t addr, bool empty_ok, char *pathbuf, char *dirbuf, struct at *ret);
 /* True when the process is one of ours (a descendant of the command). */
 bool guest_is_ours(struct supervisor *sup, pid_t pid);
+/* What the kernel lets a process see of another only when it could trace it (links, descriptors, memory: ptrace(2), "access mode checking"): 0 for
+ * a guest's own kind, -EACCES for processes outside the box, as Landlock has it natively. proc_path: on the host, "self" replaced. */
+int guest_may_look_into(const struct call *c, const char *proc_path);
 /* The guest's value of a limit, as prlimit tells. */
 uint64_t guest_rlimit(const struct call *c, int resource);
 /* The notification is still waiting: the tid still means the caller. Checked after opening anything by tid. */

@@ -1,0 +1,79 @@
+#!/bin/bash
+# Processes outside the box, seen from inside: what everybody may see of them is seen; their descriptors, memory and places are not reached.
+. "$(dirname "$0")/lib.sh"
+need python3 python3
+need ps procps
+
+mkdir "$T/w"
+cd "$T/w" || exit 1
+# a process with a pipe, a file in memory, and a file of the host that is open for writing
+cat >"$T/victim.py" <<'PY'
+import os, select, sys
+r, w = os.pipe()
+m = os.memfd_create("outside")
+os.write(m, b"original")
+os.fchmod(m, 0o600)
+f = os.open("victim-file", os.O_RDWR | os.O_CREAT, 0o600)
+os.write(f, b"original")
+with open("ready.new", "w") as out:
+    print(os.getpid(), w, m, f, file=out)
+os.rename("ready.new", "ready")
+sys.stdin.readline()
+print("pipe", "written to" if select.select([r], [], [], 0)[0] else "empty")
+print("memory", os.pread(m, 100, 0).decode(), oct(os.fstat(m).st_mode & 0o777))
+print("file", os.pread(f, 100, 0).decode(), oct(os.fstat(f).st_mode & 0o777))
+PY
+mkfifo "$T/end"
+python3 "$T/victim.py" <"$T/end" >"$T/victim.out" 2>&1 &
+exec 7>"$T/end"
+for i in $(seq 100); do [ -e ready ] && break; sleep 0.1; done
+read -r pid pipe memory file <ready
+seal -c . >"$T/before"
+box run -b out -- bash -c '
+	pid=$1 parent=$PPID
+	supervisor=$(awk "/^PPid:/ { print \$2 }" /proc/$parent/status)
+	try() { local name=$1; shift; if ( "$@" ) 2>/dev/null; then echo "REACHED: $name"; fi; }
+	for n in $2 $3 $4; do
+		try "write $n" eval "echo x >/proc/$pid/fd/$n"
+		try "read and write $n" eval "echo x 1<>/proc/$pid/task/$pid/fd/$n"
+		try "chmod $n" chmod 777 /proc/$pid/fd/$n
+		try "truncate $n" truncate -s 0 /proc/$pid/fd/$n
+		try "touch $n" touch /proc/$pid/fd/$n
+		try "readlink $n" readlink /proc/$pid/fd/$n
+	done
+	for p in $pid $parent $supervisor; do
+		try "list fd of $p" ls /proc/$p/fd
+		for f in environ maps mem auxv io; do try "$f of $p" head -c 1 /proc/$p/$f; done
+		for l in exe cwd root fd/0; do try "$l of $p" readlink /proc/$p/$l; try "in $l of $p" ls /proc/$p/$l/; done
+		[ -n "$(cat /proc/$p/comm)" ] && grep -q "^State:" /proc/$p/status && [ -n "$(tr "\0" " " </proc/$p/cmdline)" ] || echo "NOT SEEN: $p"
+	done
+	for n in $(seq 0 40); do
+		try "the supervisor, $n" eval "echo x 1<>/proc/$supervisor/fd/$n"
+		try "chmod in the supervisor, $n" chmod 0 /proc/$supervisor/fd/$n
+		try "the reaper, $n" eval "echo x 1<>/proc/$parent/fd/$n"
+	done
+	ps -p $pid -o pid= >/dev/null || echo "NOT SEEN by ps: $pid"
+	# its own kind is reached as ever
+	sleep 30 | sleep 30 & sleep 0.2
+	other=$(pgrep -n -x sleep)
+	[ -n "$(readlink /proc/$other/exe)" ] && ls /proc/$other/fd >/dev/null && head -c 1 /proc/$other/environ | wc -c
+	kill $other %1
+	echo end
+' bash "$pid" "$pipe" "$memory" "$file" >"$T/out" 2>"$T/err" </dev/null
+is_equal() { CHECKS=$((CHECKS + 1)); [ "$2" = "$3" ] || { fail "$1: '$3', not '$2'"; show "$T/out"; show "$T/err" 10; }; }
+is_equal "what the guest saw" "1 end" "$(tr '\n' ' ' <"$T/out" | sed 's/ $//')"
+seal -c . >"$T/after"
+same "the host is untouched" "$T/before" "$T/after"
+echo >&7
+exec 7>&-
+wait
+is_equal "the process outside" "pipe empty memory original 0o600 file original 0o600" "$(tr '\n' ' ' <"$T/victim.out" | sed 's/ $//')"
+box discard -f -b out >/dev/null 2>&1
+if [ "$(id -u)" = 0 ]; then
+	# what root's guests may not take away from the host, and what one user's guest may not see of another's
+	box run --rm -- sh -c 'head -c 1 /proc/kmsg' >"$T/kmsg" 2>/dev/null </dev/null
+	is_equal "the kernel's log" "" "$(cat "$T/kmsg")"
+	box run --rm -- sh -c 'readlink /proc/$$/exe >/dev/null && setpriv --reuid 65534 --clear-groups sh -c "readlink /proc/$$/exe; readlink /proc/self/exe"' >"$T/uids" 2>/dev/null </dev/null
+	is_equal "another user's process" 1 "$(wc -l <"$T/uids")"
+fi
+finish
