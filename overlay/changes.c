@@ -148,15 +148,6 @@ static int box_stat(struct overlay *ov, int fd, struct stat *st)
 	return r;
 }
 
-/* True when the box shows the host's directory at this path under another name: what it has here instead is new. */
-static bool moved_away(struct collector *c, const char *host_path)
-{
-	for (size_t i = 0; host_path && i < c->ov->nredirects; i++)
-		if (c->ov->redirects[i].layer == PART_HOST && !strcmp(c->ov->redirects[i].real, host_path))
-			return true;
-	return false;
-}
-
 /* A directory that the layer alone has, and all below it. host_path: what it stands in place of, NULL for nothing. */
 static int visit_pure(struct collector *c, int layer, const char *path, const char *host_path, unsigned depth)
 {
@@ -168,7 +159,7 @@ static int visit_pure(struct collector *c, int layer, const char *path, const ch
 
 	if (depth > DEPTH_MAX)
 		return -ENAMETOOLONG;
-	if (moved_away(c, host_path))
+	if (redirects_take(c->ov, host_path))
 		host_path = NULL;
 	r = layer_open(c->ov, layer, path, O_PATH | O_DIRECTORY, &p.box_fd);
 	if (r == 0)
@@ -207,19 +198,26 @@ static int visit_pure(struct collector *c, int layer, const char *path, const ch
 	return r;
 }
 
-static int visit_dir(struct collector *c, struct dnode *d, unsigned depth);
+static int visit_dir(struct collector *c, struct dnode *d, const char *over, unsigned depth);
 
-/* A directory of several parts below the root. */
-static int visit_merged(struct collector *c, struct dnode *d, unsigned depth)
+/* A directory below the root that has several parts, or that the box made, with such directories below it. over: then, what it stands in place of
+ * on the host, or NULL. */
+static int visit_merged(struct collector *c, struct dnode *d, const char *over, unsigned depth)
 {
 	_cleanup_object_ struct object o;
 	_cleanup_pair_ struct pair p = PAIR_INIT;
+	_cleanup_force_ struct force f = { .fd = -1 };
 	const struct part *low = &d->parts[d->nparts - 1];
 	const char *host_path = low->layer == PART_HOST ? low->path : NULL;
+	size_t len = strlen(c->view);
 	int r = lookup_canonical_locked(c->ov, c->view, &o);
 
 	if (r < 0)
 		return r;
+	if (host_path)
+		over = NULL;
+	else
+		host_path = over = redirects_take(c->ov, over) ? NULL : over;
 	p.box_fd = fcntl(o.meta_fd >= 0 ? o.meta_fd : o.fd, F_DUPFD_CLOEXEC, 3);
 	p.box = o.st;
 	r = pair_open_host(c->ov, host_path, &p.host_fd, &p.host);
@@ -227,10 +225,14 @@ static int visit_merged(struct collector *c, struct dnode *d, unsigned depth)
 		r = add(c, CHANGE_RENAMED, &p, host_path, host_path, false);
 	else if (r == 0)
 		r = visit_object(c, &p, host_path);
-	return r < 0 ? r : visit_dir(c, d, depth);
+	if (r == 0)
+		r = force_begin(p.box_fd, &f);   /* to look into what the user made unreadable */
+	if (r == 0 && over && S_ISDIR(p.host.st_mode))
+		r = visit_replaced(c, p.box_fd, p.host_fd, len);
+	return r < 0 ? r : visit_dir(c, d, over && S_ISDIR(p.host.st_mode) ? over : NULL, depth);
 }
 
-static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, unsigned depth)
+static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, const char *over, unsigned depth)
 {
 	const struct part *low = &d->parts[d->nparts - 1], *part = NULL;
 	char path[PATH_MAX], host_path[PATH_MAX];
@@ -243,8 +245,8 @@ static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, un
 	if (!part)
 		return -EIO;
 	r = path_join(path, sizeof path, part->path, n->name);
-	if (r >= 0 && low->layer == PART_HOST) {
-		r = path_join(host_path, sizeof host_path, low->path, n->name);
+	if (r >= 0 && (low->layer == PART_HOST || over)) {
+		r = path_join(host_path, sizeof host_path, low->layer == PART_HOST ? low->path : over, n->name);
 		host = host_path;
 	}
 	if (r < 0)
@@ -258,9 +260,9 @@ static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, un
 			_cleanup_free_ char *lp = strdup(path), *hp = host ? strdup(host) : NULL;
 			return lp ? visit_pure(c, n->layer, lp, hp, depth + 1) : -ENOMEM;
 		}
-		return visit_merged(c, n, depth + 1);
+		return visit_merged(c, n, host, depth + 1);
 	}
-	if (n->kind != DNODE_WHITEOUT && moved_away(c, host))
+	if (n->kind != DNODE_WHITEOUT && redirects_take(c->ov, host))
 		host = NULL;
 	r = pair_open_host(c->ov, host, &p.host_fd, &p.host);
 	if (r < 0)
@@ -280,7 +282,7 @@ static int by_node_name(const void *a, const void *b)
 	return strcmp((*(struct dnode *const *)a)->name, (*(struct dnode *const *)b)->name);
 }
 
-static int visit_dir(struct collector *c, struct dnode *d, unsigned depth)
+static int visit_dir(struct collector *c, struct dnode *d, const char *over, unsigned depth)
 {
 	_cleanup_free_ struct dnode **v = NULL;
 	size_t n = 0, len = strlen(c->view);
@@ -301,7 +303,7 @@ static int visit_dir(struct collector *c, struct dnode *d, unsigned depth)
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		r = push(c, len, v[i]->name);
 		if (r == 0)
-			r = visit_child(c, d, v[i], depth);
+			r = visit_child(c, d, v[i], over, depth);
 		c->view[len] = 0;
 	}
 	return r;
@@ -356,7 +358,7 @@ int changes_collect(struct overlay *ov, unsigned flags, struct changes *ret, str
 	if (r == 0) {
 		r = redirects_update(ov);
 		if (r == 0)
-			r = visit_dir(&c, ov->root, 0);
+			r = visit_dir(&c, ov->root, NULL, 0);
 		table_end(ov);
 	}
 	if (r == 0)
@@ -380,12 +382,33 @@ void changes_release(struct changes *c)
 	memset(c, 0, sizeof *c);
 }
 
+/* The layer's object of a change, though its owner took the way to it away from themselves. */
+static int open_shut_away(struct overlay *ov, const struct change *ch, struct object *o)
+{
+	_cleanup_spot_ struct spot s;
+	int r;
+
+	spot_init(&s);
+	r = table_walk(ov, ch->path, &s);
+	if (r < 0)
+		return r;
+	if (s.kind != SPOT_LAYER && s.kind != SPOT_OTHER && s.kind != SPOT_DIR)
+		return -EACCES;
+	if (s.kind == SPOT_DIR)
+		r = layer_open_own(ov, s.parts[0].layer, s.parts[0].path, O_PATH | O_NOFOLLOW, &o->fd);
+	else
+		r = layer_open_own(ov, s.layer, s.path, O_PATH | O_NOFOLLOW, &o->fd);
+	o->where = OBJECT_LAYER;
+	return r < 0 ? r : object_fix_stat(ov, o);
+}
+
 int changes_open(struct overlay *ov, const struct change *ch, int *ret_fd)
 {
 	_cleanup_object_ struct object o;
-	_cleanup_force_ struct force f = { .fd = -1 };
 	int r = lookup_canonical(ov, NULL, ch->path, &o);
 
+	if (r == -EACCES)
+		r = open_shut_away(ov, ch, &o);
 	if (r < 0)
 		return r;
 	int fd = o.meta_fd >= 0 ? o.meta_fd : o.fd;

@@ -87,7 +87,7 @@ int overlay_forget(struct overlay *ov, struct vpath path)
 	if (r == 0 && s.layer != ov->top)
 		r = -ENOENT;
 	if (r == 0)
-		r = layer_open(ov, ov->top, where, O_PATH | O_DIRECTORY, &fd);
+		r = layer_open_own(ov, ov->top, where, O_PATH | O_DIRECTORY, &fd);
 	name = strrchr(path.s, '/') + 1;
 	if (r == 0)
 		r = sys_fstat(fd, &st);
@@ -127,11 +127,13 @@ int overlay_settle(struct overlay *ov, struct vpath path)
 	if (r == 0 && s.layer != ov->top)
 		r = -ENOENT;
 	if (r == 0)
-		r = layer_open(ov, ov->top, s.kind == SPOT_DIR ? s.parts[0].path : s.path, O_PATH | O_DIRECTORY, &fd);
+		r = layer_open_own(ov, ov->top, s.kind == SPOT_DIR ? s.parts[0].path : s.path, O_PATH | O_DIRECTORY, &fd);
 	if (r == 0)
 		r = pair_open_host(ov, path.s, &host, &st);
 	if (r == 0 && !S_ISDIR(st.st_mode))
 		r = -ENOENT;
+	if (r == 0)
+		r = layer_note_origin(ov, NULL, path.s, &st, NULL, 0);   /* what a later change of it begins with */
 	if (r == 0)
 		r = force_begin(fd, &f);
 	if (r == 0) {

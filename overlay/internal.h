@@ -195,6 +195,8 @@ void table_end(struct overlay *ov);
 void table_changed(struct overlay *ov);
 /* Drops what other processes have made stale; the caller holds the lock for writing. */
 int table_refresh(struct overlay *ov);
+/* A directory of the host that is part of one of the view, whoever put it there: its listing is no longer the host's alone. Not with the lock held. */
+int table_note_touched(struct overlay *ov, const struct stat *st);
 /* The metadata of a directory of the top layer (fd) has changed. */
 int table_meta(struct overlay *ov, const char *view, int fd);
 /* The loaded node of a directory of several parts, NULL when the view has no such; the caller holds the lock for writing. */
@@ -209,6 +211,8 @@ int dnode_resolve(struct overlay *ov, struct dnode *d);
 
 /* ---- redirects.c ---- */
 int redirects_update(struct overlay *ov);   /* lock held for writing */
+/* True when the box shows the host's directory of this path (NULL: false) under another name: what it has here instead is new. They are up to date. */
+bool redirects_take(const struct overlay *ov, const char *host_path);
 
 /* ---- links.c: locks for itself, as lookups ask without the table's lock ---- */
 #define LINK_NAME_MAX 64
@@ -288,6 +292,8 @@ int layer_open_parent(struct overlay *ov, int layer, const char *path, int *ret_
 int layer_lower_exists(struct overlay *ov, const char *view, struct stat *ret_host);
 int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
 		      uint64_t base_id);
+/* As layer_note_origin with nothing there, for a new name; but not in a directory that hides the host's: what the host has there has its record. */
+int layer_note_absent(struct overlay *ov, const struct caller *c, const char *view);
 /* Keeps the content of a regular file of the host in base/. The id for its origin, 0 when it is not kept: too big, or not to be read. */
 uint64_t layer_keep_base(struct overlay *ov, const struct object *o);
 int layer_whiteout(struct overlay *ov, int dirfd, const char *name);  /* puts one there, in place of a non-directory if there is one */
@@ -366,7 +372,7 @@ void caller_umask(const struct caller *c);
 
 /* ---- names.c ---- */
 int names_check_empty(struct overlay *ov, const struct object *o);   /* -ENOTEMPTY; change_begin is held */
-int names_busy(const struct object *o);                              /* -EBUSY for a mount point of the host */
+int names_busy(const struct overlay *ov, const struct object *o);    /* -EBUSY for a mount point of the host, and what the store is in */
 /* Notes the origin of an object that is to be removed, or replaced (then its content is kept). */
 int names_origin(struct overlay *ov, const struct caller *c, const struct object *o, bool replaced);
 

@@ -317,6 +317,19 @@ int layer_note_origin(struct overlay *ov, const struct caller *c, const char *vi
 	return r;
 }
 
+int layer_note_absent(struct overlay *ov, const struct caller *c, const char *view)
+{
+	_cleanup_spot_ struct spot s;
+	char dir[PATH_MAX];
+	int r;
+
+	spot_init(&s);
+	r = path_split(view, dir, sizeof dir) ? table_walk_locked(ov, dir, &s) : -ENAMETOOLONG;
+	if (r < 0 || !(s.kind == SPOT_HOST || (s.kind == SPOT_DIR && spot_host(&s))))
+		return r;
+	return layer_note_origin(ov, c, view, NULL, NULL, 0);
+}
+
 /* The stat and, of a symlink, the text of what is below the top layer at a view path: for its origin. */
 int layer_lower_exists(struct overlay *ov, const char *view, struct stat *ret_host)
 {

@@ -25,7 +25,11 @@ static int finish(struct walk *w, struct object *o)
 			o->real[0] = 0;   /* too long to say: it can be reached by fd only */
 	}
 	/* step_open has asked for all but merged directories already. */
-	return w->spot.kind == SPOT_DIR ? object_fix_stat(w->ov, o) : object_show_stat(w->ov, o);
+	if (w->spot.kind != SPOT_DIR)
+		return object_show_stat(w->ov, o);
+	int r = object_fix_stat(w->ov, o);
+	/* The host may have got another directory there since the origin was taken, by a commit for one; nobody lists it before it was found here. */
+	return r == 0 && o->where == OBJECT_MERGED ? table_note_touched(w->ov, &o->st) : r;
 }
 
 /* Nothing is there, in memory; but who may not search the directory is not told so. */

@@ -96,7 +96,7 @@ int maker_begin(struct maker *m, struct overlay *ov, const struct caller *c, con
 		return 0;
 	}
 	if (s.kind != SPOT_WHITEOUT || s.layer != ov->top) {
-		r = layer_note_origin(ov, c, leaf->view, NULL, NULL, 0);
+		r = layer_note_absent(ov, c, leaf->view);
 		if (r == 0)
 			r = force_begin(m->top_fd, &m->force);
 		caller_umask(c);

@@ -264,8 +264,11 @@ static bool is_mount_root(int fd)
 	return sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 && (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-int names_busy(const struct object *o)
+int names_busy(const struct overlay *ov, const struct object *o)
 {
+	/* The store would move with the directory that it is in, and be seen under the new name. */
+	if (S_ISDIR(o->st.st_mode) && path_below(ov->box->store_path, o->view, NULL))
+		return -EBUSY;
 	return o->where != OBJECT_LAYER && is_mount_root(o->fd) ? -EBUSY : 0;
 }
 
@@ -399,7 +402,7 @@ int overlay_unlink(struct overlay *ov, const struct caller *c, struct at at, int
 	if (r == 0)
 		r = perm_writable_fs(&dir);
 	if (r == 0)
-		r = names_busy(&o);
+		r = names_busy(ov, &o);
 	if (r == 0 && want_dir)
 		r = names_check_empty(ov, &o);
 	if (r == 0)

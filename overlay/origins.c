@@ -368,6 +368,8 @@ int origin_same(const struct origin *o, const struct stat *st)
 
 struct entry {
 	struct origin o;
+	uint64_t number; /* number: of the record in the log, from 1 */
+	uint64_t absent; /* absent: of the last record of this path that says that the host had nothing there, 0 for none */
 	uint32_t hash;
 	char text[];     /* text: path, target and comm, each with its NUL */
 };
@@ -375,6 +377,7 @@ struct entry {
 struct origins {
 	struct entry **slot;   /* slot: open addressing, linear; a power of two, at most 3/4 full */
 	size_t size, count;
+	uint64_t records;      /* records: read so far */
 	uint32_t seed;         /* seed: of the index's hash; guests choose the paths, and must not be able to choose the buckets */
 };
 
@@ -430,7 +433,7 @@ static struct entry **slot_of(const struct origins *o, const char *path, uint32_
 
 static int origins_grow(struct origins *o)
 {
-	struct origins bigger = { .size = o->size ? 2 * o->size : 64, .count = o->count, .seed = o->seed };
+	struct origins bigger = { .size = o->size ? 2 * o->size : 64, .count = o->count, .records = o->records, .seed = o->seed };
 
 	bigger.slot = calloc(bigger.size, sizeof *bigger.slot);
 	if (!bigger.slot)
@@ -454,6 +457,8 @@ static int origins_put(struct origins *o, const uint8_t *rec)
 	if (!e)
 		return -ENOMEM;
 	slot = slot_of(o, e->o.path, e->hash);
+	e->number = ++o->records;
+	e->absent = e->o.kind == ORIGIN_ABSENT ? e->number : *slot ? (*slot)->absent : 0;
 	if (*slot)
 		free(*slot);
 	else
@@ -514,13 +519,28 @@ int origins_load(int layer_fd, struct origins **ret, struct err *err)
 	return 0;
 }
 
+static const struct entry *find_entry(const struct origins *o, const char *path, size_t len)
+{
+	char text[PATH_MAX];
+
+	if (len >= sizeof text)
+		return NULL;
+	memcpy(text, path, len);
+	text[len] = '\0';
+	return *slot_of(o, text, XXH32(text, len, o->seed));
+}
+
 const struct origin *origins_find(const struct origins *o, const char *path)
 {
-	const struct entry *e;
+	const struct entry *e = o->count ? find_entry(o, path, strlen(path)) : NULL;
 
-	if (!o->count)
-		return NULL;
-	e = *slot_of(o, path, XXH32(path, strlen(path), o->seed));
+	/* (O2) */
+	for (const char *end = e ? strrchr(path, '/') : NULL; end && end > path; end = memrchr(path, '/', (size_t)(end - path))) {
+		const struct entry *above = find_entry(o, path, (size_t)(end - path));
+
+		if (above && above->absent > e->number)
+			return NULL;
+	}
 	return e ? &e->o : NULL;
 }
 

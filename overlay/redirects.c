@@ -71,3 +71,11 @@ int redirects_update(struct overlay *ov)
 		ov->redirects_valid = true;
 	return r;
 }
+
+bool redirects_take(const struct overlay *ov, const char *host_path)
+{
+	for (size_t i = 0; host_path && i < ov->nredirects; i++)
+		if (ov->redirects[i].layer == PART_HOST && !strcmp(ov->redirects[i].real, host_path))
+			return true;
+	return false;
+}

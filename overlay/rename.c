@@ -89,9 +89,9 @@ static int check(struct renaming *x)
 			r = perm_object(x->ov, &x->n, W_OK);
 	}
 	if (r == 0)
-		r = names_busy(&x->o);
+		r = names_busy(x->ov, &x->o);
 	if (r == 0 && x->exists)
-		r = names_busy(&x->n);
+		r = names_busy(x->ov, &x->n);
 	return r;
 }
 
@@ -189,7 +189,7 @@ static int note_new(struct renaming *x)
 		return 0;
 	if (s.kind == SPOT_WHITEOUT && s.layer == x->ov->top)
 		return 0;
-	return x->exists ? names_origin(x->ov, x->c, &x->n, true) : layer_note_origin(x->ov, x->c, x->new.view, NULL, NULL, 0);
+	return x->exists ? names_origin(x->ov, x->c, &x->n, true) : layer_note_absent(x->ov, x->c, x->new.view);
 }
 
 static int drop_dir(struct overlay *ov, int dirfd, const char *name)

@@ -65,6 +65,24 @@ static int table_read_touched(struct overlay *ov)
 	return 0;
 }
 
+int table_note_touched(struct overlay *ov, const struct stat *st)
+{
+	int r = table_begin(ov, false);
+
+	if (r < 0)
+		return r;
+	bool known = inode_set_has(&ov->touched, st->st_dev, st->st_ino);
+	table_end(ov);
+	if (known)
+		return 0;
+	r = table_begin(ov, true);
+	if (r < 0)
+		return r;
+	r = inode_set_add(&ov->touched, st->st_dev, st->st_ino);
+	table_end(ov);
+	return r;
+}
+
 int table_init(struct overlay *ov)
 {
 	int r = root_make(ov);

@@ -49,5 +49,11 @@ int overlay_forget(struct overlay *ov, struct vpath path);
 /* For a directory (added, renamed, its metadata changed) that the host now has at this path as the view shows it, while changes below it are
  * left in the box: the layer's directory becomes a plain mirror of the host's. */
 int overlay_settle(struct overlay *ov, struct vpath path);
+/* A directory that the box made in the place of one that the host has hides all that the host has in it. After this each hidden name is a removal of
+ * its own in the layer, which can be taken out, or committed, apart from the others; so for all directories down to path. The view stays as it
+ * is, but that names show which the host has got since. Nothing to do is no error. */
+int overlay_expose(struct overlay *ov, struct vpath path);
+/* What the host has at the path now, after a commit put it there or took it away, becomes the origin of what the box has there. */
+int overlay_reorigin(struct overlay *ov, struct vpath path);
 
 #endif

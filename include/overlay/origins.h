@@ -15,6 +15,8 @@
  * A record cut short or with a wrong sum ends the log: everything from there on is torn and is cut off by the next writer.
  * The last record of a path counts. Invariant (O1): whenever a layer has an entry in a directory that also is (or was) on the host, the
  * entry's record was appended before the entry was made. What lies below a directory that the box itself made has no records.
+ * (O2): a record that says that the host had nothing at a path ends all earlier records of paths below it: they were of another directory that
+ * the box had there before.
  */
 #ifndef COWBOX_OVERLAY_ORIGINS_H
 #define COWBOX_OVERLAY_ORIGINS_H

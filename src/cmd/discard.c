@@ -118,12 +118,25 @@ static int forget_source(struct session *s, const struct drop *d, const char *fr
 	return overlay_forget(s->ov, (struct vpath){ from });
 }
 
+/* Where the directory that it is in hides what the host has there, it must be told apart from the rest of that first. done: the last directory. */
+static int make_separate(struct session *s, const char *path, char done[static PATH_MAX])
+{
+	char dir[PATH_MAX];
+
+	if (!path_split(path, dir, sizeof dir))
+		return -ENAMETOOLONG;
+	if (strcmp(dir, done) == 0)
+		return 0;
+	strcpy(done, dir);
+	return overlay_expose(s->ov, (struct vpath){ dir });
+}
+
 /* Takes them out of the layer, those of a directory with it. What came from elsewhere is given back there. */
 static int drop_apply(const struct drop *d, struct session *s, struct err *err)
 {
 	const struct changes *c = d->changes;
 	const char *last = NULL;
-	char text[4 * PATH_MAX];
+	char text[4 * PATH_MAX], separate[PATH_MAX] = "";
 
 	for (size_t i = 0; i < c->count; i++) {
 		const struct change *ch = &c->list[i];
@@ -133,6 +146,8 @@ static int drop_apply(const struct drop *d, struct session *s, struct err *err)
 		if (!d->goes[i])
 			continue;
 		if (!inside)
+			r = make_separate(s, ch->path, separate);
+		if (!inside && r == 0)
 			r = overlay_forget(s->ov, (struct vpath){ ch->path });
 		if ((r == 0 || r == -ENOENT) && ch->from)
 			r = forget_source(s, d, ch->from);

@@ -28,12 +28,22 @@ static int forget(struct apply *a, const char *path)
 	return r;
 }
 
-/* The whiteout at the old place of a rename: gone with it unless something else of the box is there. */
+/* The whiteout at the old place of a rename: gone with it unless something else of the box is there, which from now on stands where the host has
+ * nothing, or what else came there. */
 static void forget_sources(struct apply *a, size_t begin, size_t end)
 {
-	for (size_t i = begin; i < end; i++)
-		if (item(a, i)->change->kind == CHANGE_RENAMED && plan_find(a->p, item(a, i)->change->from) == NO_ITEM)
-			forget(a, item(a, i)->change->from);
+	for (size_t i = begin; i < end; i++) {
+		const char *from = item(a, i)->change->from;
+		size_t there;
+
+		if (item(a, i)->change->kind != CHANGE_RENAMED)
+			continue;
+		there = plan_find(a->p, from);
+		if (there == NO_ITEM)
+			forget(a, from);
+		else if (!item_done(item(a, there)) && overlay_reorigin(a->p->p.ov, (struct vpath){ from }) < 0)
+			a->result->unforgotten++;
+	}
 }
 
 static bool all_done(struct apply *a, size_t begin, size_t end)
@@ -43,18 +53,16 @@ static bool all_done(struct apply *a, size_t begin, size_t end)
 	return begin == end;
 }
 
-/* A directory that is on the host now while changes below it are left becomes a plain mirror, so that what is done below it can be forgotten.
- * Not where a removal is left: the layer has no mark of it but that the directory hides the host's. */
-static bool settle_directory(struct apply *a, const char *view, size_t begin, size_t end)
+/* A directory that is on the host now while changes below it are left becomes a plain mirror, so that what is done below it can be forgotten. */
+static bool settle_directory(struct apply *a, const char *view)
 {
-	for (size_t k = begin; k < end; k++)
-		if (!item_done(item(a, k)) && item(a, k)->change->kind == CHANGE_DELETED)
-			return false;
-	return overlay_settle(a->p->p.ov, (struct vpath){ view }) == 0;
+	struct vpath path = { view };
+
+	return overlay_expose(a->p->p.ov, path) == 0 && overlay_settle(a->p->p.ov, path) == 0;
 }
 
 /* The host's directory has the metadata of the box's by now, while changes below it are left. */
-static void settle_metadata(struct apply *a, const struct commit_item *it, size_t begin, size_t end)
+static void settle_metadata(struct apply *a, const struct commit_item *it)
 {
 	struct caller caller = { .umask = 022 };
 	_cleanup_object_ struct object o;
@@ -65,7 +73,7 @@ static void settle_metadata(struct apply *a, const struct commit_item *it, size_
 	if (o.where == OBJECT_MERGED)
 		(void)overlay_settle(a->p->p.ov, (struct vpath){ it->change->path });
 	else
-		settle_directory(a, it->change->path, begin, end);
+		settle_directory(a, it->change->path);
 }
 
 /* The topmost of the directories from view upwards that hide what the host has there; false: none does. */
@@ -104,7 +112,7 @@ static size_t forget_hidden(struct apply *a, size_t i, const char *dir)
 		forget_sources(a, i, end);
 		return end;
 	}
-	return settle_directory(a, dir, i, end) ? i : end;
+	return settle_directory(a, dir) ? i : end;
 }
 
 static size_t forget_item(struct apply *a, size_t i)
@@ -122,10 +130,10 @@ static size_t forget_item(struct apply *a, size_t i)
 		return end;
 	}
 	if (item_done(it) && it->change->kind == CHANGE_META && S_ISDIR(it->change->box.st_mode))
-		settle_metadata(a, it, i + 1, end);
+		settle_metadata(a, it);
 	if (!item_makes_dir(it) && !item_is_dir_rename(it))
 		return i + 1;
-	if (!item_done(it) || !settle_directory(a, it->change->path, i + 1, end))
+	if (!item_done(it) || !settle_directory(a, it->change->path))
 		return end;
 	if (item_is_dir_rename(it))
 		forget_sources(a, i, i + 1);
