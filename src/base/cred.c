@@ -24,8 +24,8 @@
 
 static struct {
 	pthread_once_t once;
-	uid_t uid;
-	gid_t gid;
+	uid_t uid, real_uid;
+	gid_t gid, real_gid;
 	gid_t *groups;
 	int ngroups;
 	bool fixup; /* fixup: the kernel drops capabilities with fsuid */
@@ -42,6 +42,8 @@ static void load_own(void)
 
 	own.uid = geteuid();
 	own.gid = getegid();
+	own.real_uid = getuid();
+	own.real_gid = getgid();
 	own.fixup = !(prctl(PR_GET_SECUREBITS) & SECBIT_NO_SETUID_FIXUP);
 	n = getgroups(0, NULL);
 	if (n <= 0)
@@ -200,6 +202,35 @@ void cred_own_endp(int *state)
 			abort();
 		self.acting = true;
 	}
+	*state = 0;
+	errno = saved;
+}
+
+/* By the raw calls, which are for one thread. */
+int cred_ids_begin(void)
+{
+	gid_t gid;
+
+	if (!self.acting)
+		return 0;
+	gid = self.as->fsgid;
+	if (syscall(SYS_setresgid, gid, gid, -1) < 0)
+		return 0;
+	if (syscall(SYS_setresuid, self.as->fsuid, self.as->fsuid, -1) == 0)
+		return 1;
+	if (syscall(SYS_setresgid, own.real_gid, own.gid, -1) < 0)
+		abort();
+	return 0;
+}
+
+void cred_ids_endp(int *state)
+{
+	int saved = errno;
+
+	/* Root's uid first: it gives the capabilities back, the rest needs them. */
+	if (*state == 1 && (syscall(SYS_setresuid, own.real_uid, own.uid, -1) < 0 || syscall(SYS_setresgid, own.real_gid, own.gid, -1) < 0 ||
+			    set_fsgid(self.as->fsgid) < 0 || set_fsuid(self.as->fsuid) < 0))
+		abort();
 	*state = 0;
 	errno = saved;
 }

@@ -81,10 +81,10 @@ bool bound_view_path(const struct unix_name *kernel, char *ret, size_t size)
 	return fits;
 }
 
-bool bound_has(const struct unix_name *kernel)
+bool bound_has(uint64_t ino, const struct unix_name *kernel)
 {
 	pthread_mutex_lock(&table.lock);
-	bool has = bound_find(0, kernel);
+	bool has = ino && bound_find(ino, kernel);
 	pthread_mutex_unlock(&table.lock);
 	return has;
 }

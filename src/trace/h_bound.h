@@ -43,7 +43,7 @@ void bound_add(uint64_t ino, const struct unix_name *kernel, const struct unix_n
 bool bound_translate(uint64_t ino, struct unix_name *name);
 /* The view path of what the kernel calls so. */
 bool bound_view_path(const struct unix_name *kernel, char *ret, size_t size);
-/* Some guest bound this very (abstract) name. */
-bool bound_has(const struct unix_name *kernel);
+/* Some guest bound this socket to this (abstract) name. */
+bool bound_has(uint64_t ino, const struct unix_name *kernel);
 
 #endif

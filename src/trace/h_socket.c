@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/cred.h"
 #include "h_socket.h"
 #include "trace/run.h"
 
@@ -71,6 +72,7 @@ void unix_dest_init(struct unix_dest *d)
 {
 	memset(&d->name, 0, sizeof d->name);
 	object_init(&d->object);
+	d->guest_only = false;
 }
 
 void unix_dest_release(struct unix_dest *d)
@@ -103,18 +105,26 @@ static void abstract_printable(const struct unix_name *n, char ret[static 128])
 	ret[len] = 0;
 }
 
-/* Whether anyone on this machine has the abstract name, as far as /proc/net/unix tells. */
-static bool abstract_exists(const char *name)
+enum abstract_owner { ABSTRACT_FREE, ABSTRACT_GUEST, ABSTRACT_HOST };
+
+/* Who has the abstract name now, as far as /proc/net/unix tells. That some guest bound it once does not count: its socket may be closed, and the
+ * name another's. */
+static enum abstract_owner abstract_owner(const struct unix_name *given, const char *name)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/net/unix", "re");
+	enum abstract_owner found = ABSTRACT_FREE;
 	char line[512];
 	size_t n = strlen(name);
+	unsigned long long ino;
 	while (f && fgets(line, sizeof line, f)) {
 		size_t len = strcspn(line, "\n");
-		if (len > n && line[len - n - 1] == ' ' && !memcmp(line + len - n, name, n))
-			return true;
+		if (len <= n || line[len - n - 1] != ' ' || memcmp(line + len - n, name, n) != 0)
+			continue;
+		if (sscanf(line, "%*s %*s %*s %*s %*s %*s %llu", &ino) == 1 && bound_has(ino, given))
+			return ABSTRACT_GUEST;
+		found = ABSTRACT_HOST;
 	}
-	return false;
+	return found;
 }
 
 static int dest_abstract(struct call *c, const struct caller *who, const char *what, const struct unix_name *given,
@@ -122,14 +132,33 @@ static int dest_abstract(struct call *c, const struct caller *who, const char *w
 {
 	char name[128];
 	abstract_printable(given, name);
-	if (!bound_has(given) && !socket_allowed(c, who, name)) {
-		if (!abstract_exists(name))
+	if (!socket_allowed(c, who, name)) {
+		enum abstract_owner owner = abstract_owner(given, name);
+		if (owner == ABSTRACT_FREE)
 			return -ECONNREFUSED;
-		supervisor_refused(c, what, name, EACCES);
-		return -EACCES;
+		if (owner == ABSTRACT_HOST) {
+			supervisor_refused(c, what, name, EACCES);
+			return -EACCES;
+		}
+		ret->guest_only = true;
 	}
 	ret->name = *given;
 	return 0;
+}
+
+/* The name may have changed hands while we connected: then nothing has been sent yet, and nothing will be. */
+static int dest_check_again(int sock, const struct unix_dest *d)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	char name[128];
+	if (!d->guest_only)
+		return 0;
+	abstract_printable(&d->name, name);
+	if (abstract_owner(&d->name, name) == ABSTRACT_GUEST)
+		return 0;
+	shutdown(sock, SHUT_RDWR);
+	connect(sock, &none, sizeof none);
+	return -ECONNREFUSED;
 }
 
 /* The kernel's own order: no right to write is EACCES, what is no socket is ECONNREFUSED. */
@@ -183,6 +212,8 @@ int unix_dest_find(struct call *c, const char *what, struct unix_name *given, st
 
 static int connect_once(int sock, const struct unix_name *to)
 {
+	_cleanup_cred_ids_ int ids = cred_ids_begin(); /* the other end may ask who connects */
+	(void)ids;
 	return connect(sock, &to->any, to->len) < 0 ? -errno : 0;
 }
 
@@ -237,6 +268,8 @@ int h_connect(struct call *c, struct answer *a)
 	r = unix_dest_find(c, "connect", &given, &dest);
 	if (r >= 0)
 		r = connect_for_guest(c, sock, domain, type, &dest.name);
+	if (r >= 0)
+		r = dest_check_again(sock, &dest);
 	return answer_done(a, r);
 }
 
@@ -262,9 +295,12 @@ static int kernel_name(int sock, bool peer, struct unix_name *ret)
 static int bind_abstract(int sock, const struct unix_name *given)
 {
 	struct unix_name kernel;
+	bool chosen = given->len > UNIX_PATH_AT;
+	if (chosen) /* before others can find it */
+		bound_add(socket_inode(sock), given, given, "");
 	if (bind(sock, &given->any, given->len) < 0)
 		return -errno;
-	if (kernel_name(sock, false, &kernel) >= 0)
+	if (!chosen && kernel_name(sock, false, &kernel) >= 0)
 		bound_add(socket_inode(sock), &kernel, &kernel, "");
 	return 0;
 }

@@ -14,6 +14,7 @@ int socket_address(const struct call *c, uint64_t addr, int len, struct unix_nam
 struct unix_dest {
 	struct unix_name name;
 	struct object object;
+	bool guest_only; /* guest_only: an abstract name that is a guest's, and must still be after we have connected */
 };
 void unix_dest_init(struct unix_dest *d);
 void unix_dest_release(struct unix_dest *d);

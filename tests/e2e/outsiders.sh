@@ -69,7 +69,78 @@ exec 7>&-
 wait
 is_equal "the process outside" "pipe empty memory original 0o600 file original 0o600" "$(tr '\n' ' ' <"$T/victim.out" | sed 's/ $//')"
 box discard -f -b out >/dev/null 2>&1
+# ---- an abstract name that a guest had once, and a process outside has now ----
+cat >"$T/server.py" <<'PY'
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+while True:
+    try:
+        s.bind("\0" + sys.argv[1])
+        break
+    except OSError:
+        time.sleep(0.05)
+s.listen()
+s.settimeout(4)
+open("served", "w").close()
+try:
+    print("served:", s.accept()[0].recv(100))
+except TimeoutError:
+    print("nobody came")
+PY
+cat >"$T/client.py" <<'PY'
+import os, socket, sys, time
+name = "\0" + sys.argv[1]
+s = socket.socket(socket.AF_UNIX)
+s.bind(name)
+s.listen()
+c = socket.socket(socket.AF_UNIX)
+c.connect(name)
+print("its own: connected", flush=True)
+s.close(); c.close()
+open("closed", "w").close()
+while not os.path.exists("served"):
+    time.sleep(0.05)
+c = socket.socket(socket.AF_UNIX)
+try:
+    c.connect(name)
+    c.send(b"hello")
+    print("the other's: connected")
+except OSError as e:
+    print("the other's:", e.strerror)
+PY
+name=cowbox-test-$$
+box run -b abstract -- python3 "$T/client.py" "$name" >"$T/client.out" 2>"$T/client.err" </dev/null &
+client=$!
+for i in $(seq 200); do box run -b abstract -- test -e closed 2>/dev/null && break; sleep 0.05; done
+python3 "$T/server.py" "$name" >"$T/server.out" 2>&1 &
+server=$!
+wait $client
+is_equal "an abstract name" "its own: connected the other's: Permission denied" "$(tr '\n' ' ' <"$T/client.out" | sed 's/ $//')"
+wait $server
+is_equal "the process outside" "nobody came" "$(cat "$T/server.out")"
+box discard -f -b abstract >/dev/null 2>&1
+
 if [ "$(id -u)" = 0 ]; then
+	# whom a peer sees
+	cat >"$T/peer.py" <<'PY'
+import os, socket, struct
+s = socket.socket(socket.AF_UNIX)
+s.bind("peer"); os.chmod("peer", 0o777); s.listen()
+g = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+g.bind("gram"); os.chmod("gram", 0o777)
+g.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+if os.fork() == 0:
+    os.setgroups([]); os.setgid(1001); os.setuid(1002)
+    c = socket.socket(socket.AF_UNIX); c.connect("peer")
+    d = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); d.sendto(b"x", "gram")
+    os._exit(0)
+c, _ = s.accept()
+print(struct.unpack("3i", c.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1:])
+print(struct.unpack("3i", g.recvmsg(10, 100)[1][0][2])[1:])
+PY
+	mkdir "$T/p"; chmod 755 "$T" "$T/p"; cd "$T/p" || exit 1
+	box run --rm -- python3 "$T/peer.py" >"$T/peer.out" 2>"$T/peer.err" </dev/null
+	is_equal "whom a peer sees" "(1002, 1001) (1002, 1001)" "$(tr '\n' ' ' <"$T/peer.out" | sed 's/ $//')"
 	# what root's guests may not take away from the host, and what one user's guest may not see of another's
 	box run --rm -- sh -c 'head -c 1 /proc/kmsg' >"$T/kmsg" 2>/dev/null </dev/null
 	is_equal "the kernel's log" "" "$(cat "$T/kmsg")"

@@ -166,6 +166,38 @@ static void from_one_to_another(void **state)
 	assert_int_equal(thread_fsuid(), 0);
 }
 
+/* What the other end of a socket is told, and that it is over at the end of the scope. */
+static void ids_that_peers_are_told(void **state)
+{
+	struct cred c = someone();
+	uid_t r, e, s;
+
+	(void)state;
+	need_root();
+	assert_int_equal(cred_assume(&c), 0);
+	{
+		_cleanup_cred_ids_ int ids = cred_ids_begin();
+
+		assert_int_equal(ids, 1);
+		assert_int_equal(syscall(SYS_getresuid, &r, &e, &s), 0);
+		assert_int_equal(r, c.fsuid);
+		assert_int_equal(e, c.fsuid);
+		assert_int_equal(s, 0);
+	}
+	assert_int_equal(syscall(SYS_getresuid, &r, &e, &s), 0);
+	assert_int_equal(r + e + s, 0);
+	assert_int_equal(thread_fsuid(), c.fsuid);
+	cred_drop();
+	assert_int_equal(thread_fsuid(), 0);
+	assert_int_equal(syscall(SYS_getresgid, &r, &e, &s), 0);
+	assert_int_equal(r + e + s, 0);
+	{
+		_cleanup_cred_ids_ int ids = cred_ids_begin();
+
+		assert_int_equal(ids, 0);
+	}
+}
+
 static void *see_fsuid(void *ret)
 {
 	*(int *)ret = thread_fsuid();
@@ -215,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_credentials),
+		cmocka_unit_test(ids_that_peers_are_told),
 		cmocka_unit_test(no_op_for_an_ordinary_user),
 		DIR_TEST(files_belong_to_the_assumed),
 		DIR_TEST(rights_are_the_assumed_ones),
