@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define DEPTH_MAX (PATH_MAX / 2)
+#define DEPTH_OPEN 64   /* DEPTH_OPEN: levels of which a descriptor is kept */
 
 struct collector {
 	struct overlay *ov;
@@ -175,6 +176,7 @@ static int visit_pure(struct collector *c, int layer, const char *path, const ch
 	bool over = S_ISDIR(p.host.st_mode);
 	if (r == 0 && over)
 		r = visit_replaced(c, p.box_fd, p.host_fd, len);
+	fd_closep(&p.host_fd);
 	for (char **n = names; r == 0 && n && *n; n++) {
 		_cleanup_pair_ struct pair q = PAIR_INIT;
 		_cleanup_free_ char *child = NULL, *hchild = NULL;
@@ -187,7 +189,13 @@ static int visit_pure(struct collector *c, int layer, const char *path, const ch
 		q.box_fd = sys_openat(p.box_fd, *n, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 		r = q.box_fd < 0 ? q.box_fd : box_stat(c->ov, q.box_fd, &q.box);
 		if (r == 0 && S_ISDIR(q.box.st_mode)) {
+			/* A tree may be deeper than there are descriptors. */
+			pair_release(&q);
+			if (depth > DEPTH_OPEN)
+				fd_closep(&p.box_fd);
 			r = visit_pure(c, layer, child, hchild, depth + 1);
+			if (r == 0 && p.box_fd < 0)
+				r = layer_open(c->ov, layer, path, O_PATH | O_DIRECTORY, &p.box_fd);
 		} else if (r == 0 && !stat_is_whiteout(&q.box)) {
 			r = pair_open_host(c->ov, hchild, &q.host_fd, &q.host);
 			if (r == 0)

@@ -143,6 +143,8 @@ static int copy_special(struct overlay *ov, const struct object *o, const char *
 		r = sys_readlinkat(o->fd, "", ret_target, PATH_MAX);
 		if (r >= 0)
 			r = sys_symlinkat(ret_target, work, tmp);
+	} else if (stat_is_whiteout(&o->st)) {   /* the host's, in the directories of some container perhaps: in a layer it would be a removal */
+		r = -EPERM;
 	} else {
 		r = sys_mknodat(work, tmp, o->st.st_mode, o->st.st_rdev);
 	}

@@ -278,7 +278,8 @@ int perm_fd(int fd, int mode);
 int perm_object(struct overlay *ov, const struct object *o, int mode);        /* R_OK|W_OK|X_OK by effective ids */
 int perm_remove(struct overlay *ov, const struct object *dir, const struct object *victim);  /* write, search, sticky */
 bool perm_is_owner(const struct object *o);
-int perm_writable_fs(const struct object *o);   /* -EACCES on procfs, sysfs and their like, which cannot be copied up */
+int perm_writable_fs(const struct object *o);   /* -EROFS on read-only mounts; -EACCES on procfs, sysfs and their like, which cannot be copied up */
+int perm_mirror_fs(const struct object *o);     /* the same for a directory on the way to what changes: read-only mounts are no matter */
 
 /* ---- layer.c ---- */
 int change_begin(struct overlay *ov);    /* box lock and table lock for writing */

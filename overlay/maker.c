@@ -62,6 +62,8 @@ static int maker_check(struct maker *m, struct spot *s, struct object *dir)
 		return r;
 	if (overlay_hides(ov, m->leaf->view))
 		return -EACCES;
+	if (right == 0 && dir->where == OBJECT_MERGED)   /* the mirror can be written to, be the host's mounted as it may */
+		right = perm_writable_fs(dir);
 	if (right < 0)
 		return right;
 	return table_walk_locked(ov, m->leaf->view, s);

@@ -60,7 +60,7 @@ static int mirror_step(struct overlay *ov, const struct caller *c, const char *v
 		return r;
 	if (!S_ISDIR(o.st.st_mode))
 		return -ENOTDIR;
-	r = perm_writable_fs(&o);
+	r = perm_mirror_fs(&o);
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();

@@ -7,6 +7,7 @@
 
 #include <linux/magic.h>
 #include <sys/syscall.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -58,7 +59,8 @@ int perm_remove(struct overlay *ov, const struct object *dir, const struct objec
 	return 0;
 }
 
-int perm_writable_fs(const struct object *o)
+/* An untouched directory above the one that changes may be read-only: only what changes must not be. */
+static int writable_fs(const struct object *o, bool changes)
 {
 	static const long unwritable[] = {
 		PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,
@@ -71,8 +73,20 @@ int perm_writable_fs(const struct object *o)
 		return 0;
 	if (fstatfs(o->fd, &fs) < 0)
 		return -errno;
+	if (changes && (fs.f_flags & ST_RDONLY))
+		return -EROFS;
 	for (size_t i = 0; i < sizeof unwritable / sizeof *unwritable; i++)
 		if ((long)(uint32_t)fs.f_type == unwritable[i])
 			return -EACCES;
 	return 0;
+}
+
+int perm_writable_fs(const struct object *o)
+{
+	return writable_fs(o, true);
+}
+
+int perm_mirror_fs(const struct object *o)
+{
+	return writable_fs(o, false);
 }

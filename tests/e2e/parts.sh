@@ -91,6 +91,21 @@ cb status -b m; status "$NAME: status" 0; is "$NAME: changes" 48 "$(wc -l <"$OUT
 cb diff -b m; status "$NAME: diff" 0
 commits -a; chmod 700 h??? n???; host "$(for m in 000 100 200 300 400 600; do echo "h$m h$m/f h$m/s h$m/s/n"; done | tr '\n' ' ')$(for m in 000 100 200 300 400 600; do echo "n$m n$m/e n$m/e/f n$m/f"; done | tr '\n' ' ' | sed 's/ $//')"
 
+begin "a tree deeper than there are descriptors"
+inside 'p=; for i in $(seq 500); do p=${p}d/; done; mkdir -p $p && echo x >${p}f'
+(ulimit -n 256; "$COWBOX_BIN" status -b m >"$T/deep" 2>&1); is "$NAME: status" 501 "$(wc -l <"$T/deep")"
+(ulimit -n 256; "$COWBOX_BIN" commit -a -b m >"$T/deep" 2>&1); is "$NAME: commit" 0 $?
+is "$NAME: the host" 501 "$(find . -mindepth 1 | wc -l)"
+
+begin "a removal mark of another's"
+if mkdir c && mknod c/mark c 0 0 2>/dev/null; then
+	echo y >c/y
+	cb run -b m -- sh -c 'mv c/mark c/mark2; ln c/mark c/mark3; chmod 600 c/mark; echo z >c/z'
+	commits -a; host 'c c/mark c/y c/z'
+else
+	skip_part "$NAME: no 0:0 device can be made"
+fi
+
 begin "the directory that the store is in"
 mkdir -p home/state
 STORE=$COWBOX_HOME
