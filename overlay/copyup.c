@@ -281,6 +281,8 @@ int copyup_object(struct overlay *ov, const struct caller *c, struct object *o, 
 		if (o->where == OBJECT_ANON)
 			return -EPERM;
 		r = perm_writable_fs(o);
+		if (r == 0 && S_ISREG(o->st.st_mode))
+			r = perm_flags(o, STATX_ATTR_APPEND);
 		if (r < 0)
 			return r;
 		if (S_ISDIR(o->st.st_mode))

@@ -279,6 +279,8 @@ int perm_object(struct overlay *ov, const struct object *o, int mode);        /*
 int perm_remove(struct overlay *ov, const struct object *dir, const struct object *victim);  /* write, search, sticky */
 bool perm_is_owner(const struct object *o);
 int perm_writable_fs(const struct object *o);   /* -EROFS on read-only mounts; -EACCES on procfs, sysfs and their like, which cannot be copied up */
+/* -EPERM for a host's object with one of these STATX_ATTR_* (see chattr(1)), which not even root may change. */
+int perm_flags(const struct object *o, uint64_t forbidden);
 int perm_mirror_fs(const struct object *o);     /* the same for a directory on the way to what changes: read-only mounts are no matter */
 
 /* ---- layer.c ---- */

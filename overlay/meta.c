@@ -156,8 +156,10 @@ static int updated(struct overlay *ov, const struct object *o)
  * (a deleted file) or nowhere; it may as well be the host's, removed in the view and still open: that is refused. */
 static int prepare(struct overlay *ov, const struct caller *c, struct object *o, unsigned flags)
 {
-	int r = o->where == OBJECT_ANON ? 0 : copyup_object(ov, c, o, flags);
+	int r = perm_flags(o, STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND);
 
+	if (r == 0 && o->where != OBJECT_ANON)
+		r = copyup_object(ov, c, o, flags);
 	return r < 0 ? r : o->in_layer || fd_in_layer(ov, meta(o)) || (o->where == OBJECT_ANON && fd_is_nowhere(o->fd)) ? 0 : -EPERM;
 }
 

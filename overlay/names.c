@@ -269,6 +269,8 @@ int names_busy(const struct overlay *ov, const struct object *o)
 	/* The store would move with the directory that it is in, and be seen under the new name. */
 	if (S_ISDIR(o->st.st_mode) && path_below(ov->box->store_path, o->view, NULL))
 		return -EBUSY;
+	if (perm_flags(o, STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND) < 0)
+		return -EPERM;
 	return o->where != OBJECT_LAYER && is_mount_root(o->fd) ? -EBUSY : 0;
 }
 
@@ -401,6 +403,8 @@ int overlay_unlink(struct overlay *ov, const struct caller *c, struct at at, int
 		r = want_dir ? -ENOTDIR : -EISDIR;
 	if (r == 0)
 		r = perm_writable_fs(&dir);
+	if (r == 0)
+		r = perm_flags(&dir, STATX_ATTR_APPEND);
 	if (r == 0)
 		r = names_busy(ov, &o);
 	if (r == 0 && want_dir)

@@ -59,6 +59,15 @@ int perm_remove(struct overlay *ov, const struct object *dir, const struct objec
 	return 0;
 }
 
+int perm_flags(const struct object *o, uint64_t forbidden)
+{
+	struct statx sx;
+
+	if (o->where == OBJECT_LAYER || o->where == OBJECT_ANON)
+		return 0;
+	return sys_statx(o->fd, "", AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 && (sx.stx_attributes & forbidden) ? -EPERM : 0;
+}
+
 /* An untouched directory above the one that changes may be read-only: only what changes must not be. */
 static int writable_fs(const struct object *o, bool changes)
 {
@@ -75,6 +84,8 @@ static int writable_fs(const struct object *o, bool changes)
 		return -errno;
 	if (changes && (fs.f_flags & ST_RDONLY))
 		return -EROFS;
+	if (changes && perm_flags(o, STATX_ATTR_IMMUTABLE) < 0)
+		return -EPERM;
 	for (size_t i = 0; i < sizeof unwritable / sizeof *unwritable; i++)
 		if ((long)(uint32_t)fs.f_type == unwritable[i])
 			return -EACCES;

@@ -80,6 +80,10 @@ static int check(struct renaming *x)
 		r = perm_writable_fs(&x->odir);
 	if (r == 0)
 		r = perm_writable_fs(&x->ndir);
+	if (r == 0)
+		r = perm_flags(&x->odir, STATX_ATTR_APPEND);
+	if (r == 0 && x->exists)
+		r = perm_flags(&x->ndir, STATX_ATTR_APPEND);
 	if (r == 0 && overlay_hides(x->ov, x->new.view))
 		r = -EACCES;
 	if (r == 0 && strcmp(x->old.dir, x->new.dir)) {   /* ".." changes */

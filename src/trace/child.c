@@ -80,6 +80,25 @@ uint64_t child_capabilities(void)
 	return kept;
 }
 
+void child_capabilities_serve(void)
+{
+	static const unsigned char more[] = { CAP_SYS_ADMIN /* trusted.* attributes */, CAP_SYS_RESOURCE, CAP_SYS_NICE };
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	uint64_t kept = child_capabilities();
+
+	for (size_t i = 0; i < sizeof more; i++)
+		kept |= 1ULL << more[i];
+	if (syscall(SYS_capget, &head, data) < 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		data[i].effective &= (uint32_t)(kept >> (32 * i));
+		data[i].permitted &= (uint32_t)(kept >> (32 * i));
+		data[i].inheritable = 0;
+	}
+	syscall(SYS_capset, &head, data);
+}
+
 static int drop_capabilities(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };

@@ -46,5 +46,8 @@ const char *child_step_text(enum child_step step);
 
 /* The capabilities, as bits, that root's guests keep. */
 uint64_t child_capabilities(void);
+/* The calling thread gives up, for as long as it lives, what is not needed to serve root's guests: what it opens for them is the kernel's to
+ * judge, as far as that can be had (/proc/kcore wants CAP_SYS_RAWIO, say). */
+void child_capabilities_serve(void);
 
 #endif

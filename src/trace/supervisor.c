@@ -15,6 +15,7 @@
 
 #include "base/cred.h"
 #include "base/log.h"
+#include "child.h"
 #include "guest.h"
 #include "remote.h"
 #include "same_cpu.h"
@@ -282,6 +283,7 @@ static void *worker_main(void *arg)
 	/* A umask of its own, which the overlay sets to the guest's before it makes anything: without that two guests' masks would mix. */
 	struct work *w = unshare(CLONE_FS) < 0 ? NULL : calloc(1, sizeof *w);
 
+	child_capabilities_serve();
 	if (w) {
 		w->notif = calloc(1, sup->notif_size);
 		w->resp = calloc(1, sup->resp_size);

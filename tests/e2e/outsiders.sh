@@ -144,6 +144,8 @@ PY
 	# what root's guests may not take away from the host, and what one user's guest may not see of another's
 	box run --rm -- sh -c 'head -c 1 /proc/kmsg' >"$T/kmsg" 2>/dev/null </dev/null
 	is_equal "the kernel's log" "" "$(cat "$T/kmsg")"
+	box run --rm -- sh -c 'head -c 1 /proc/kcore; head -c 1 /dev/mem' >"$T/kcore" 2>/dev/null </dev/null
+	is_equal "the kernel's memory" "" "$(cat "$T/kcore")"
 	box run --rm -- sh -c 'readlink /proc/$$/exe >/dev/null && setpriv --reuid 65534 --clear-groups sh -c "readlink /proc/$$/exe; readlink /proc/self/exe"' >"$T/uids" 2>/dev/null </dev/null
 	is_equal "another user's process" 1 "$(wc -l <"$T/uids")"
 fi
