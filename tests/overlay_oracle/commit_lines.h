@@ -1,0 +1,25 @@
+/* commit_lines.h - asking the lines of a snapshot. */
+#ifndef ORACLE_COMMIT_LINES_H
+#define ORACLE_COMMIT_LINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* "a b" or "/a b" (relative to the tree's root) as it is written at the start of a line: "./a\040b". The caller frees. */
+char *line_path(const char *relative);
+/* The line of that path, NULL for none. */
+const char *line_find(const char *snapshot, const char *path);
+bool line_has(const char *line, const char *text);
+
+/* Where something may change, and what is to stay there all the same. */
+struct line_region {
+	char **path;
+	bool *free_to; /* free_to: at and below it all may change; else it itself is to stay, as far as it is not below one that may */
+	size_t count;
+};
+void line_region_add(struct line_region *g, const char *relative, bool free_to);
+void line_region_release(struct line_region *g);
+/* What changed and was not to, NULL for nothing. Not looked at: times of directories, numbers of links. */
+char *line_region_diff(const struct line_region *g, const char *before, const char *after);
+
+#endif
