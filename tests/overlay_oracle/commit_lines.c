@@ -5,6 +5,12 @@
 #include "base/fd.h"
 #include "commit_lines.h"
 
+static const char *next_line(const char *p)
+{
+	p = strchrnul(p, '\n');
+	return p + (*p == '\n');
+}
+
 char *line_path(const char *relative)
 {
 	char *text = NULL;
@@ -77,37 +83,68 @@ static int line_state(const struct line_region *g, const char *line)
 	return state;
 }
 
-/* The line without a directory's time, and without what tells of other names. */
-static char *essence(const char *line, bool type_only)
+static bool is_dir(const char *line)
 {
-	size_t n = strcspn(line, "\n"), head = strcspn(line, " \n");
-	char *text = strndup(line, n), *to = text, *word, *rest = text;
-	bool dir = n > head + 1 && line[head + 1] == 'd';
+	size_t head = strcspn(line, " \n");
 
-	if (!text)
+	return !strncmp(line + head, " d ", 3);
+}
+
+/* The words of a line but those that are not wanted, and the end of the line as it is. */
+static void put_line(FILE *f, const char *line, unsigned without)
+{
+	size_t n = strcspn(line, "\n");
+	bool dir = is_dir(line);
+
+	for (const char *p = line, *end = line + n; p < end;) {
+		size_t len = strcspn(p, " \n");
+		bool skip = (without & LINE_NO_NLINK && !strncmp(p, "nlink=", 6)) || (without & LINE_NO_SAME_AS && !strncmp(p, "same-as=", 8)) ||
+			    (without & LINE_NO_DIR_TIME && dir && !strncmp(p, "t=", 2));
+
+		if (!skip)
+			fprintf(f, "%s%.*s", p == line ? "" : " ", (int)len, p);
+		p += len;
+		p += *p == ' ';
+	}
+}
+
+char *line_without(const char *snapshot, const char *other, unsigned what)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
 		abort();
-	if (dir && type_only) {
-		text[head + 2] = '\0';
-		return text;
-	}
-	while ((word = strsep(&rest, " "))) {
-		size_t len = strlen(word);
+	for (const char *p = snapshot; *p; p = next_line(p)) {
+		_cleanup_free_ char *path = strndup(p, strcspn(p, " \n"));
+		const char *there = what & LINE_NO_DIR_NOW && is_dir(p) ? line_find(other, path) : NULL;
+		bool now = there && (line_has(p, " t=now") || line_has(there, " t=now"));
 
-		if (!strncmp(word, "nlink=", 6) || !strncmp(word, "same-as=", 8) || (dir && !strncmp(word, "t=", 2)))
+		if (what & LINE_NO_GROUPS && *p == '=')
 			continue;
-		if (to != text)
-			*to++ = ' ';
-		memmove(to, word, len);
-		to += len;
+		put_line(f, p, what | (now ? LINE_NO_DIR_TIME : 0));
+		fputc('\n', f);
 	}
-	*to = '\0';
+	fclose(f);
 	return text;
 }
 
-static const char *next_line(const char *p)
+/* type_only: of a directory only that it is one. */
+static char *essence(const char *line, bool type_only)
 {
-	p = strchrnul(p, '\n');
-	return p + (*p == '\n');
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		abort();
+	if (type_only && is_dir(line))
+		fprintf(f, "%.*s d", (int)strcspn(line, " "), line);
+	else
+		put_line(f, line, LINE_NO_NLINK | LINE_NO_SAME_AS | LINE_NO_DIR_TIME);
+	fclose(f);
+	return text;
 }
 
 char *line_region_diff(const struct line_region *g, const char *before, const char *after)
@@ -123,7 +160,7 @@ char *line_region_diff(const struct line_region *g, const char *before, const ch
 		_cleanup_free_ char *path = strndup(p, strcspn(p, " \n"));
 		const char *now = line_find(after, path);
 
-		if (state == 1)
+		if (state == 1 || *p == '=')
 			continue;
 		_cleanup_free_ char *a = essence(p, state == 2), *b = now ? essence(now, state == 2) : strdup("(nothing)");
 		if (strcmp(a, b))
@@ -132,7 +169,7 @@ char *line_region_diff(const struct line_region *g, const char *before, const ch
 	for (const char *p = after; *p; p = next_line(p)) {
 		_cleanup_free_ char *path = strndup(p, strcspn(p, " \n"));
 
-		if (line_state(g, p) == 0 && !line_find(before, path))
+		if (*p != '=' && line_state(g, p) == 0 && !line_find(before, path))
 			fprintf(f, "  before: (nothing)\n   after: %.*s\n", (int)strcspn(p, "\n"), p);
 	}
 	fclose(f);

@@ -11,6 +11,16 @@ char *line_path(const char *relative);
 const char *line_find(const char *snapshot, const char *path);
 bool line_has(const char *line, const char *text);
 
+enum line_without {
+	LINE_NO_NLINK = 1,
+	LINE_NO_DIR_NOW = 2, /* times of directories where either snapshot has "now" */
+	LINE_NO_SAME_AS = 4,
+	LINE_NO_DIR_TIME = 8,
+	LINE_NO_GROUPS = 16, /* the lines that begin with "=" (commit_props.c) */
+};
+/* A copy without those. other: the snapshot it will be compared with. The caller frees. */
+char *line_without(const char *snapshot, const char *other, unsigned what);
+
 /* Where something may change, and what is to stay there all the same. */
 struct line_region {
 	char **path;

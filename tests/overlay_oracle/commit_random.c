@@ -262,12 +262,14 @@ static int round_run(const struct cr_options *o, struct cr_report *rep, struct c
 
 static const char usage[] =
 	"usage: oracle_commit [--seed N] [--ops N] [--rounds N] [--seconds N] [--property N] [--run-as UID] [--shrink-max N] [--dir DIR]\n"
-	"                     [--no-hard-links] [--keep] [--verbose]\n"
+	"                     [--no-hard-links] [--ignore TEXT] [--dir-times] [--keep] [--verbose]\n"
 	"  --seed N        0 (default): a random one, printed; each round adds one\n"
 	"  --seconds N     rounds until that time has passed\n"
 	"  --property N    1 to 4 (commit_props.c); 0 (default): in turn, by the seed\n"
 	"  --run-as U      as root: everything as the ordinary user U\n"
 	"  --shrink-max N  how many failing rounds are made small and told in full (default 1)\n"
+	"  --ignore TEXT   pass over failures told with this text, and go on: to look behind a known one\n"
+	"  --dir-times     the times of directories must agree even where a name came and went\n"
 	"  --keep          leave the data of failing rounds\n"
 	"  --dir DIR       where the trees are made (default $TMPDIR or /tmp)\n";
 
@@ -276,7 +278,8 @@ static void parse(int argc, char **argv, struct cr_options *o)
 	static const struct option longs[] = {
 		{ "seed", 1, 0, 's' }, { "ops", 1, 0, 'o' }, { "rounds", 1, 0, 'r' }, { "seconds", 1, 0, 't' }, { "property", 1, 0, 'p' },
 		{ "run-as", 1, 0, 'u' }, { "shrink-max", 1, 0, 'm' }, { "dir", 1, 0, 'd' }, { "no-hard-links", 0, 0, 'L' },
-		{ "keep", 0, 0, 'k' }, { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 },
+		{ "keep", 0, 0, 'k' }, { "ignore", 1, 0, 'i' },
+		{ "dir-times", 0, 0, 'T' }, { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 },
 	};
 	int c;
 
@@ -291,6 +294,11 @@ static void parse(int argc, char **argv, struct cr_options *o)
 		case 'm': o->shrink_max = atoi(optarg); break;
 		case 'd': o->parent = optarg; break;
 		case 'L': o->sample_flags &= ~(unsigned)SAMPLE_HARD_LINKS; break;
+		case 'i':
+			if (o->nignored < (int)(sizeof(o->ignored) / sizeof(o->ignored[0])))
+				o->ignored[o->nignored++] = optarg;
+			break;
+		case 'T': o->dir_times = true; break;
 		case 'k': o->keep = true; break;
 		case 'v': o->verbose = true; break;
 		default: fputs(usage, stderr); exit(2);

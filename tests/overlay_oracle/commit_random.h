@@ -30,7 +30,7 @@ struct cr_report {
 	uint64_t picks[CR_PICKS];
 	int ntree;
 	char tree[CR_TREE][CR_PATH]; /* tree: the host's objects, a directory before what is in it */
-	char what[96];               /* what: the kind of failure, "" for none */
+	char what[120];               /* what: the kind of failure, "" for none */
 	char text[12000];
 	char log[20000];             /* log: what was done after the operations */
 	char host[12000];            /* host: the tree the box was made on */
@@ -40,7 +40,9 @@ struct cr_report {
 struct cr_options {
 	uint64_t seed;
 	int ops, rounds, property, seconds, shrink_max;
-	bool verbose, keep;
+	bool verbose, keep, dir_times;
+	const char *ignored[16];     /* ignored: texts of failures that are passed over */
+	int nignored;
 	const char *parent;
 	uid_t run_as;
 	unsigned sample_flags;
