@@ -56,6 +56,7 @@ struct cr {
 	int property;
 	char *names;    /* names: paths that were ever there, each with a NUL, relative; an empty one at the end */
 	size_t names_size;
+	bool lost;      /* lost: a commit told that metadata could not be kept */
 };
 
 /* ---- commit_gen.c ---- */
@@ -70,8 +71,35 @@ void cr_gen_next(struct cr_gen *g, struct op *ret, struct world *w, const struct
 /* ---- commit_props.c ---- */
 /* 0, or 1 with the failure in the report. */
 int cr_property(struct cr *c, int (*run_batch)(struct cr *c, int batch));
+
+/* ---- commit_check.c ---- */
 void cr_log(struct cr *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* 1, the failure noted; 0 when it is one that is passed over. */
+int cr_fail(struct cr *c, const char *what, const char *text);
 /* Remembers the names that a side has now. */
 void cr_note_names(struct cr *c, struct side *s);
+/* The snapshot, and after it which names are one file. The caller frees. */
+char *cr_take(struct cr *c, struct side *s);
+int cr_compare(struct cr *c, const char *what, const char *a_label, const char *a, const char *b_label, const char *b);
+/* No name may be there that its directory does not list. */
+int cr_check_ghosts(struct cr *c, const char *snapshot, const char *when);
+/* The view must be as before, and without ghosts. */
+int cr_check_view(struct cr *c, const char *what, const char *before, const char *when);
+/* Opens the box anew; the view must be the one that was in memory. */
+int cr_reopen(struct cr *c);
+
+/* Below the root of the tree: "" or "/a/b". */
+const char *cr_relative(const struct cr *c, const char *path);
+/* A number that depends on the seed, the phase and the path alone, so that a replay chooses alike. */
+uint64_t cr_choice(const struct cr *c, int phase, const char *path);
+#define CR_PICKS_MOST 12
+struct cr_picked {
+	char *path[CR_PICKS_MOST];
+	int count;
+};
+struct changes;
+/* Some of the changes' paths: of renamed objects the old one, at times. */
+void cr_pick_some(struct cr *c, int phase, const struct changes *all, struct cr_picked *ret);
+void cr_picked_release(struct cr_picked *p);
 
 #endif
