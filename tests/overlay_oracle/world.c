@@ -89,6 +89,20 @@ void world_reopen(struct world *w)
 	open_box(w, false);
 }
 
+void world_renew(struct world *w)
+{
+	struct err err = { .msg = "" };
+	int r;
+
+	overlay_freep(&w->ov);
+	r = box_remove(w->store, w->box, &err);
+	if (r < 0)
+		die("cannot remove the box", r, err.msg);
+	close_box(w);
+	open_box(w, true);
+	world_seal(w);
+}
+
 void world_seal(struct world *w)
 {
 	free(w->seal);
