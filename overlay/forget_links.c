@@ -16,6 +16,7 @@ void returns_release(struct returns *l)
 	for (size_t i = 0; i < l->count; i++)
 		free(l->v[i].path);
 	free(l->v);
+	origins_free(l->origins);
 	*l = (struct returns){ 0 };
 }
 
@@ -33,6 +34,14 @@ static int add(struct returns *l, const char *path, bool named)
 	return 0;
 }
 
+/* Below a directory that was removed in the box each name was removed for itself; not so where the directory was renamed. The log of origins tells. */
+static bool was_changed(struct overlay *ov, const char *path, struct returns *l)
+{
+	if (!l->origins && origins_load(ov->layers[ov->top].fd, &l->origins, NULL) < 0)
+		return false;
+	return origins_find(l->origins, path);
+}
+
 /* The host's object at the path, and what is below it. named: the layer has an entry of its own for it. */
 static int add_host(struct overlay *ov, const char *path, bool named, unsigned depth, struct returns *l)
 {
@@ -45,7 +54,8 @@ static int add_host(struct overlay *ov, const char *path, bool named, unsigned d
 	if (r < 0 || !st.st_mode || depth > DEPTH_MAX)
 		return r;
 	if (!S_ISDIR(st.st_mode))
-		return links_get(ov, st.st_dev, st.st_ino, &e) && (e.copied || e.touched) ? add(l, path, named) : 0;
+		return links_get(ov, st.st_dev, st.st_ino, &e) && (e.copied || e.touched)
+			       ? add(l, path, named || was_changed(ov, path, l)) : 0;
 	if (pair_names(fd, &names) < 0)   /* not for us to see, so nothing in it was touched */
 		return 0;
 	for (char **n = names; r == 0 && *n; n++) {

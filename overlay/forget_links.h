@@ -12,6 +12,7 @@ struct returned {
 struct returns {
 	struct returned *v;
 	size_t count;
+	struct origins *origins;   /* origins: of the top layer, loaded when needed */
 };
 #define _cleanup_returns_ __attribute__((cleanup(returns_release)))
 void returns_release(struct returns *l);

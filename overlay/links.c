@@ -284,6 +284,10 @@ void links_count(struct overlay *ov, bool copy, struct stat *st)
 
 	if (copy && st->st_nlink > 0 && links_get_copy(ov, st->st_ino, &e) && e.copied && e.nlink >= e.touched)
 		st->st_nlink = e.nlink - e.touched + (st->st_nlink - 1);
-	else if (!copy && links_get(ov, st->st_dev, st->st_ino, &e) && e.touched < st->st_nlink)
-		st->st_nlink -= e.touched;
+	else if (!copy && links_get(ov, st->st_dev, st->st_ino, &e)) {
+		/* Names that the host has no more were removed by a commit of ours, and counted as touched before. */
+		uint32_t lost = e.nlink > st->st_nlink ? e.nlink - (uint32_t)st->st_nlink : 0, left = e.touched > lost ? e.touched - lost : 0;
+		if (left < st->st_nlink)
+			st->st_nlink -= left;
+	}
 }

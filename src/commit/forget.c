@@ -28,6 +28,23 @@ static int forget(struct apply *a, const char *path)
 	return r;
 }
 
+static bool box_has(struct apply *a, const char *view)
+{
+	struct caller caller = { .umask = 022 };
+	_cleanup_object_ struct object o;
+
+	object_init(&o);
+	return overlay_lookup(a->p->p.ov, &caller, AT_VIEW(view), LOOKUP_NOFOLLOW, &o) == 0 && o.where == OBJECT_LAYER;
+}
+
+/* What was committed under a name was a copy of the host's file of another name, where the layer still has it though nothing is changed there: as long
+ * as it has, the two would not be one file any more. */
+static void forget_original(struct apply *a, size_t i, const char *original)
+{
+	if (*original && strcmp(original, item(a, i)->change->path) != 0 && plan_find(a->p, original) == NO_ITEM)
+		forget(a, original);
+}
+
 /* The whiteout at the old place of a rename: gone with it unless something else of the box is there, which from now on stands where the host has
  * nothing, or what else came there. */
 static void forget_sources(struct apply *a, size_t begin, size_t end)
@@ -39,9 +56,10 @@ static void forget_sources(struct apply *a, size_t begin, size_t end)
 		if (item(a, i)->change->kind != CHANGE_RENAMED)
 			continue;
 		there = plan_find(a->p, from);
-		if (there == NO_ITEM)
+		/* Something like what the host had there was no change until now. */
+		if (there == NO_ITEM && !box_has(a, from))
 			forget(a, from);
-		else if (!item_done(item(a, there)) && overlay_reorigin(a->p->p.ov, (struct vpath){ from }) < 0)
+		else if ((there == NO_ITEM || !item_done(item(a, there))) && overlay_reorigin(a->p->p.ov, (struct vpath){ from }) < 0)
 			a->result->unforgotten++;
 	}
 }
@@ -125,7 +143,12 @@ static size_t forget_item(struct apply *a, size_t i)
 	if (all && it->change->kind == CHANGE_DELETED)
 		all = plan_renames_below(a->p, it->change->path, renames_done, NULL);
 	if (all) {
+		char original[PATH_MAX] = "";
+
+		if (S_ISREG(it->change->box.st_mode) && it->change->box.st_nlink > 1)
+			(void)changes_copied_from(a->p->p.ov, it->change, original, sizeof original);
 		forget(a, it->change->path);
+		forget_original(a, i, original);
 		forget_sources(a, i, end);
 		return end;
 	}
