@@ -87,11 +87,12 @@ bool term_is_interactive(void); /* stdin and stderr are a terminal that we can a
 int term_columns(int fd);       /* of the terminal that fd is; 0 when it is none, or does not know */
 /* Makes us the foreground of our terminal again, after a guest's shell was. */
 void term_take_back(void);
-/* Asks on stderr; one key, without waiting for a line. What was typed before the question is thrown away. -1 at the end of input. */
-int term_key(const char *question);
+/* Asks on stderr; one key, without waiting for a line. What was typed before the question is thrown away. -1 at the end of input, which ^C and
+ * signals that would end us are too: nobody dies of them while a question stands. After ^Z and fg it is asked again. */
+int term_key(const char *text);
 /* Asks on stderr; reads one line from stdin. words: the answers that count, "yes no all quit"; each may be given whole or by its first letter,
  * in any case. That letter, lower case; 0 for any other answer; -1 at the end of input. */
-int term_ask(const char *question, const char *words);
+int term_ask(const char *text, const char *words);
 char *size_text(uint64_t bytes, char ret[static 32]);
 /* Cuts a printable text to so many columns, with "..." at the end of what was longer. */
 void text_cut(char *text, size_t columns);

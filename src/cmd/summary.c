@@ -157,12 +157,12 @@ static void discard(struct session *s, bool *ret_gone)
 }
 
 /* Keys come from a hand that may be typing its next command already: what cannot be taken back is asked for once more. */
-static bool sure(const char *what, const struct session *s)
+static int sure(const char *what, const struct session *s)
 {
 	char question[160];
 
 	snprintf(question, sizeof question, "%s box %s? [y/N] ", what, s->box->name);
-	return term_ask(question, "yes no") == 'y';
+	return term_ask(question, "yes no");
 }
 
 static void say_kept(const struct session *s)
@@ -177,17 +177,19 @@ static void ask(struct session *s, bool *ret_gone)
 	struct err err = { 0 };
 
 	for (;;) {
-		int key;
+		int key, answer = 'n';
 
 		key = term_key("[c]ommit  [d]iff  [k]eep  dis[x]card ");
 		fputc('\n', stderr);
 		switch (key) {
 		case 'c':
 		case 'C':
-			if (!sure("commit all changes of", s))
-				break;
-			*ret_gone = commit_everything(s);
-			return;
+			answer = sure("commit all changes of", s);
+			if (answer == 'y') {
+				*ret_gone = commit_everything(s);
+				return;
+			}
+			break;
 		case 'd':
 		case 'D':
 			if (diff_show(s, &everything, 0, COLOUR_AUTO, &err) < 0)
@@ -195,20 +197,26 @@ static void ask(struct session *s, bool *ret_gone)
 			break;
 		case 'x':
 		case 'X':
-			if (!sure("discard all changes of", s))
-				break;
-			discard(s, ret_gone);
-			return;
+			answer = sure("discard all changes of", s);
+			if (answer == 'y') {
+				discard(s, ret_gone);
+				return;
+			}
+			break;
 		case 'k':
 		case 'K':
 		case 'q':
 		case 'Q':
 		case 4: /* ^D */
 		case -1:
+			answer = -1;
+			break;
+		default:
+			log_say("c commits the changes, d shows them, k keeps the box, x discards it");
+		}
+		if (answer < 0) {
 			say_kept(s);
 			return;
-		default:
-			log_say("c makes the changes true on the host, d shows them, k keeps the box for later, x forgets them");
 		}
 	}
 }
