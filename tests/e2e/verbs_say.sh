@@ -115,13 +115,14 @@ cb status -b pipe; no_out "and leaves none in the box" 'bash_history'; out "what
 # ---- one letter for a file that was only touched; diff --stat in columns ----
 fresh
 cb run -b t -- sh -c 'touch other'; err "a touched file in the summary" '\(1 metadata\)'; cb status -b t; out "and in status" '^m  .*other$'; cb discard -f -b t
-seq 100 >many; mkdir moved
-cb run -b t -- sh -c 'echo a >>text; seq 50 149 >many; mkdir -p new/deep; echo n >new/deep/n; echo ü >new/ü; rm -r dir; mv moved away; printf "\\0" >bin; : >empty'
+seq 100 >many; mkdir moved; echo r >run; echo w >was; echo b >both
+cb run -b t -- sh -c 'echo a >>text; seq 50 149 >many; mkdir -p new/deep; echo n >new/deep/n; echo ü >new/ü; rm -r dir; mv moved away; printf "\\0" >bin; : >empty; mv was is; chmod 755 run; chmod 755 both; echo b >>both'
 cb diff -b t --stat; status "diff --stat" 0
 is "the bars stand in one column" 1 "$(grep -a '|' "$OUT" | python3 -c 'import sys; print(len({l.decode().index("|") for l in sys.stdin.buffer}))')"
 out "numbers to the right" '/text +\|  1 \+$'; out "the longest" '/many +\| 98 \+{20}-{20}$'; out "an empty file" '/empty +\|  0$'; out "a binary one" '/bin +\| binary nothing -> 1 B$'
-no_out "directories have no lines" '(new|deep|dir)/? +\|'; out "a renamed one is told" '/away/ +\| directory renamed$'
-out "they are no files" '^ 7 files changed, 52 lines added, 50 removed; 4 directories$'
+no_out "directories have no lines" '(new|deep|dir)/? +\|'; out "a renamed one is told" '/away/ +\| renamed from .*/moved$'
+out "a mode" '/run +\| mode 644 -> 755$'; out "with lines" '/both +\|  1 \+ \(mode 644 -> 755\)$'; out "a renamed file" '/is +\| renamed from /.*/w/was$'
+out "they are no files" '^ 10 files changed, 53 lines added, 50 removed; 4 directories$'
 cb diff -b t --stat --color text; out "colours" "$(printf '\033\\[32m\\+')"
 cb discard -f -b t
 
