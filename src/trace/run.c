@@ -31,6 +31,7 @@
 #include "landlock.h"
 #include "reaper.h"
 #include "base/cred.h"
+#include "probe.h"
 #include "supervisor.h"
 
 #define TELL_AFTER_MS 1000
@@ -495,6 +496,11 @@ int trace_run(struct overlay *ov, const struct run_options *opt, struct run_resu
 	umask(r.umask);
 	pthread_sigmask(SIG_SETMASK, &r.child.mask, NULL);
 	return e;
+}
+
+bool trace_nested(void)
+{
+	return probe_nested();
 }
 
 void run_result_release(struct run_result *r)
