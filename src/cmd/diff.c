@@ -104,7 +104,7 @@ static int run_diff(const struct verb *v, int argc, char **argv)
 
 const struct verb verb_diff = {
 	.name = "diff",
-	.usage = "[-b BOX] [--stat] [PATH...]",
+	.usage = "[-b BOX] [--stat] [--color[=WHEN]] [PATH...]",
 	.summary = "show what the box changed, line by line",
 	.details = "A unified diff that patch -p1 -d / and, in /, git apply take: a/ is the host, b/ the box. What a patch cannot "
 		   "hold stands in lines\n"

@@ -299,6 +299,26 @@ void text_cut(char *text, size_t columns)
 	}
 }
 
+void text_wrap(FILE *out, const char *text, size_t used, size_t indent, size_t columns)
+{
+	bool fresh = true; /* no word stands on the line yet */
+
+	for (const char *word = text; *word; word += strspn(word, " ")) {
+		size_t n = strcspn(word, " ");
+
+		if (columns && !fresh && used + 1 + n > columns) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			used = indent;
+			fresh = true;
+		}
+		fprintf(out, "%s%.*s", fresh ? "" : " ", (int)n, word);
+		used += n + !fresh;
+		fresh = false;
+		word += n;
+	}
+	fputc('\n', out);
+}
+
 char *age_text(int64_t seconds, char ret[static 32])
 {
 	static const struct {
