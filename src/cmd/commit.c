@@ -196,8 +196,19 @@ static size_t tree_end(const struct commit_plan *plan, size_t i)
 	return end;
 }
 
+static void show_diff(struct session *s, const struct commit_item *it)
+{
+	struct vpath path = { it->change->path };
+	struct paths one = { .list = &path, .count = 1 };
+	struct err err = { 0 };
+
+	if (diff_show(s, &one, 0, COLOUR_AUTO, &err) < 0)
+		log_say("diff: %s", err.msg);
+	fflush(stdout);
+}
+
 /* A question about items from i to before end: a letter of "yes no each all quit", -1 at the end of input. */
-static int ask_about(const struct commit_plan *plan, size_t i, size_t end)
+static int ask_about(struct session *s, const struct commit_plan *plan, size_t i, size_t end)
 {
 	const struct commit_item *it = &plan->items[i];
 	char path[4 * PATH_MAX], old[4 * PATH_MAX], question[9 * PATH_MAX];
@@ -209,21 +220,28 @@ static int ask_about(const struct commit_plan *plan, size_t i, size_t end)
 	name_of(it, path);
 	if (tree)
 		snprintf(question, sizeof question,
-		         "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/a/q] ", (char)it->change->kind,
+		         "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/d/a/q] ", (char)it->change->kind,
 		         path, n, n == 1 ? "" : "s");
 	else
-		snprintf(question, sizeof question, "%c  %s%s%s%s%s%s  [y/n/a/q] ", (char)it->change->kind,
+		snprintf(question, sizeof question, "%c  %s%s%s%s%s%s  [y/n/d/a/q] ", (char)it->change->kind,
 		         from ? path_printable(from, old, sizeof old) : "", from ? " -> " : "", path, slash,
 		         it->why[0] ? ": " : "", it->why);
-	while ((key = term_ask(question, tree ? "yes no each all quit" : "yes no all quit")) == 0)
-		log_say("y commit this, n leave it,%s a this and all that follow, q stop (nothing is committed yet)",
-		        tree ? " e ask for each thing in it," : "");
-	return key;
+	for (;;) {
+		key = term_ask(question, tree ? "yes no each diff all quit" : "yes no diff all quit");
+		if (key == 'd')
+			show_diff(s, it);
+		else if (key != 0)
+			return key;
+		else
+			log_say("y commit this, n leave it,%s d show the diff, a this and all that follow, q stop (nothing is "
+			        "committed yet)",
+			        tree ? " e ask for each thing in it," : "");
+	}
 }
 
-/* One question a change, or a new directory with all that is in it: y(es), n(o), e(ach in it), a(ll that follow), q(uit). false: quit, and nothing is
+/* One question a change, or a new directory with all that is in it: y(es), n(o), e(ach in it), d(iff), a(ll that follow), q(uit). false: quit, and nothing is
  * committed. A directory of which each is asked comes along when something in it is taken. */
-static bool choose_by_asking(struct commit_plan *plan)
+static bool choose_by_asking(struct session *s, struct commit_plan *plan)
 {
 	bool all = false;
 
@@ -232,7 +250,7 @@ static bool choose_by_asking(struct commit_plan *plan)
 
 		end = tree_end(plan, i);
 		if (!all)
-			key = ask_about(plan, i, end);
+			key = ask_about(s, plan, i, end);
 		if (key < 0 || key == 'q')
 			return false;
 		all = all || key == 'a';
@@ -307,7 +325,7 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 		status = choose_paths(&s, plan, &paths);
 	else if (wish->all || wish->dry)
 		commit_choose(plan, (struct vpath){ "/" });
-	else if (!choose_by_asking(plan)) {
+	else if (!choose_by_asking(&s, plan)) {
 		log_say("nothing was committed");
 		return CMD_LEFT;
 	}
@@ -355,8 +373,8 @@ const struct verb verb_commit = {
 	.name = "commit",
 	.usage = "[-b BOX] [-a] [-n] [--on-conflict=skip] [PATH...]",
 	.summary = "make changes of the box true on the host",
-	.details = "All of them with -a, those at or below the PATHs, or else each after asking: y yes, n no, a all that follow, "
-		   "q quit.\n"
+	.details = "All of them with -a, those at or below the PATHs, or else each after asking: y yes, n no, d show the diff, a "
+		   "all that follow,\nq quit. "
 		   "A new directory is asked for as a whole; e then asks for each thing in it. With PATHs or -a such a directory "
 		   "comes along with\n"
 		   "what is in it. What the host has changed as well since the box first touched it is left in the box and named. "

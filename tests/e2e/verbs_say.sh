@@ -133,7 +133,7 @@ cb run -b i -- sh -c "$tree"
 cb commit -b i -n -a; status "commit -n" 0; is "the sum" "cowbox: would commit 9 changes of box i" "$(cat "$ERR")"; is "the list" 9 "$(wc -l <"$OUT")"
 echo host >a; cb commit -b i -n -a; status "commit -n with a conflict" 1; is "the sum" "cowbox: would commit 8 changes of box i, and leave 1 in it" "$(cat "$ERR")"
 cb commit -b i -n z; is "of a part" "cowbox: would commit 1 change of box i" "$(cat "$ERR")"; rm a
-tty '/a +\[y/n/a/q' 'n\n' '/t/, a new directory with 4 things in it: all of it\? +\[y/n/e\(ach\)/a/q\]' 'what\n' 'e ask for each' '' 'all of it' 'y\n' '/u/, a new directory with 1 thing in it' 'n\n' '/z ' 'no\n' -- commit -b i
+tty '/a +\[y/n/d/a/q' 'n\n' '/t/, a new directory with 4 things in it: all of it\? +\[y/n/e\(ach\)/d/a/q\]' 'what\n' 'e ask for each' '' 'all of it' 'y\n' '/u/, a new directory with 1 thing in it' 'n\n' '/z ' 'no\n' -- commit -b i
 status "a whole directory" 0; is "all of it is there" "1 2 3 " "$(cat t/1 t/sub/2 t/sub/3 | tr '\n' ' ')"; check "the rest not" test ! -e u -a ! -e a -a ! -e z
 cb status -b i; out "it is in the box" '/u/u$'; no_out "the directory is not" '/t/'; cb discard -f -b i
 fresh
@@ -141,6 +141,8 @@ cb run -b i -- sh -c "$tree"
 tty '/a ' 'n\n' '/t/, a new' 'each\n' '/t/1 ' 'n\n' '/t/sub/, a new directory with 2' 'e\n' '/t/sub/2 ' 'y\n' '/t/sub/3 ' 'n\n' '/u/, a new' 'a\n' -- commit -b i
 status "each thing" 0; check "what was taken" test -e t/sub/2 -a -e u/u -a -e z; check "what was not" test ! -e t/1 -a ! -e t/sub/3 -a ! -e a
 cb discard -f -b i; fresh; cb run -b i -- sh -c "$tree"
+PAGER=cat tty '/a +\[y' '?\n' 'd show the diff' '' '/a +\[y' 'd\n' '\+a\n' '' '/a +\[y' 'n\n' '/t/, a new' 'd\n' '\+1\n' '' '/t/, a new' 'q\n' -- commit -b i
+status "d and ?" 1; out "d shows the change" '^\+\+\+ b/.*/w/a$'; no_out "and no other" '/w/z$'; out "of a new directory what is in it" '^\+\+\+ b/.*/w/t/sub/3$'
 tty '/a ' 'y\n' '/t/, a new' 'q\n' -- commit -b i; status "q" 1; check "nothing is committed" test ! -e a; cb discard -f -b i
 
 # ---- doctor ----
