@@ -105,7 +105,7 @@ static int parse_json(struct box *b, json_t **ret, struct err *err)
 	j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 	if (!j)
 		return box_damaged(err, b->name, "its box.json is not JSON (line %d: %s)", why.line,
-			       path_printable(why.text, shown, sizeof shown));
+			       text_printable(why.text, shown, sizeof shown));
 	version = json_object_get(j, "version");
 	if (!json_is_integer(version))
 		return box_damaged(err, b->name, "its box.json tells no version");
@@ -124,7 +124,7 @@ static int take_text(struct box *b, const json_t *j, const char *key, char **ret
 
 	if (v && !json_is_string(v))
 		return box_damaged(err, b->name, "'%s' in its box.json is not text", key);
-	path_printable(v ? json_string_value(v) : "", shown, sizeof shown);
+	text_printable(v ? json_string_value(v) : "", shown, sizeof shown);
 	*ret = strdup(shown);
 	return *ret ? 0 : err_sys(err, -ENOMEM, "reading %s/box.json", b->path);
 }

@@ -34,7 +34,10 @@ const char *path_split(const char *path, char *ret_dir, size_t size);
 /* Removes ".", "//" and trailing slashes; resolves ".." textually. Only for paths a person typed on our command line.
  * Returns the length, -ENOENT for an empty path, -ENAMETOOLONG. */
 int path_normalize(const char *path, const char *cwd, char *ret, size_t size);
-/* For terminals: control characters, and bytes that are not UTF-8, as octal escapes. Returns ret. */
+/* For terminals: control characters, and bytes that are not UTF-8, as octal escapes, and a backslash doubled: no two paths look the same.
+ * Returns ret. */
 char *path_printable(const char *path, char *ret, size_t size);
+/* The same for text that may have been made printable before: its backslashes stay as they are. */
+char *text_printable(const char *text, char *ret, size_t size);
 
 #endif

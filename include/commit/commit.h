@@ -98,8 +98,14 @@ enum diff_flags {
 	DIFF_STAT = 2, /* DIFF_STAT: one line a file with its count of added and removed lines, and a total */
 };
 /* Writes how the box differs from the host as unified diff with paths a/... (the host) and b/... (the box), relative to "/": what `patch -p1 -d /`
- * reads. paths: only at or below these; npaths 0: all. Returns the number of changes shown, -EPIPE when the reader has gone away. */
+ * and `git apply` read. What these have no words for (directories, devices, owners, binary content) stands in lines that begin with "# ".
+ * paths: only at or below these; npaths 0: all. Returns the number of changes shown, -EPIPE when the reader has gone away. */
 int diff_write(struct overlay *ov, const struct changes *changes, const struct vpath *paths, size_t npaths, unsigned flags,
                FILE *out, struct err *err);
+/* A line to be said with a change, or NULL. */
+typedef const char *(*diff_note)(void *ctx, const struct change *ch);
+/* The same, with a note of the caller's ("# ...") before the changes that have one. */
+int diff_write_noted(struct overlay *ov, const struct changes *changes, const struct vpath *paths, size_t npaths, unsigned flags,
+                     diff_note note_of, void *ctx, FILE *out, struct err *err);
 
 #endif

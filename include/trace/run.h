@@ -58,6 +58,8 @@ struct wall {
 #define WALLS_MAX 24
 /* Probes by trying, not by version. Returns the number filled. */
 size_t trace_probe(struct wall ret[static WALLS_MAX]);
+/* True inside a box, where there can be no other: whatever the environment says, the walls are asked. */
+bool trace_nested(void);
 /* 0, or -ENOSYS and a line in err naming the first required wall that is missing. Quick: what run checks at its start. */
 int trace_check(struct err *err);
 

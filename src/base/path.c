@@ -161,9 +161,9 @@ static bool is_unsafe(uint32_t c)
 	       (c >= 0x2066 && c <= 0x2069);
 }
 
-char *path_printable(const char *path, char *ret, size_t size)
+static char *printable(const char *text, bool backslash, char *ret, size_t size)
 {
-	const unsigned char *s = (const unsigned char *)path;
+	const unsigned char *s = (const unsigned char *)text;
 	size_t at = 0;
 
 	if (size == 0)
@@ -171,11 +171,13 @@ char *path_printable(const char *path, char *ret, size_t size)
 	while (*s) {
 		uint32_t code;
 		size_t n = utf8_char(s, &code);
-		bool plain = n && !is_unsafe(code);
+		bool plain = n && !is_unsafe(code), doubled = backslash && *s == '\\';
 		size_t bytes = n ? n : 1;
 
-		if (at + (plain ? bytes : 4 * bytes) >= size)
+		if (at + doubled + (plain ? bytes : 4 * bytes) >= size)
 			break;
+		if (doubled)
+			ret[at++] = '\\';
 		for (size_t i = 0; i < bytes; i++, s++) {
 			if (plain) {
 				ret[at++] = (char)*s;
@@ -189,4 +191,14 @@ char *path_printable(const char *path, char *ret, size_t size)
 	}
 	ret[at] = '\0';
 	return ret;
+}
+
+char *path_printable(const char *path, char *ret, size_t size)
+{
+	return printable(path, true, ret, size);
+}
+
+char *text_printable(const char *text, char *ret, size_t size)
+{
+	return printable(text, false, ret, size);
 }

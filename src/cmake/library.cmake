@@ -3,6 +3,8 @@ set(library_rooms base overlay trace commit)
 list(TRANSFORM library_rooms REPLACE "(.+)" "$<TARGET_OBJECTS:cowbox_\\1>" OUTPUT_VARIABLE library_objects)
 add_library(libcowbox STATIC ${library_objects})
 set_target_properties(libcowbox PROPERTIES OUTPUT_NAME cowbox LINKER_LANGUAGE C)
+# So that all that is installed is there after `--target cowbox`, the build without the tests.
+add_dependencies(cowbox libcowbox)
 
 # From the .pc file up to the prefix: --prefix of `cmake --install` is not known here.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")

@@ -63,8 +63,12 @@ int session_open(struct session *s, const char *name, struct err *err);
 bool session_drop_empty(struct session *s);
 void session_close(struct session *s);
 #define _cleanup_session_ __attribute__((cleanup(session_close)))
+/* Warns when the working directory is not there any more, on the host or in the view: a shell's own words about that name no cause. */
+void session_tell_cwd(struct session *s);
 /* Says the error, and gives the status for it: usage for a bad name, failed for the rest. */
 int say_error(const char *verb, const struct err *err);
+/* The same for what a busy box refuses (-EBUSY), in words of ours: whether a run or a commit works in it is not known. */
+int say_box_error(const char *verb, const char *box, const struct err *err);
 
 /* Paths that a person typed, as the view names them. */
 struct paths {
@@ -87,14 +91,18 @@ bool term_is_interactive(void); /* stdin and stderr are a terminal that we can a
 int term_columns(int fd);       /* of the terminal that fd is; 0 when it is none, or does not know */
 /* Makes us the foreground of our terminal again, after a guest's shell was. */
 void term_take_back(void);
-/* Asks on stderr; one key, without waiting for a line. What was typed before the question is thrown away. -1 at the end of input. */
-int term_key(const char *question);
+/* Asks on stderr; one key, without waiting for a line. What was typed before the question is thrown away. -1 at the end of input, which ^C and
+ * signals that would end us are too: nobody dies of them while a question stands. After ^Z and fg it is asked again. */
+int term_key(const char *text);
 /* Asks on stderr; reads one line from stdin. words: the answers that count, "yes no all quit"; each may be given whole or by its first letter,
  * in any case. That letter, lower case; 0 for any other answer; -1 at the end of input. */
-int term_ask(const char *question, const char *words);
+int term_ask(const char *text, const char *words);
 char *size_text(uint64_t bytes, char ret[static 32]);
 /* Cuts a printable text to so many columns, with "..." at the end of what was longer. */
 void text_cut(char *text, size_t columns);
+/* Writes words, and a newline: at most so many columns a line (0: all on one), of which used are taken already on the first; the others begin
+ * with indent blanks. A longer word stands out. */
+void text_wrap(FILE *out, const char *text, size_t used, size_t indent, size_t columns);
 char *age_text(int64_t seconds, char ret[static 32]);
 
 /* ---- json.c ---- */

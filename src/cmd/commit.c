@@ -78,18 +78,31 @@ static void tell_items(const struct commit_plan *plan)
 	}
 }
 
+/* What the host had already, and only left the box. */
+static size_t same_count(const struct commit_plan *plan)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		n += plan->items[i].chosen && plan->items[i].outcome == COMMIT_DONE && plan->items[i].verdict == COMMIT_SAME;
+	return n;
+}
+
 static int tell_result(const struct session *s, const struct commit_plan *plan, const struct commit_result *res)
 {
-	size_t rest = res->left + res->failed + res->untried;
+	size_t rest = res->left + res->failed + res->untried, same = same_count(plan), done = res->done - same;
+	char also[64] = "";
 
+	if (same)
+		snprintf(also, sizeof also, " (%zu %s the same already)", same, same == 1 ? "was" : "were");
 	tell_items(plan);
 	if (res->trouble[0])
-		log_say("commit stopped: %s; %zu done, %zu not tried: they are still in box %s", res->trouble, res->done,
+		log_say("commit stopped: %s; %zu done%s, %zu not tried: they are still in box %s", res->trouble, done, also,
 		        res->untried, s->box->name);
 	if (rest == 0)
-		log_say("committed %zu change%s of box %s", res->done, res->done == 1 ? "" : "s", s->box->name);
+		log_say("committed %zu change%s of box %s%s", done, done == 1 ? "" : "s", s->box->name, also);
 	else
-		log_say("committed %zu change%s, %zu left in box %s: see cowbox diff -b %s", res->done, res->done == 1 ? "" : "s",
+		log_say("committed %zu change%s%s, %zu left in box %s: see cowbox diff -b %s", done, done == 1 ? "" : "s", also,
 		        rest, s->box->name, s->box->name);
 	if (res->unforgotten)
 		log_warn("%zu committed change%s could not be taken out of box %s", res->unforgotten,
@@ -183,11 +196,23 @@ static size_t tree_end(const struct commit_plan *plan, size_t i)
 	return end;
 }
 
+static void show_diff(struct session *s, const struct commit_item *it)
+{
+	struct vpath path = { it->change->path };
+	struct paths one = { .list = &path, .count = 1 };
+	struct err err = { 0 };
+
+	if (diff_show(s, &one, 0, COLOUR_AUTO, &err) < 0)
+		log_say("diff: %s", err.msg);
+	fflush(stdout);
+}
+
 /* A question about items from i to before end: a letter of "yes no each all quit", -1 at the end of input. */
-static int ask_about(const struct commit_plan *plan, size_t i, size_t end)
+static int ask_about(struct session *s, const struct commit_plan *plan, size_t i, size_t end)
 {
 	const struct commit_item *it = &plan->items[i];
-	char path[4 * PATH_MAX], question[5 * PATH_MAX];
+	char path[4 * PATH_MAX], old[4 * PATH_MAX], question[9 * PATH_MAX];
+	const char *from = it->change->from, *slash = S_ISDIR(it->change->box.st_mode) ? "/" : "";
 	bool tree = end > i + 1;
 	size_t n = end - i - 1;
 	int key;
@@ -195,20 +220,28 @@ static int ask_about(const struct commit_plan *plan, size_t i, size_t end)
 	name_of(it, path);
 	if (tree)
 		snprintf(question, sizeof question,
-		         "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/a/q] ", (char)it->change->kind,
+		         "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/d/a/q] ", (char)it->change->kind,
 		         path, n, n == 1 ? "" : "s");
 	else
-		snprintf(question, sizeof question, "%c  %s%s%s  [y/n/a/q] ", (char)it->change->kind, path, it->why[0] ? ": " : "",
-		         it->why);
-	while ((key = term_ask(question, tree ? "yes no each all quit" : "yes no all quit")) == 0)
-		log_say("y commit this, n leave it,%s a this and all that follow, q stop (nothing is committed yet)",
-		        tree ? " e ask for each thing in it," : "");
-	return key;
+		snprintf(question, sizeof question, "%c  %s%s%s%s%s%s  [y/n/d/a/q] ", (char)it->change->kind,
+		         from ? path_printable(from, old, sizeof old) : "", from ? " -> " : "", path, slash,
+		         it->why[0] ? ": " : "", it->why);
+	for (;;) {
+		key = term_ask(question, tree ? "yes no each diff all quit" : "yes no diff all quit");
+		if (key == 'd')
+			show_diff(s, it);
+		else if (key != 0)
+			return key;
+		else
+			log_say("y commit this, n leave it,%s d show the diff, a this and all that follow, q stop (nothing is "
+			        "committed yet)",
+			        tree ? " e ask for each thing in it," : "");
+	}
 }
 
-/* One question a change, or a new directory with all that is in it: y(es), n(o), e(ach in it), a(ll that follow), q(uit). false: quit, and nothing is
+/* One question a change, or a new directory with all that is in it: y(es), n(o), e(ach in it), d(iff), a(ll that follow), q(uit). false: quit, and nothing is
  * committed. A directory of which each is asked comes along when something in it is taken. */
-static bool choose_by_asking(struct commit_plan *plan)
+static bool choose_by_asking(struct session *s, struct commit_plan *plan)
 {
 	bool all = false;
 
@@ -217,7 +250,7 @@ static bool choose_by_asking(struct commit_plan *plan)
 
 		end = tree_end(plan, i);
 		if (!all)
-			key = ask_about(plan, i, end);
+			key = ask_about(s, plan, i, end);
 		if (key < 0 || key == 'q')
 			return false;
 		all = all || key == 'a';
@@ -248,7 +281,7 @@ bool commit_everything(struct session *s)
 	hold = commit_hold(s->box, &err);
 	r = hold < 0 ? hold : commit_plan_new(s->ov, &plan, &err);
 	if (r < 0) {
-		say_error("commit", &err);
+		say_box_error("commit", s->box->name, &err);
 		return false;
 	}
 	commit_choose(plan, (struct vpath){ "/" });
@@ -280,7 +313,7 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 	if (r >= 0)
 		r = commit_plan_new(s.ov, &plan, &err);
 	if (r < 0)
-		return say_error(v->name, &err);
+		return s.box ? say_box_error(v->name, s.box->name, &err) : say_error(v->name, &err);
 	if (plan->count == 0) {
 		log_say("box %s has no changes", s.box->name);
 		fd_closep(&hold);
@@ -292,7 +325,7 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 		status = choose_paths(&s, plan, &paths);
 	else if (wish->all || wish->dry)
 		commit_choose(plan, (struct vpath){ "/" });
-	else if (!choose_by_asking(plan)) {
+	else if (!choose_by_asking(&s, plan)) {
 		log_say("nothing was committed");
 		return CMD_LEFT;
 	}
@@ -340,8 +373,8 @@ const struct verb verb_commit = {
 	.name = "commit",
 	.usage = "[-b BOX] [-a] [-n] [--on-conflict=skip] [PATH...]",
 	.summary = "make changes of the box true on the host",
-	.details = "All of them with -a, those at or below the PATHs, or else each after asking: y yes, n no, a all that follow, "
-		   "q quit.\n"
+	.details = "All of them with -a, those at or below the PATHs, or else each after asking: y yes, n no, d show the diff, a "
+		   "all that follow,\nq quit. "
 		   "A new directory is asked for as a whole; e then asks for each thing in it. With PATHs or -a such a directory "
 		   "comes along with\n"
 		   "what is in it. What the host has changed as well since the box first touched it is left in the box and named. "

@@ -2,6 +2,7 @@
 #include "cmd.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static const struct option_row options[] = {
@@ -11,22 +12,61 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
+/* What commit would leave, and why: one line a change, or NULL; in the order of the plan's changes. */
+struct notes {
+	const struct changes *changes;
+	char **text;
+};
+
+static void notes_release(struct notes *n)
+{
+	for (size_t i = 0; n->text && i < n->changes->count; i++)
+		free(n->text[i]);
+	free(n->text);
+}
+
+static int notes_make(struct notes *n, struct commit_plan *plan, struct err *err)
+{
+	*n = (struct notes){ .changes = &plan->changes, .text = calloc(plan->changes.count + 1, sizeof *n->text) };
+	commit_choose(plan, (struct vpath){ "/" });
+	commit_settle(plan);
+	for (size_t i = 0; n->text && i < plan->count; i++) {
+		const struct commit_item *it = &plan->items[i];
+		char **text = &n->text[it->change - plan->changes.list];
+
+		if (verdict_is_left(it->verdict) && asprintf(text, "%s: %s", verdict_name(it->verdict), it->why) < 0) {
+			*text = NULL;
+			return err_sys(err, -ENOMEM, "diff");
+		}
+	}
+	return n->text ? 0 : err_sys(err, -ENOMEM, "diff");
+}
+
+static const char *note_of(void *ctx, const struct change *ch)
+{
+	const struct notes *n = ctx;
+
+	return n->text[ch - n->changes->list];
+}
+
 int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum colour_when when, struct err *err)
 {
-	struct changes changes;
+	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
+	_cleanup_(notes_release) struct notes notes = { 0 };
 	struct pager pager;
-	int r = changes_collect(s->ov, 0, &changes, err);
+	int r = commit_plan_new(s->ov, &plan, err);
 
+	if (r == 0)
+		r = notes_make(&notes, plan, err);
 	if (r < 0)
 		return r;
-	paths_tell_unchanged(paths, &changes, s->box);
+	paths_tell_unchanged(paths, &plan->changes, s->box);
 	if (colour_wanted(when, STDOUT_FILENO))
 		flags |= DIFF_COLOR;
 	pager_begin(&pager);
-	r = diff_write(s->ov, &changes, paths->list, paths->count, flags, pager.out, err);
+	r = diff_write_noted(s->ov, &plan->changes, paths->list, paths->count, flags, note_of, &notes, pager.out, err);
 	if (!pager_end(&pager))
-		r = diff_write(s->ov, &changes, paths->list, paths->count, flags, stdout, err);
-	changes_release(&changes);
+		r = diff_write_noted(s->ov, &plan->changes, paths->list, paths->count, flags, note_of, &notes, stdout, err);
 	/* Who quits the pager early has seen enough. */
 	return r == -EPIPE || r > 0 ? 0 : r;
 }
@@ -64,12 +104,15 @@ static int run_diff(const struct verb *v, int argc, char **argv)
 
 const struct verb verb_diff = {
 	.name = "diff",
-	.usage = "[-b BOX] [--stat] [PATH...]",
+	.usage = "[-b BOX] [--stat] [--color[=WHEN]] [PATH...]",
 	.summary = "show what the box changed, line by line",
-	.details = "A unified diff: a/ is the host, b/ the box; patch -p1 -d / reads it. Binary files are told of by their sizes, "
-		   "modes and types\n"
-		   "as git does. On a terminal it goes through $PAGER (less -FRX when that is not set) and is coloured unless "
-		   "NO_COLOR is set.",
+	.details = "A unified diff that patch -p1 -d / and, in /, git apply take: a/ is the host, b/ the box. What a patch cannot "
+		   "hold stands in lines\n"
+		   "that begin with #: directories themselves, devices, FIFOs, sockets, owners, times, extended attributes, the "
+		   "content of binary\n"
+		   "files, and what cowbox commit would leave (a conflict) and why. On a terminal it goes through $PAGER (less -FRX "
+		   "when that is\n"
+		   "not set) and is coloured unless NO_COLOR is set.",
 	.exits = "0 shown, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be "
 	         "read",
 	.options = options,

@@ -11,6 +11,8 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
+#define DROP_LINES_MAX 20 /* of the list of what goes */
+
 static int no_terminal(const struct verb *v)
 {
 	return usage(v, "there is no terminal to ask on: say -f to discard without asking");
@@ -49,7 +51,7 @@ static int discard_box(const struct verb *v, const char *box, bool force)
 	}
 	r = damaged ? box_remove_damaged(store, name, &err) : box_remove(store, b, &err);
 	if (r < 0)
-		return say_error(v->name, &err);
+		return say_box_error(v->name, name, &err);
 	log_say("discarded box %s", name);
 	return CMD_OK;
 }
@@ -89,6 +91,7 @@ static int drop_choose(struct drop *d, const struct changes *c, const struct pat
 static void drop_print(const struct drop *d)
 {
 	const struct changes *c = d->changes;
+	size_t lines = 0, told = 0;
 
 	for (size_t i = 0, end; i < c->count; i = end) {
 		const struct change *ch = &c->list[i];
@@ -96,6 +99,8 @@ static void drop_print(const struct drop *d)
 		end = i + 1;
 		if (!d->goes[i])
 			continue;
+		if (lines++ == DROP_LINES_MAX)
+			break;
 		fprintf(stderr, "  %c  ", (char)ch->kind);
 		change_print(stderr, ch);
 		while (ch->kind == CHANGE_ADDED && end < c->count && c->list[end].kind == CHANGE_ADDED &&
@@ -104,7 +109,10 @@ static void drop_print(const struct drop *d)
 		if (end > i + 1)
 			fprintf(stderr, " (with %zu inside)", end - i - 1);
 		fputc('\n', stderr);
+		told += end - i;
 	}
+	if (told < d->count)
+		fprintf(stderr, "  and %zu more\n", d->count - told);
 }
 
 /* The host's comes back at the old place of a rename; beside what else the box put there, if that is a directory, else that stays before it. */
@@ -246,7 +254,7 @@ static int discard_paths(const struct verb *v, const struct options *o, const ch
 	if (r == 0)
 		r = hold = commit_hold(s.box, &err);
 	if (r < 0)
-		return say_error(v->name, &err);
+		return s.box ? say_box_error(v->name, s.box->name, &err) : say_error(v->name, &err);
 	r = discard_some(v, &s, &paths, force);
 	fd_closep(&hold);
 	session_drop_empty(&s);

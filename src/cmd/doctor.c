@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "trace/run.h"
@@ -16,6 +17,9 @@ static const struct option_row options[] = {
 };
 
 #define NAME_WIDTH 44 /* columns up to which names are aligned */
+#define STATE_WIDTH 8
+#define ROOM_MIN ((uint64_t)16 << 20)
+#define DETAIL_MIN 24 /* columns that the details need beside the names */
 
 struct check {
 	char *name, *detail, *effect;
@@ -85,14 +89,30 @@ static void print_nul(const struct report *r)
 	}
 }
 
-static void print_check(const struct check *c, int width, bool colour)
+/* columns: of the terminal, 0 for none. Where little is left beside the names, what is said of them stands below. */
+static void print_check(const struct check *c, int width, int columns, bool colour)
 {
+	size_t beside = STATE_WIDTH + 1 + (size_t)width + 2, wide = (size_t)columns;
+	bool below = columns && wide < beside + DETAIL_MIN;
+	size_t indent = below ? 2 : beside;
 	static const char *const paint[] = { [WALL_STANDS] = "\033[32m", [WALL_WEAKER] = "\033[33m", [WALL_MISSING] = "\033[31m" };
+	bool needed = c->required && c->state == WALL_MISSING;
 
-	printf("%s%-8s%s %-*s  %s\n", colour ? paint[c->state] : "", state_word[c->state], colour ? "\033[m" : "", width, c->name,
-	       c->detail);
-	if (c->state != WALL_STANDS && *c->effect)
-		printf("%*s%s%s\n", 9 + width + 2, "", c->required && c->state == WALL_MISSING ? "required: " : "", c->effect);
+	printf("%s%-*s%s ", colour ? paint[c->state] : "", STATE_WIDTH, state_word[c->state], colour ? "\033[m" : "");
+	if (below) {
+		text_wrap(stdout, c->name, STATE_WIDTH + 1, 2, wide);
+		printf("  ");
+	} else {
+		int n = printf("%-*s  ", width, c->name);
+
+		/* One of the names that stand out. */
+		beside = n > width + 2 ? STATE_WIDTH + 1 + (size_t)n : beside;
+	}
+	text_wrap(stdout, c->detail, below ? 2 : beside, indent, wide);
+	if (c->state == WALL_STANDS || !*c->effect)
+		return;
+	printf("%*s%s", (int)indent, "", needed ? "required: " : "");
+	text_wrap(stdout, c->effect, indent + (needed ? strlen("required: ") : 0), indent, wide);
 }
 
 static bool keeps_from_running(const struct check *c)
@@ -100,31 +120,31 @@ static bool keeps_from_running(const struct check *c)
 	return c->required && c->state == WALL_MISSING;
 }
 
-static void print_verdict(const struct report *r)
+static void print_verdict(const struct report *r, int columns)
 {
-	size_t weaker = 0, missing = 0;
+	size_t weaker = 0, missing = 0, at = 0;
+	char text[1024];
 
 	for (size_t i = 0; i < r->count; i++) {
 		missing += keeps_from_running(&r->list[i]);
 		weaker += r->list[i].state != WALL_STANDS;
 	}
 	if (!missing) {
-		fputs("cowbox can run here: all that is required stands", stdout);
+		at = (size_t)snprintf(text, sizeof text, "cowbox can run here: all that is required stands");
 		if (weaker)
-			printf(" (%zu not in full: see above)", weaker);
-		fputc('\n', stdout);
-		return;
+			snprintf(text + at, sizeof text - at, " (%zu not in full: see above)", weaker);
+	} else {
+		at = (size_t)snprintf(text, sizeof text, "cowbox cannot run here without");
+		for (size_t i = 0, n = 0; i < r->count && at < sizeof text; i++)
+			if (keeps_from_running(&r->list[i]))
+				at += (size_t)snprintf(text + at, sizeof text - at, "%s %s", n++ ? "," : "", r->list[i].name);
 	}
-	fputs("cowbox cannot run here without", stdout);
-	for (size_t i = 0, n = 0; i < r->count; i++)
-		if (keeps_from_running(&r->list[i]))
-			printf("%s %s", n++ ? "," : "", r->list[i].name);
-	fputc('\n', stdout);
+	text_wrap(stdout, text, 0, 2, (size_t)columns);
 }
 
 static void print_text(const struct report *r, bool colour)
 {
-	int width = 0;
+	int width = 0, columns = term_columns(STDOUT_FILENO);
 
 	for (size_t i = 0; i < r->count; i++) {
 		int n = (int)strlen(r->list[i].name);
@@ -132,8 +152,8 @@ static void print_text(const struct report *r, bool colour)
 		width = n > width && n <= NAME_WIDTH ? n : width;
 	}
 	for (size_t i = 0; i < r->count; i++)
-		print_check(&r->list[i], width, colour);
-	print_verdict(r);
+		print_check(&r->list[i], width, columns, colour);
+	print_verdict(r, columns);
 }
 
 static void check_walls(struct report *report)
@@ -170,6 +190,25 @@ static void check_boxes(struct report *report, struct store *store)
 	add_check(report, "boxes", WALL_STANDS, false, name, "");
 }
 
+/* What a box changes lands here: a guest gets ENOSPC when it is full. */
+static void check_room(struct report *report, const struct store *store)
+{
+	char detail[96], room[32], size[32];
+	struct statvfs fs;
+	uint64_t left, all;
+
+	if (statvfs(store->path, &fs) < 0 || !fs.f_blocks)
+		return;
+	left = (uint64_t)fs.f_bavail * fs.f_frsize;
+	all = (uint64_t)fs.f_blocks * fs.f_frsize;
+	snprintf(detail, sizeof detail, "%s free of %s", size_text(left, room), size_text(all, size));
+	if (left < ROOM_MIN || left < all / 100)
+		add_check(report, "room for boxes", WALL_WEAKER, false, detail,
+		          "a box that changes much will run out of space: make some, or name another place with COWBOX_HOME");
+	else
+		add_check(report, "room for boxes", WALL_STANDS, false, detail, "");
+}
+
 static void check_store(struct report *report)
 {
 	_cleanup_store_ struct store *store = NULL;
@@ -185,6 +224,7 @@ static void check_store(struct report *report)
 		return;
 	}
 	add_check(report, "store", WALL_STANDS, true, store->path, "");
+	check_room(report, store);
 	check_boxes(report, store);
 }
 
@@ -230,7 +270,7 @@ static int run_doctor(const struct verb *v, int argc, char **argv)
 
 const struct verb verb_doctor = {
 	.name = "doctor",
-	.usage = "[--json | -z]",
+	.usage = "[--json | -z] [--color[=WHEN]]",
 	.summary = "check what this machine offers, and the store",
 	.details = "One line a check: ok, weaker (it works, with what is said) or missing. What is required and missing keeps "
 		   "cowbox from running:\nthe last line tells.",

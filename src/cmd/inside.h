@@ -4,9 +4,10 @@
 
 #include <stdbool.h>
 
-/* True when the walls of a box stand around this process; the environment alone is not believed. */
+/* True when the walls of a box stand around this process, whatever the environment says. */
 bool inside_box(void);
-/* The name that the environment gives the box, "?" when it does not. */
-const char *inside_name(void);
+/* Where this is: "inside box NAME", or "the inside of a box" when the environment does not give its name. */
+#define INSIDE_NAME_MAX 128
+const char *inside_name(char ret[static INSIDE_NAME_MAX]);
 
 #endif

@@ -12,7 +12,8 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-#define REST_MIN 12 /* columns of the last field, however narrow the terminal is */
+#define REST_MIN 12     /* columns of the last field, however narrow the terminal is */
+#define FIELDS_WIDTH 35 /* columns of those between it and the name */
 
 /* One box as it is listed. */
 struct row {
@@ -36,10 +37,36 @@ static void print_rest(const char *text, int used, int columns)
 {
 	char line[16384];
 
-	path_printable(text, line, sizeof line);
+	text_printable(text, line, sizeof line);
 	if (columns > 0)
 		text_cut(line, columns > used + REST_MIN ? (size_t)(columns - used) : REST_MIN);
 	puts(line);
+}
+
+static bool is_narrow(int width, int columns)
+{
+	return columns > 0 && columns < width + FIELDS_WIDTH + REST_MIN;
+}
+
+/* On a narrow terminal: the name, and what there is to say of it below. */
+static void print_narrow(const struct row *row, int columns)
+{
+	char text[128], age[32], size[32];
+
+	printf("%s%s\n  ", row->name, row->box && row->last ? " *" : "");
+	if (!row->box) {
+		char why[sizeof row->err.msg];
+
+		fputs("damaged: ", stdout);
+		text_wrap(stdout, text_printable(row->err.msg, why, sizeof why), 2 + strlen("damaged: "), 2, (size_t)columns);
+		return;
+	}
+	snprintf(text, sizeof text, "%s, %llu object%s, %s%s", age_text((int64_t)time(NULL) - row->box->created, age),
+	         (unsigned long long)row->objects, row->objects == 1 ? "" : "s", size_text(row->bytes, size),
+	         row->running ? ", running" : "");
+	text_wrap(stdout, text, 2, 2, (size_t)columns);
+	fputs("  ", stdout);
+	print_rest(row->box->command ? row->box->command : "", 2, columns);
 }
 
 /* width: of the names; columns: of the terminal, 0 for none. */
@@ -48,6 +75,10 @@ static void print_text(const struct row *row, int width, int columns)
 	char age[32], size[32];
 	int used;
 
+	if (is_narrow(width, columns)) {
+		print_narrow(row, columns);
+		return;
+	}
 	if (!row->box) {
 		used = printf("%-*s  damaged: ", width, row->name);
 		print_rest(row->err.msg, used, columns);
@@ -86,7 +117,7 @@ static void print_names(struct store *store, char **names, enum form form)
 		last[0] = '\0';
 	for (char **n = names; *n; n++)
 		width = (int)strlen(*n) > width ? (int)strlen(*n) : width;
-	if (form == FORM_TEXT && *names)
+	if (form == FORM_TEXT && *names && !is_narrow(width, columns))
 		printf("%-*s  %9s %10s %10s  %s\n", width, "NAME", "AGE", "OBJECTS", "SIZE", "COMMAND");
 	if (form == FORM_JSON)
 		fputc('[', stdout);
@@ -106,6 +137,12 @@ static void print_names(struct store *store, char **names, enum form form)
 	}
 	if (form == FORM_JSON)
 		fputs(*names ? "\n]\n" : "]\n", stdout);
+}
+
+static void tell_none(enum form form)
+{
+	if (form == FORM_TEXT && isatty(STDERR_FILENO))
+		log_say("there are no boxes: cowbox run makes one");
 }
 
 static int run_list(const struct verb *v, int argc, char **argv)
@@ -133,12 +170,15 @@ static int run_list(const struct verb *v, int argc, char **argv)
 	/* No store is no error: there are no boxes. */
 	if (r == -ENOENT) {
 		fputs(form == FORM_JSON ? "[]\n" : "", stdout);
+		tell_none(form);
 		return CMD_OK;
 	}
 	if (r == 0)
 		r = store_list(store, &names, &err);
 	if (r < 0)
 		return say_error(v->name, &err);
+	if (!*names)
+		tell_none(form);
 	print_names(store, names, form);
 	return CMD_OK;
 }

@@ -70,14 +70,16 @@ static int refuse_relative_store(const struct verb *v, const char *first)
 /* The store does not exist in the view, and boxes do not nest. Help is given anywhere. */
 static int refuse_inside(const struct verb *v, const char *first)
 {
+	char where[INSIDE_NAME_MAX];
+
 	if (wants_help(v, first) || !inside_box())
 		return CMD_OK;
+	inside_name(where);
 	if (v == &verb_run) {
-		log_say("run: this is inside box %s already, and boxes do not nest: run the command itself, or leave the box first",
-		        inside_name());
+		log_say("run: this is %s already, and boxes do not nest: run the command itself, or leave the box first", where);
 		return CMD_RUN_FAILED;
 	}
-	log_say("%s: this is inside box %s, where boxes cannot be seen: leave it first", v->name, inside_name());
+	log_say("%s: this is %s, where boxes cannot be seen: leave it first", v->name, where);
 	return CMD_FAILED;
 }
 

@@ -20,6 +20,8 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
+#define REFUSALS_MAX 10 /* lines about what was refused */
+
 struct wish {
 	const char *box;
 	bool remove;
@@ -127,19 +129,16 @@ static int prepare_shell(struct command *c, struct wish *w, const char *name)
 	return 0;
 }
 
-/* The command as one printable line, for box.json. */
+/* The command as one line, for box.json, which makes it printable. */
 static void command_line(const struct options *o, char *ret, size_t size)
 {
-	char word[1024];
 	size_t at = 0;
 
 	ret[0] = '\0';
 	if (!o->nargs)
 		snprintf(ret, size, "%s", getenv("SHELL") ? getenv("SHELL") : "/bin/sh");
-	for (size_t i = 0; i < o->nargs && at < size; i++) {
-		path_printable(o->args[i], word, sizeof word);
-		at += (size_t)snprintf(ret + at, size - at, "%s%s", i ? " " : "", word);
-	}
+	for (size_t i = 0; i < o->nargs && at < size; i++)
+		at += (size_t)snprintf(ret + at, size - at, "%s%.1000s", i ? " " : "", o->args[i]);
 }
 
 /* ---- the box ---- */
@@ -185,7 +184,7 @@ static void tell_refusals(const struct run_result *res)
 {
 	char path[4096];
 
-	for (size_t i = 0; i < res->nrefused; i++) {
+	for (size_t i = 0; i < res->nrefused && i < REFUSALS_MAX; i++) {
 		const struct run_refusal *x = &res->refused[i];
 		bool socket = x->path && (strcmp(x->what, "connect") == 0 || strncmp(x->what, "send", 4) == 0);
 		char times[32] = "";
@@ -198,6 +197,8 @@ static void tell_refusals(const struct run_result *res)
 		else
 			log_say("refused: %s%s%s (%s%s): %s", x->what, *path ? " " : "", path, x->comm, times, strerror(x->code));
 	}
+	if (res->nrefused > REFUSALS_MAX)
+		log_say("refused: and %zu more", res->nrefused - REFUSALS_MAX);
 }
 
 static int exit_status(int status)
@@ -231,7 +232,7 @@ static void finish(struct session *s, const struct wish *w, bool fresh, bool sta
 	summary_after_run(s, &empty, &gone);
 	/* Nobody named it, and there is nothing in it to come back for. */
 	if (!gone && empty && fresh && box_is_running(s->box) > 0)
-		log_say("no changes yet (box %s is still running in another cowbox run)", s->box->name);
+		log_say("no changes yet (box %s is in use by another cowbox)", s->box->name);
 	else if (!gone && empty && fresh && remove_box(s))
 		log_say("no changes (box %s removed)", s->box->name);
 }
@@ -295,6 +296,7 @@ static int run_in_box(const struct options *o, struct wish *w)
 		return err.code == -EINVAL ? CMD_USAGE : CMD_RUN_FAILED;
 	}
 	store_set_last(s.store, s.box->name, NULL);
+	session_tell_cwd(&s);
 	r = run_command(&s, &c, w, &res, &err);
 	fd_closep(&hold);
 	hold = -1;
@@ -315,7 +317,7 @@ static int add_fd(const struct verb *v, struct wish *w, const char *text)
 	int *all;
 
 	if (!*text || *end || n < 3 || n > 1 << 20)
-		return usage(v, "--inherit-fd=%s: it is the number of a descriptor, 3 or more", text);
+		return usage(v, "--inherit-fd=%s: it must be the number of a descriptor, 3 or more", text);
 	if (fcntl((int)n, F_GETFD) < 0)
 		return usage(v, "--inherit-fd=%s: that descriptor is not open", text);
 	all = reallocarray(w->inherit, w->ninherit + 1, sizeof *all);
@@ -331,7 +333,7 @@ static int add_socket(const struct verb *v, struct wish *w, const char *text)
 	char **all;
 
 	if (*text != '/')
-		return usage(v, "--allow-socket=%s: it is an absolute path", text);
+		return usage(v, "--allow-socket=%s: it must be an absolute path", text);
 	all = reallocarray(w->sockets, w->nsockets + 2, sizeof *all);
 	if (!all)
 		return CMD_RUN_FAILED;
@@ -374,7 +376,7 @@ static int run_run(const struct verb *v, int argc, char **argv)
 
 const struct verb verb_run = {
 	.name = "run",
-	.usage = "[-b BOX] [--rm] [--] [CMD ARG...]",
+	.usage = "[-b BOX] [--rm] [--inherit-fd=N] [--allow-socket=PATH] [--] [CMD ARG...]",
 	.summary = "run a command in a box",
 	.details = "The command sees the whole file system and may change it; the changes go into the box. Without CMD your shell "
 		   "runs, with the box's\n"

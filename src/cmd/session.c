@@ -6,12 +6,18 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/sys.h"
 
 #define COMMAND_SHOWN 40 /* columns of a command that tell boxes apart */
+
+static int no_boxes(struct err *err)
+{
+	return err_set(err, -ENOENT, "there are no boxes: cowbox run makes one");
+}
 
 int session_store(struct store **ret, const char *name, struct err *err)
 {
@@ -25,7 +31,14 @@ int session_store(struct store **ret, const char *name, struct err *err)
 		r = store_open(false, ret, err);
 	if (r == -ENOENT && name)
 		return err_set(err, r, "there is no box %s, nor any other yet (cowbox run -b %s makes it)", name, name);
-	return r;
+	return r == -ENOENT ? no_boxes(err) : r;
+}
+
+static bool was_last(const struct store *store)
+{
+	struct stat st;
+
+	return fstatat(store->fd, "last", &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int session_name(struct store *store, const char *name, char ret[static BOX_NAME_MAX + 1], struct err *err)
@@ -35,8 +48,13 @@ int session_name(struct store *store, const char *name, char ret[static BOX_NAME
 
 	if (!name && env && *env)
 		name = env;
-	if (!name)
-		return store_last(store, ret, err);
+	if (!name) {
+		_cleanup_strv_ char **names = NULL;
+
+		r = store_last(store, ret, err);
+		/* One that was used last and is gone is named, though there are no others. */
+		return r == -ENOENT && store_list(store, &names, NULL) == 0 && !names[0] && !was_last(store) ? no_boxes(err) : r;
+	}
 	r = box_name_check(name, err);
 	if (r == 0)
 		strcpy(ret, name);
@@ -57,7 +75,7 @@ void session_tell(struct store *store, const struct box *box, const char *name)
 
 	if (name || (env && *env) || is_only_box(store))
 		return;
-	path_printable(box->command ? box->command : "", command, sizeof command);
+	text_printable(box->command ? box->command : "", command, sizeof command);
 	text_cut(command, COMMAND_SHOWN);
 	log_say("box %s, the one used last (made %s ago: %s)", box->name, age_text((int64_t)time(NULL) - box->created, age),
 	        command);
@@ -160,6 +178,14 @@ int say_error(const char *verb, const struct err *err)
 	return err->code == -EINVAL ? CMD_USAGE : CMD_FAILED;
 }
 
+int say_box_error(const char *verb, const char *box, const struct err *err)
+{
+	if (err->code != -EBUSY)
+		return say_error(verb, err);
+	log_say("%s: box %s is in use by another cowbox: wait until that has ended", verb, box);
+	return CMD_FAILED;
+}
+
 /* The view's own name for what a person typed: symlinks on the way are followed in the view, the last component is meant itself. */
 static int canonical(struct overlay *ov, const char *typed, char ret[static PATH_MAX])
 {
@@ -170,8 +196,10 @@ static int canonical(struct overlay *ov, const char *typed, char ret[static PATH
 	int r;
 
 	object_init(&o);
-	if (!getcwd(cwd, sizeof cwd))
-		return -errno;
+	if (*typed == '/')
+		strcpy(cwd, "/");
+	else if (!getcwd(cwd, sizeof cwd))
+		return errno == ENOENT ? -ENOTDIR : -errno;
 	r = path_normalize(typed, cwd, ret, PATH_MAX);
 	if (r < 0)
 		return r;
@@ -179,6 +207,24 @@ static int canonical(struct overlay *ov, const char *typed, char ret[static PATH
 	if (name && *name && overlay_lookup(ov, &caller, AT_VIEW(dir), LOOKUP_DIRECTORY, &o) == 0 && o.view[0])
 		r = path_join(ret, PATH_MAX, o.view, name);
 	return r < 0 ? r : 0;
+}
+
+void session_tell_cwd(struct session *s)
+{
+	struct caller caller = { .umask = 022 };
+	_cleanup_object_ struct object o;
+	char cwd[PATH_MAX], text[4 * PATH_MAX];
+	int r;
+
+	object_init(&o);
+	if (!getcwd(cwd, sizeof cwd)) {
+		log_warn("the working directory is gone: the command starts where nothing is");
+		return;
+	}
+	r = overlay_lookup(s->ov, &caller, AT_VIEW(cwd), LOOKUP_DIRECTORY, &o);
+	if (r == -ENOENT || r == -ENOTDIR)
+		log_warn("the working directory %s is gone in box %s: the command starts where nothing is",
+		         path_printable(cwd, text, sizeof text), s->box->name);
 }
 
 static int paths_read(struct overlay *ov, const char *const *args, size_t nargs, struct paths *ret, struct err *err)
@@ -190,6 +236,9 @@ static int paths_read(struct overlay *ov, const char *const *args, size_t nargs,
 		char path[PATH_MAX], text[PATH_MAX];
 		int r = canonical(ov, args[i], path);
 
+		if (r == -ENOTDIR)
+			return err_set(err, r, "%s: the working directory is gone: give an absolute path",
+			               path_printable(args[i], text, sizeof text));
 		if (r < 0)
 			return err_sys(err, r, "%s", *args[i] ? path_printable(args[i], text, sizeof text) : "an empty path");
 		ret->list[i].s = strdup(path);

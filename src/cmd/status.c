@@ -227,7 +227,7 @@ static int run_status(const struct verb *v, int argc, char **argv)
 
 const struct verb verb_status = {
 	.name = "status",
-	.usage = "[-b BOX] [--json | -z] [PATH...]",
+	.usage = "[-b BOX] [--json | -z] [--color[=WHEN]] [PATH...]",
 	.summary = "list what the box changed",
 	.details = "One line a change: a letter, two spaces, the path (a directory ends in /). With PATHs only what is at or below "
 		   "them.\n"

@@ -14,8 +14,7 @@ struct group {
 	enum change_kind kind;
 	char *dir;
 	size_t count, inside;         /* inside: changes below directories that the box made, told by number only */
-	const char *names[NAMES_MAX]; /* names: borrowed from the changes */
-	bool is_dir[NAMES_MAX];
+	const struct change *named[NAMES_MAX]; /* named: borrowed */
 };
 
 struct summary {
@@ -64,10 +63,8 @@ static void summary_add(struct summary *s, const struct change *ch, size_t *last
 
 	if (!g)
 		return;
-	if (g->count < NAMES_MAX) {
-		g->names[g->count] = name;
-		g->is_dir[g->count] = S_ISDIR(ch->box.st_mode ? ch->box.st_mode : ch->host.st_mode);
-	}
+	if (g->count < NAMES_MAX)
+		g->named[g->count] = ch;
 	g->count++;
 	*last_group = (size_t)(g - s->groups);
 }
@@ -92,16 +89,33 @@ static void summary_make(struct summary *s, const struct changes *c)
 		qsort(s->groups, s->ngroups, sizeof *s->groups, group_cmp);
 }
 
+/* In its directory: "name", or "old -> new", where old has its directory when it is another. */
+static void print_name(const struct change *ch, const char *dir)
+{
+	char text[4 * PATH_MAX], old[PATH_MAX];
+
+	if (ch->from) {
+		const char *name = path_split(ch->from, old, sizeof old);
+
+		fprintf(stderr, "%s -> ", path_printable(strcmp(old, dir) == 0 ? name : ch->from, text, sizeof text));
+	}
+	fputs(path_printable(path_split(ch->path, NULL, 0), text, sizeof text), stderr);
+	if (S_ISDIR(ch->box.st_mode ? ch->box.st_mode : ch->host.st_mode))
+		fputc('/', stderr);
+}
+
 static void print_group(const struct group *g, bool colour)
 {
 	char text[4 * PATH_MAX];
 
-	fprintf(stderr, "  %s%-9s%s %s%s ", colour ? kind_colour(g->kind) : "", kind_name(g->kind), colour ? "\033[m" : "",
+	fprintf(stderr, "  %s%-9s%s %s%s  ", colour ? kind_colour(g->kind) : "", kind_name(g->kind), colour ? "\033[m" : "",
 	        path_printable(g->dir, text, sizeof text), g->dir[1] ? "/" : "");
-	for (size_t k = 0; k < g->count && k < NAMES_MAX; k++)
-		fprintf(stderr, " %s%s", path_printable(g->names[k], text, sizeof text), g->is_dir[k] ? "/" : "");
+	for (size_t k = 0; k < g->count && k < NAMES_MAX; k++) {
+		fputs(k ? ", " : "", stderr);
+		print_name(g->named[k], g->dir);
+	}
 	if (g->count > NAMES_MAX)
-		fprintf(stderr, " and %zu more", g->count - NAMES_MAX);
+		fprintf(stderr, ", and %zu more", g->count - NAMES_MAX);
 	if (g->inside)
 		fprintf(stderr, " (with %zu inside)", g->inside);
 	fputc('\n', stderr);
@@ -149,7 +163,7 @@ static void discard(struct session *s, bool *ret_gone)
 	struct err err = { 0 };
 
 	if (box_remove(s->store, s->box, &err) < 0) {
-		log_say("discard: %s", err.msg);
+		say_box_error("discard", s->box->name, &err);
 		return;
 	}
 	log_say("discarded box %s", s->box->name);
@@ -157,12 +171,12 @@ static void discard(struct session *s, bool *ret_gone)
 }
 
 /* Keys come from a hand that may be typing its next command already: what cannot be taken back is asked for once more. */
-static bool sure(const char *what, const struct session *s)
+static int sure(const char *what, const struct session *s)
 {
 	char question[160];
 
 	snprintf(question, sizeof question, "%s box %s? [y/N] ", what, s->box->name);
-	return term_ask(question, "yes no") == 'y';
+	return term_ask(question, "yes no");
 }
 
 static void say_kept(const struct session *s)
@@ -177,17 +191,19 @@ static void ask(struct session *s, bool *ret_gone)
 	struct err err = { 0 };
 
 	for (;;) {
-		int key;
+		int key, answer = 'n';
 
 		key = term_key("[c]ommit  [d]iff  [k]eep  dis[x]card ");
 		fputc('\n', stderr);
 		switch (key) {
 		case 'c':
 		case 'C':
-			if (!sure("commit all changes of", s))
-				break;
-			*ret_gone = commit_everything(s);
-			return;
+			answer = sure("commit all changes of", s);
+			if (answer == 'y') {
+				*ret_gone = commit_everything(s);
+				return;
+			}
+			break;
 		case 'd':
 		case 'D':
 			if (diff_show(s, &everything, 0, COLOUR_AUTO, &err) < 0)
@@ -195,20 +211,26 @@ static void ask(struct session *s, bool *ret_gone)
 			break;
 		case 'x':
 		case 'X':
-			if (!sure("discard all changes of", s))
-				break;
-			discard(s, ret_gone);
-			return;
+			answer = sure("discard all changes of", s);
+			if (answer == 'y') {
+				discard(s, ret_gone);
+				return;
+			}
+			break;
 		case 'k':
 		case 'K':
 		case 'q':
 		case 'Q':
 		case 4: /* ^D */
 		case -1:
+			answer = -1;
+			break;
+		default:
+			log_say("c commits the changes, d shows them, k keeps the box, x discards it");
+		}
+		if (answer < 0) {
 			say_kept(s);
 			return;
-		default:
-			log_say("c makes the changes true on the host, d shows them, k keeps the box for later, x forgets them");
 		}
 	}
 }
@@ -230,8 +252,7 @@ void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 		print_summary(s, &changes);
 		/* As long as others work in it, it can be neither committed nor discarded. */
 		if (box_is_running(s->box) > 0)
-			log_say("box %s is still running in another cowbox run, and kept: commit or discard it when that has ended",
-			        s->box->name);
+			log_say("box %s is in use by another cowbox, and kept: commit or discard it when that has ended", s->box->name);
 		else
 			ask(s, ret_gone);
 	} else {

@@ -61,47 +61,160 @@ void term_take_back(void)
 	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
+/* ---- waiting for an answer ----
+ *
+ * While a question stands, these signals only come through while we wait (no key is read and no signal lost in between):
+ *   INT, TERM, HUP, QUIT   the end of input, so that the terminal gets its mode back and the caller can say what becomes of the box
+ *   TSTP                   we stop, with the terminal as it was
+ *   CONT                   the terminal's mode is set again, and the question written again: a shell had both meanwhile
+ */
+
+static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+#define ENDS (sizeof ends / sizeof *ends)
+static volatile sig_atomic_t got_end, got_stop, got_cont;
+
+static void on_signal(int sig)
+{
+	if (sig == SIGTSTP)
+		got_stop = 1;
+	else if (sig == SIGCONT)
+		got_cont = 1;
+	else
+		got_end = sig;
+}
+
+struct question {
+	const char *text;
+	bool keys;           /* keys: each key counts at once */
+	struct termios old, raw;
+	struct sigaction before[ENDS + 2];
+	sigset_t mask, waiting; /* mask: ours from before, waiting: with which we wait */
+};
+
+static void take_signal(struct question *q, size_t i, int sig, sigset_t *held)
+{
+	struct sigaction act = { .sa_handler = on_signal };
+
+	/* What whoever started us wants ignored stays so. */
+	sigaction(sig, NULL, &q->before[i]);
+	if (q->before[i].sa_handler == SIG_IGN && sig != SIGCONT)
+		return;
+	sigaction(sig, &act, NULL);
+	sigaddset(held, sig);
+	sigdelset(&q->waiting, sig);
+}
+
+static void show_question(const struct question *q)
+{
+	fputs(q->text, stderr);
+	fflush(stderr);
+}
+
+/* how: TCSAFLUSH throws away what was typed before: for the program that has ended, it is no answer to us. */
+static int set_mode(const struct question *q, const struct termios *mode, int how)
+{
+	return q->keys ? TEMP_FAILURE_RETRY(tcsetattr(STDIN_FILENO, how, mode)) : 0;
+}
+
+static int question_begin(struct question *q, const char *text, bool keys)
+{
+	sigset_t held;
+
+	*q = (struct question){ .text = text, .keys = keys };
+	if (keys && tcgetattr(STDIN_FILENO, &q->old) < 0)
+		return -1;
+	q->raw = q->old;
+	q->raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+	q->raw.c_lflag |= ISIG;
+	q->raw.c_cc[VMIN] = 1;
+	q->raw.c_cc[VTIME] = 0;
+	got_end = got_stop = got_cont = 0;
+	sigemptyset(&held);
+	sigprocmask(SIG_BLOCK, NULL, &q->mask);
+	q->waiting = q->mask;
+	for (size_t i = 0; i < ENDS; i++)
+		take_signal(q, i, ends[i], &held);
+	take_signal(q, ENDS, SIGTSTP, &held);
+	take_signal(q, ENDS + 1, SIGCONT, &held);
+	sigprocmask(SIG_BLOCK, &held, NULL);
+	set_mode(q, &q->raw, TCSAFLUSH);
+	show_question(q);
+	return 0;
+}
+
+static void question_end(struct question *q)
+{
+	set_mode(q, &q->old, TCSADRAIN);
+	for (size_t i = 0; i < ENDS; i++)
+		sigaction(ends[i], &q->before[i], NULL);
+	sigaction(SIGTSTP, &q->before[ENDS], NULL);
+	sigaction(SIGCONT, &q->before[ENDS + 1], NULL);
+	sigprocmask(SIG_SETMASK, &q->mask, NULL);
+}
+
+/* ^Z: whoever waits for us sees that we stopped. Comes back when we are continued. */
+static void stop_here(struct question *q)
+{
+	struct sigaction act = { .sa_handler = SIG_DFL }, old;
+	sigset_t set, held;
+
+	set_mode(q, &q->old, TCSADRAIN);
+	sigaction(SIGTSTP, &act, &old);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &set, &held);
+	sigprocmask(SIG_SETMASK, &held, NULL);
+	sigaction(SIGTSTP, &old, NULL);
+}
+
+/* Waits until there is something to read: false when that will never be. */
+static bool await_input(struct question *q)
+{
+	for (;;) {
+		struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+		int n = ppoll(&p, 1, NULL, &q->waiting);
+
+		if (got_end)
+			return false;
+		if (got_stop)
+			stop_here(q);
+		if (got_stop || got_cont) {
+			got_stop = got_cont = 0;
+			set_mode(q, &q->raw, TCSADRAIN);
+			fputc('\r', stderr);
+			show_question(q);
+		} else if (n >= 0 || errno != EINTR) {
+			return n > 0;
+		}
+	}
+}
+
 /* Reads one byte; a terminal that went away is the end of input. */
-static int read_byte(void)
+static int read_byte(struct question *q)
 {
 	unsigned char c;
 
-	for (;;) {
+	while (await_input(q)) {
 		ssize_t n = read(STDIN_FILENO, &c, 1);
 
 		if (n == 1)
 			return c;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
-
-			poll(&p, 1, -1);
-			continue;
-		}
-		return -1;
+		if (n == 0 || (errno != EINTR && errno != EAGAIN))
+			break;
 	}
+	return -1;
 }
 
-int term_key(const char *question)
+int term_key(const char *text)
 {
-	struct termios old, raw;
+	struct question q;
 	int c;
 
-	if (tcgetattr(STDIN_FILENO, &old) < 0)
+	if (question_begin(&q, text, true) < 0)
 		return -1;
-	raw = old;
-	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-	raw.c_lflag |= ISIG;
-	raw.c_cc[VMIN] = 1;
-	raw.c_cc[VTIME] = 0;
-	/* What was typed for the program that has ended is no answer to us; what is typed once the question stands there is. */
-	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) < 0)
-		return -1;
-	fputs(question, stderr);
-	fflush(stderr);
-	c = read_byte();
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &old);
+	c = read_byte(&q);
+	question_end(&q);
 	return c;
 }
 
@@ -117,17 +230,23 @@ static bool is_answer(const char *text, size_t len, const char *words)
 	return false;
 }
 
-int term_ask(const char *question, const char *words)
+int term_ask(const char *text, const char *words)
 {
+	struct question q;
 	char line[64];
 	size_t n = 0;
 	int c;
 
-	fputs(question, stderr);
-	fflush(stderr);
-	while ((c = read_byte()) >= 0 && c != '\n')
+	if (question_begin(&q, text, false) < 0)
+		return -1;
+	while ((c = read_byte(&q)) >= 0 && c != '\n')
 		if (n < sizeof line && (n || !isspace(c)))
 			line[n++] = (char)c;
+	question_end(&q);
+	if (got_end)
+		fputc('\n', stderr);
+	if (got_end)
+		return -1;
 	while (n && isspace((unsigned char)line[n - 1]))
 		n--;
 	if (c < 0 && !n)
@@ -178,6 +297,26 @@ void text_cut(char *text, size_t columns)
 		if (width + 3 <= columns)
 			fits = at;
 	}
+}
+
+void text_wrap(FILE *out, const char *text, size_t used, size_t indent, size_t columns)
+{
+	bool fresh = true; /* no word stands on the line yet */
+
+	for (const char *word = text; *word; word += strspn(word, " ")) {
+		size_t n = strcspn(word, " ");
+
+		if (columns && !fresh && used + 1 + n > columns) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			used = indent;
+			fresh = true;
+		}
+		fprintf(out, "%s%.*s", fresh ? "" : " ", (int)n, word);
+		used += n + !fresh;
+		fresh = false;
+		word += n;
+	}
+	fputc('\n', out);
 }
 
 char *age_text(int64_t seconds, char ret[static 32])

@@ -1,6 +1,15 @@
-/* diff.c - how a box differs from the host, as unified diff.
+/* diff.c - how a box differs from the host, as unified diff that patch(1) and git apply take.
  *
  * Sides are read whole: what is larger than TEXT_MAX, or has a NUL byte near its start, is told of by size alone.
+ *
+ * (I1) Each part that begins with "diff --git" can be applied: it is about a regular file or a symlink, and holds all that git's format has words
+ *      for. What it has none for (directories, devices, owners, times, binary content, conflicts) stands before the part in lines that begin with
+ *      "# ", which both programs skip. Such a line may stand between parts only: in the midst of a part's head it would end the head.
+ * (I2) A file is the subject of one part (diff_parts.h), except that a change of type and a new target of a symlink are a deletion and then a
+ *      creation. A file that a renamed directory took along has a part of its own.
+ *
+ * patch(1) 2.7 wants: a symlink deleted and created rather than renamed; the index line where an empty file is deleted; names with blanks
+ * in quotes on the "diff --git" line, which is all that it reads where there are no hunks.
  */
 #include "host.h"
 
@@ -15,6 +24,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "commit/commit.h"
+#include "diff_parts.h"
 #include "diffstat.h"
 #include "libgit2.h"
 
@@ -29,8 +39,8 @@ struct differ {
 	size_t npaths;
 	unsigned flags;
 	FILE *out;
-	const struct change **moved; /* moved: renamed directories, an outer one before an inner */
-	size_t nmoved;
+	diff_note note;
+	void *note_ctx;
 	int shown;
 	struct diffstat stat;
 };
@@ -86,14 +96,30 @@ static void head(struct differ *d, const char *fmt, ...)
 		line = NULL;
 }
 
-/* "a/etc/hosts", in quotes with C escapes where it has bytes that would break the line. */
-static char *quoted(const char *prefix, const char *path, char ret[static 4 * PATH_MAX + 8])
+/* A line that is for people alone (I1). */
+static void note(struct differ *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void note(struct differ *d, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (text)
+		head(d, "# %s\n", text);
+}
+
+/* "a/etc/hosts", in quotes with C escapes where it has bytes that would break the line, and, if asked for, where it has blanks. */
+static char *quoted(const char *prefix, const char *path, bool blanks, char ret[static 4 * PATH_MAX + 8])
 {
 	bool plain = true;
 	char *at = ret;
 
 	for (const char *s = path; *s; s++)
-		plain = plain && (unsigned char)*s >= 0x20 && *s != 0x7f && *s != '"' && *s != '\\' && !(*s & 0x80);
+		plain = plain && (unsigned char)*s >= 0x20 && *s != 0x7f && *s != '"' && *s != '\\' && !(*s & 0x80) &&
+		        !(blanks && *s == ' ');
 	if (!plain)
 		*at++ = '"';
 	at += sprintf(at, "%s", prefix);
@@ -115,17 +141,19 @@ static char *quoted(const char *prefix, const char *path, char ret[static 4 * PA
 	return ret;
 }
 
+/* Small ones to the byte: of two sizes that differ a little, both would read the same. */
 static char *human(off_t size, char ret[static 32])
 {
-	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
-	double x = (double)size;
+	static const char *const unit[] = { "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double x = (double)size / (1 << 20);
 	size_t k = 0;
 
-	while (x >= 1024 && k + 1 < sizeof unit / sizeof *unit) {
+	for (; x >= 1024 && k + 1 < sizeof unit / sizeof *unit; k++)
 		x /= 1024;
-		k++;
-	}
-	snprintf(ret, 32, k == 0 || x >= 100 ? "%.0f %s" : "%.1f %s", x, unit[k]);
+	if (size < 1 << 20)
+		snprintf(ret, 32, "%lld B", (long long)size);
+	else
+		snprintf(ret, 32, x >= 100 ? "%.0f %s" : "%.1f %s", x, unit[k]);
 	return ret;
 }
 
@@ -284,239 +312,326 @@ static bool sides_equal(const struct side *a, const struct side *b)
 	return a->data && b->data && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
-/* What a diff has no words for. */
-static void write_meta(struct differ *d, const struct change *ch)
+/* What a part can hold (I1): a regular file, a symlink, or nothing. */
+static bool side_held(const struct side *s)
+{
+	return !s->mode || S_ISREG(s->mode) || S_ISLNK(s->mode);
+}
+
+/* Where the time is all that changed; where the content did, that it did later is no news. */
+static void note_times(struct differ *d, const struct change *ch, const char *qb)
 {
 	const struct timespec *x = &ch->host.st_mtim, *y = &ch->box.st_mtim;
 	char old[40], new[40];
 	struct tm tm;
 
-	if (ch->host.st_mode != ch->box.st_mode || ch->host.st_uid != ch->box.st_uid || ch->host.st_gid != ch->box.st_gid)
-		return;
-	if (!ch->times) {
-		head(d, "extended attributes changed\n");
-		return;
-	}
 	strftime(old, sizeof old, "%Y-%m-%d %H:%M:%S", localtime_r(&x->tv_sec, &tm));
 	strftime(new, sizeof new, "%Y-%m-%d %H:%M:%S", localtime_r(&y->tv_sec, &tm));
-	head(d, "old time %s.%09ld\nnew time %s.%09ld\n", old, x->tv_nsec, new, y->tv_nsec);
+	note(d, "time of %s: %s.%09ld -> %s.%09ld", qb, old, x->tv_nsec, new, y->tv_nsec);
 }
 
-/* git and patch(1) call a symlink a file, and know it by its mode; what they have no word for gets one of ours. */
-static const char *head_name(mode_t mode)
+static void note_meta(struct differ *d, const struct change *ch, const char *qb)
 {
-	return S_ISLNK(mode) ? "file" : type_name(mode);
+	bool owner = ch->host.st_uid != ch->box.st_uid || ch->host.st_gid != ch->box.st_gid;
+
+	if (!ch->host.st_mode || !ch->box.st_mode)
+		return;
+	if (owner)
+		note(d, "owner of %s: %u:%u -> %u:%u", qb, ch->host.st_uid, ch->host.st_gid, ch->box.st_uid, ch->box.st_gid);
+	if (ch->kind != CHANGE_META || owner || ch->host.st_mode != ch->box.st_mode)
+		return;
+	if (ch->times)
+		note_times(d, ch, qb);
+	else
+		note(d, "extended attributes of %s changed", qb);
 }
 
-static void write_head(struct differ *d, const struct change *ch, const struct side *a, const struct side *b, const char *qa,
-                       const char *qb)
+/* A directory or a special file that is only on one side, or differs in its mode or in what it is. */
+static void note_unheld(struct differ *d, const struct side *a, const struct side *b, const char *qa, const char *qb)
 {
-	head(d, "diff --git %s %s\n", qa, qb);
-	if (!a->mode) {
-		head(d, "new %s mode %06o\n", head_name(b->mode), git_mode(b->mode));
-	} else if (!b->mode) {
-		head(d, "deleted %s mode %06o\n", head_name(a->mode), git_mode(a->mode));
-	} else if (git_mode(a->mode) != git_mode(b->mode)) {
-		head(d, "old mode %06o\nnew mode %06o\n", git_mode(a->mode), git_mode(b->mode));
-		if ((a->mode & S_IFMT) != (b->mode & S_IFMT))
-			head(d, "type changed: %s -> %s\n", type_name(a->mode), type_name(b->mode));
-	}
-	if (ch && ch->kind == CHANGE_RENAMED) {
-		char from[4 * PATH_MAX + 8], to[4 * PATH_MAX + 8];
+	const struct side *one = !b->mode || (a->mode && side_held(b)) ? a : b;
+	unsigned ma = a->mode & 07777, mb = b->mode & 07777;
+	char device[48] = "";
 
-		head(d, "rename from %s\nrename to %s\n", quoted("", ch->from, from), quoted("", ch->path, to));
-	}
-	if (ch && ch->kind == CHANGE_META)
-		write_meta(d, ch);
-	if (ch && a->mode && b->mode && (ch->host.st_uid != ch->box.st_uid || ch->host.st_gid != ch->box.st_gid))
-		head(d, "old owner %u:%u\nnew owner %u:%u\n", ch->host.st_uid, ch->host.st_gid, ch->box.st_uid, ch->box.st_gid);
+	if (one->data && (S_ISCHR(one->mode) || S_ISBLK(one->mode)))
+		snprintf(device, sizeof device, " (%.*s)", (int)strcspn(one->data, "\n"), one->data);
+	if (!a->mode)
+		note(d, "new %s %s%s, mode %04o", type_name(b->mode), qb, device, mb);
+	else if (!b->mode)
+		note(d, "deleted %s %s%s", type_name(a->mode), qa, device);
+	else if ((a->mode & S_IFMT) == (b->mode & S_IFMT) && ma != mb)
+		note(d, "mode of %s %s: %04o -> %04o", type_name(b->mode), qb, ma, mb);
 }
 
-static int write_body(struct differ *d, const struct side *a, const struct side *b, const char *qa, const char *qb)
+static void write_notes(struct differ *d, const struct change *ch, const struct side *a, const struct side *b, const char *qa,
+                        const char *qb)
 {
+	const char *said = ch && d->note ? d->note(d->note_ctx, ch) : NULL;
 	char sa[32], sb[32];
 
-	if (!a->binary && !b->binary) {
-		if ((a->len == 0 && b->len == 0) || sides_equal(a, b))
-			return 0;
-		head(d, "--- %s\n+++ %s\n", a->mode ? qa : "/dev/null", b->mode ? qb : "/dev/null");
-		return run_git(d, a, b, NULL);
+	if (said)
+		note(d, "%s", said);
+	if (a->mode && b->mode && (a->mode & S_IFMT) != (b->mode & S_IFMT))
+		note(d, "type of %s changed: %s -> %s", qb, type_name(a->mode), type_name(b->mode));
+	if (ch && ch->from && S_ISDIR(b->mode))
+		note(d, "renamed directory %s -> %s", qa, qb);
+	if (!side_held(a) || !side_held(b))
+		note_unheld(d, a, b, qa, qb);
+	if (ch)
+		note_meta(d, ch, qb);
+	if (a->binary || b->binary) {
+		human(a->size, sa);
+		human(b->size, sb);
+		if (a->mode && b->mode)
+			note(d, "Binary files %s and %s differ (%s -> %s)", qa, qb, sa, sb);
+		else
+			note(d, "Binary files %s and %s differ (%s, mode %04o)", a->mode ? qa : "/dev/null",
+			     b->mode ? qb : "/dev/null", a->mode ? sa : sb, (unsigned)(a->mode ? a->mode : b->mode) & 07777);
 	}
-	if (a->mode && b->mode)
-		fprintf(d->out, "Binary files %s and %s differ (%s -> %s)\n", qa, qb, human(a->size, sa), human(b->size, sb));
-	else if (b->mode)
-		fprintf(d->out, "Binary files /dev/null and %s differ (%s)\n", qb, human(b->size, sb));
-	else
-		fprintf(d->out, "Binary files %s and /dev/null differ (%s)\n", qa, human(a->size, sa));
-	return 0;
+}
+
+/* The names of the hunks: to the TAB, where there is a blank; patch(1) takes blanks before the TAB for none of the name. */
+static void write_names(struct differ *d, const struct side *a, const struct side *b, const char *from, const char *path)
+{
+	char qa[4 * PATH_MAX + 8], qb[4 * PATH_MAX + 8];
+
+	quoted("a/", from, from[strlen(from) - 1] == ' ', qa);
+	quoted("b/", path, path[strlen(path) - 1] == ' ', qb);
+	head(d, "--- %s%s\n", a->mode ? qa : "/dev/null", a->mode && strchr(qa, ' ') ? "\t" : "");
+	head(d, "+++ %s%s\n", b->mode ? qb : "/dev/null", b->mode && strchr(qb, ' ') ? "\t" : "");
+}
+
+static void write_renamed(struct differ *d, const char *from, const char *path, bool equal)
+{
+	char qa[4 * PATH_MAX + 8], qb[4 * PATH_MAX + 8];
+
+	if (equal)
+		head(d, "similarity index 100%%\n");
+	head(d, "rename from %s\nrename to %s\n", quoted("", from, false, qa), quoted("", path, false, qb));
+}
+
+#define EMPTY_BLOB "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+#define NO_BLOB "0000000000000000000000000000000000000000"
+
+/* One part (I1), if there is anything that it can hold. */
+static int write_part(struct differ *d, const struct side *a, const struct side *b, const char *from, const char *path)
+{
+	bool both = a->mode && b->mode, binary = a->binary || b->binary;
+	bool renamed = both && strcmp(from, path) != 0, mode = both && git_mode(a->mode) != git_mode(b->mode);
+	bool text = !binary && (a->len || b->len) && !sides_equal(a, b);
+	char qa[4 * PATH_MAX + 8], qb[4 * PATH_MAX + 8];
+
+	if (!side_held(a) || !side_held(b) || (both ? !renamed && !mode && !text : binary))
+		return 0;
+	head(d, "diff --git %s %s\n", quoted("a/", from, true, qa), quoted("b/", path, true, qb));
+	if (!a->mode)
+		head(d, "new file mode %06o\n", git_mode(b->mode));
+	else if (!b->mode)
+		head(d, "deleted file mode %06o\n", git_mode(a->mode));
+	else if (mode)
+		head(d, "old mode %06o\nnew mode %06o\n", git_mode(a->mode), git_mode(b->mode));
+	if (renamed)
+		write_renamed(d, from, path, !text && !binary);
+	if (!both && !text)
+		head(d, "index %s..%s\n", a->mode ? EMPTY_BLOB : NO_BLOB, b->mode ? EMPTY_BLOB : NO_BLOB);
+	if (!text)
+		return 0;
+	write_names(d, a, b, from, path);
+	return run_git(d, a, b, NULL);
+}
+
+static const struct side nothing;
+
+/* One object that is `from` on the host and `path` in the box (I2). */
+static int write_pair(struct differ *d, const struct side *a, const struct side *b, const char *from, const char *path)
+{
+	bool anew = a->mode && b->mode &&
+	            ((a->mode & S_IFMT) != (b->mode & S_IFMT) || (S_ISLNK(b->mode) && !sides_equal(a, b)));
+	int r;
+
+	if (!anew)
+		return write_part(d, a, b, from, path);
+	r = write_part(d, a, &nothing, from, from);
+	return r < 0 ? r : write_part(d, &nothing, b, path, path);
+}
+
+/* Two objects: what is `from` on the host goes, and what is `path` in the box comes, perhaps in place of another. */
+static int write_two(struct differ *d, const struct part *p, const struct side *a, const struct side *b)
+{
+	_cleanup_side_ struct side c = { 0 };
+	struct stat st = { 0 };
+	int r = 0;
+
+	if (p->from && !p->made && !p->twice)
+		r = write_pair(d, a, &nothing, p->from, p->from);
+	if (r == 0 && p->path && p->there)
+		r = host_stat(&d->host, p->path, &st);
+	if (r == 0 && p->path)
+		r = read_host(d, p->path, &st, &c);
+	return r < 0 || !p->path ? r : write_pair(d, &c, b, p->path, p->path);
+}
+
+static int write_object(struct differ *d, const struct part *p, const struct side *a, const struct side *b)
+{
+	const char *from = p->from ? p->from : p->path, *path = p->path ? p->path : p->from;
+	char qa[4 * PATH_MAX + 8], qb[4 * PATH_MAX + 8];
+
+	write_notes(d, p->ch, a, b, quoted("a/", from, false, qa), quoted("b/", path, false, qb));
+	if (p->from && p->path && (strcmp(from, path) == 0 || p->renamed))
+		return write_pair(d, a, b, from, path);
+	return write_two(d, p, a, b);
 }
 
 /* ---- --stat ---- */
 
-/* A directory has no lines: it is told where it is no mere place of the files that are told. */
-static int stat_dir(struct differ *d, const struct change *ch, const char *path, const struct side *a, const struct side *b)
+/* What the counts do not say: "" for nothing. */
+static void stat_note(const struct side *a, const struct side *b, const char *from, const char *path, char *ret, size_t size)
 {
-	const char *note = "directory, metadata";
+	char text[4 * PATH_MAX];
+	size_t at = 0;
+
+	ret[0] = '\0';
+	if (!a->mode || !b->mode)
+		return;
+	if (strcmp(from, path) != 0)
+		at += (size_t)snprintf(ret, size, "renamed from %s", path_printable(from, text, sizeof text));
+	if (at < size && (a->mode & S_IFMT) != (b->mode & S_IFMT))
+		snprintf(ret + at, size - at, "%stype changed: %s -> %s", at ? ", " : "", type_name(a->mode), type_name(b->mode));
+	else if (at < size && git_mode(a->mode) != git_mode(b->mode))
+		snprintf(ret + at, size - at, "%smode %03o -> %03o", at ? ", " : "", (unsigned)a->mode & 07777,
+		         (unsigned)b->mode & 07777);
+}
+
+/* A directory has no lines: it is told where it is no mere place of the files that are told. */
+static int stat_dir(struct differ *d, const struct change *ch, const char *from, const char *path, const struct side *a,
+                    const struct side *b)
+{
+	char text[4 * PATH_MAX + 128];
 
 	d->stat.dirs++;
 	if (!ch || ch->kind == CHANGE_ADDED || ch->kind == CHANGE_DELETED)
 		return 0;
-	if (ch->kind == CHANGE_RENAMED)
-		note = "directory renamed";
-	else if (!S_ISDIR(a->mode) || !S_ISDIR(b->mode))
-		note = "type changed";
-	return diffstat_add(&d->stat, path, S_ISDIR(b->mode), NULL, note);
+	stat_note(a, b, from, path, text, sizeof text);
+	return diffstat_add(&d->stat, path, S_ISDIR(b->mode), NULL, *text ? text : "directory, metadata");
 }
 
-static int stat_file(struct differ *d, const char *path, const struct side *a, const struct side *b)
+static int stat_file(struct differ *d, const char *from, const char *path, const struct side *a, const struct side *b)
 {
 	struct counts c = { 0 };
-	char note[96], sa[32], sb[32];
+	char text[4 * PATH_MAX + 128], binary[4 * PATH_MAX + 256], sa[32], sb[32];
 	int r;
 
 	d->stat.files++;
+	stat_note(a, b, from, path, text, sizeof text);
 	if (a->binary || b->binary) {
-		snprintf(note, sizeof note, "binary %s -> %s", a->mode ? human(a->size, sa) : "nothing",
-		         b->mode ? human(b->size, sb) : "nothing");
-		return diffstat_add(&d->stat, path, false, NULL, note);
+		snprintf(binary, sizeof binary, "binary %s -> %s%s%s", a->mode ? human(a->size, sa) : "nothing",
+		         b->mode ? human(b->size, sb) : "nothing", *text ? ", " : "", text);
+		return diffstat_add(&d->stat, path, false, NULL, binary);
 	}
 	r = (a->len == 0 && b->len == 0) || sides_equal(a, b) ? 0 : run_git(d, a, b, &c);
-	return r < 0 ? r : diffstat_add(&d->stat, path, false, &c, NULL);
+	return r < 0 ? r : diffstat_add(&d->stat, path, false, &c, *text ? text : NULL);
 }
 
-static int stat_unread(struct differ *d, const struct change *ch, int code)
+static int stat_unread(struct differ *d, const char *path, bool dir, int code)
 {
 	d->stat.files++;
-	return diffstat_add(&d->stat, ch->path, S_ISDIR(ch->box.st_mode), NULL, strerror(code));
+	return diffstat_add(&d->stat, path, dir, NULL, strerror(code));
 }
 
 /* ---- all of them ---- */
 
-static int show(struct differ *d, const struct change *ch, const char *from, const char *path, const struct side *a,
-                const struct side *b)
+static int show(struct differ *d, const struct part *p, const struct side *a, const struct side *b)
 {
-	char qa[4 * PATH_MAX + 8], qb[4 * PATH_MAX + 8];
-	int r;
+	const char *from = p->from ? p->from : p->path, *path = p->path ? p->path : p->from;
+	int r = 0;
 
-	d->shown++;
-	if (d->flags & DIFF_STAT) {
-		bool dir = S_ISDIR(a->mode) || S_ISDIR(b->mode);
-
-		r = dir ? stat_dir(d, ch, path, a, b) : stat_file(d, path, a, b);
-	} else {
-		quoted("a/", from, qa);
-		quoted("b/", path, qb);
-		write_head(d, ch, a, b, qa, qb);
-		r = write_body(d, a, b, qa, qb);
-	}
+	d->shown += p->alone;
+	if (!(d->flags & DIFF_STAT))
+		r = write_object(d, p, a, b);
+	else if (!p->alone || (p->twice && !p->path))
+		r = 0;
+	else if (S_ISDIR(a->mode) || S_ISDIR(b->mode))
+		r = stat_dir(d, p->ch, from, path, a, b);
+	else
+		r = stat_file(d, from, path, a, b);
 	return ferror(d->out) ? -EPIPE : r;
 }
 
-/* A directory that the box removed, with all that the host has in it. */
-static int show_deleted(struct differ *d, const struct change *ch, char path[static PATH_MAX])
-{
-	_cleanup_strv_ char **names = NULL;
-	_cleanup_side_ struct side a = { 0 }, b = { 0 };
-	size_t len = strlen(path);
-	struct stat st;
-	int r;
-
-	r = host_stat(&d->host, path, &st);
-	if (r < 0 || !st.st_mode)
-		return r;
-	if (S_ISDIR(st.st_mode)) {
-		r = host_list(&d->host, path, &names);
-		for (char **n = names; r == 0 && *n; n++) {
-			r = path_join(path, PATH_MAX, path, *n);
-			if (r >= 0)
-				r = show_deleted(d, NULL, path);
-			path[len] = '\0';
-		}
-	}
-	if (r == 0)
-		r = read_host(d, path, &st, &a);
-	return r < 0 ? r : show(d, ch, path, path, &a, &b);
-}
-
-/* Where the host has what the change is about: below a renamed directory that is elsewhere. */
-static int host_side(const struct differ *d, const struct change *ch, char ret[static PATH_MAX])
-{
-	const char *rest;
-
-	if (ch->from)
-		return path_join(ret, PATH_MAX, ch->from, "");
-	for (size_t k = d->nmoved; k > 0; k--)
-		if (path_below(ch->path, d->moved[k - 1]->path, &rest))
-			return path_join(ret, PATH_MAX, d->moved[k - 1]->from, rest);
-	return path_join(ret, PATH_MAX, ch->path, "");
-}
-
-static int show_change(struct differ *d, const struct change *ch)
+static int show_part(struct differ *d, const struct part *p)
 {
 	_cleanup_side_ struct side a = { 0 }, b = { 0 };
-	char path[PATH_MAX];
-	int r = host_side(d, ch, path);
+	struct stat st = { 0 };
+	int r = p->code;
 
 	if (r < 0)
 		return r;
-	if (ch->kind == CHANGE_DELETED && S_ISDIR(ch->host.st_mode))
-		return show_deleted(d, ch, path);
-	r = read_host(d, path, &ch->host, &a);
-	if (r == 0)
-		r = read_box(d, ch, &b);
-	return r < 0 ? r : show(d, ch, path, ch->path, &a, &b);
+	/* Of a file that a renamed directory took along the name alone is told. */
+	if (!p->ch && p->renamed) {
+		a.mode = b.mode = p->mode;
+		return show(d, p, &a, &b);
+	}
+	if (p->ch)
+		st = p->ch->host;
+	else if (p->from)
+		r = host_stat(&d->host, p->from, &st);
+	if (r == 0 && p->from)
+		r = read_host(d, p->from, &st, &a);
+	if (r == 0 && p->path)
+		r = p->ch ? read_box(d, p->ch, &b) : read_host(d, p->from, &st, &b);
+	return r < 0 ? r : show(d, p, &a, &b);
 }
 
-static int find_moved(struct differ *d, const struct changes *changes)
+static bool wanted(void *ctx, const struct change *ch)
 {
-	d->moved = calloc(changes->count + 1, sizeof *d->moved);
-	if (!d->moved)
-		return -ENOMEM;
-	for (size_t i = 0; i < changes->count; i++)
-		if (changes->list[i].kind == CHANGE_RENAMED && S_ISDIR(changes->list[i].box.st_mode))
-			d->moved[d->nmoved++] = &changes->list[i];
-	return 0;
-}
+	const struct differ *d = ctx;
 
-static bool wanted(const struct differ *d, const struct change *ch)
-{
 	for (size_t k = 0; k < d->npaths; k++)
 		if (path_below(ch->path, d->paths[k].s, NULL) || (ch->from && path_below(ch->from, d->paths[k].s, NULL)))
 			return true;
 	return d->npaths == 0;
 }
 
-static int show_all(struct differ *d, const struct changes *changes, struct err *err)
+/* One that cannot be read must not hide the others. */
+static int show_unread(struct differ *d, const struct part *p, int code)
+{
+	const char *path = p->path ? p->path : p->from ? p->from : p->ch->path;
+	char text[4 * PATH_MAX];
+
+	d->shown += p->alone;
+	path_printable(path, text, sizeof text);
+	if (!(d->flags & DIFF_STAT))
+		note(d, "Files a%s and b%s differ (%s)", text, text, strerror(code));
+	else if (p->alone)
+		return stat_unread(d, path, p->ch && S_ISDIR(p->ch->box.st_mode), code);
+	return 0;
+}
+
+static int show_all(struct differ *d, const struct parts *parts, struct err *err)
 {
 	char text[PATH_MAX];
 
-	for (size_t i = 0; i < changes->count; i++) {
-		const struct change *ch = &changes->list[i];
-		int r = wanted(d, ch) ? show_change(d, ch) : 0;
+	for (size_t i = 0; i < parts->count; i++) {
+		const struct part *p = &parts->list[i];
+		int r = show_part(d, p);
 
+		if (r == -EACCES || r == -ENOENT || r == -EPERM || r == -ELOOP)
+			r = show_unread(d, p, -r);
 		if (r == -EPIPE)
 			return err_set(err, r, "diff: nobody reads it any more");
-		if (r == -EACCES || r == -ENOENT || r == -EPERM || r == -ELOOP) {
-			/* One that cannot be read must not hide the others. */
-			d->shown++;
-			if ((d->flags & DIFF_STAT) && stat_unread(d, ch, -r) < 0)
-				return err_sys(err, -ENOMEM, "diff");
-			if (!(d->flags & DIFF_STAT))
-				fprintf(d->out, "Files a%s and b%s differ (%s)\n", path_printable(ch->path, text, sizeof text),
-				        text, strerror(-r));
-		} else if (r < 0) {
-			return err_sys(err, r, "diff: %s", path_printable(ch->path, text, sizeof text));
-		}
+		if (r < 0)
+			return err_sys(err, r, "diff: %s",
+			               path_printable(p->path ? p->path : p->from ? p->from : p->ch->path, text, sizeof text));
 	}
 	if (d->flags & DIFF_STAT)
 		diffstat_write(&d->stat, d->flags & DIFF_COLOR, d->out);
 	return fflush(d->out) == 0 ? d->shown : err_set(err, -EPIPE, "diff: nobody reads it any more");
 }
 
-int diff_write(struct overlay *ov, const struct changes *changes, const struct vpath *paths, size_t npaths, unsigned flags,
-               FILE *out, struct err *err)
+int diff_write_noted(struct overlay *ov, const struct changes *changes, const struct vpath *paths, size_t npaths, unsigned flags,
+                     diff_note note_of, void *ctx, FILE *out, struct err *err)
 {
-	struct differ d = { .ov = ov, .paths = paths, .npaths = npaths, .flags = flags, .out = out };
+	struct differ d = { .ov = ov, .paths = paths, .npaths = npaths, .flags = flags, .out = out, .note = note_of, .note_ctx = ctx };
+	struct parts parts = { 0 };
 	int r = host_init(&d.host);
 
 	if (r < 0)
@@ -526,10 +641,16 @@ int diff_write(struct overlay *ov, const struct changes *changes, const struct v
 		host_release(&d.host);
 		return err_wrap(err, "diff");
 	}
-	r = find_moved(&d, changes);
-	r = r < 0 ? err_sys(err, r, "diff") : show_all(&d, changes, err);
+	r = parts_collect(&d.host, changes, wanted, &d, &parts);
+	r = r < 0 ? err_sys(err, r, "diff") : show_all(&d, &parts, err);
 	diffstat_release(&d.stat);
-	free(d.moved);
+	parts_release(&parts);
 	host_release(&d.host);
 	return r;
+}
+
+int diff_write(struct overlay *ov, const struct changes *changes, const struct vpath *paths, size_t npaths, unsigned flags,
+               FILE *out, struct err *err)
+{
+	return diff_write_noted(ov, changes, paths, npaths, flags, NULL, NULL, out, err);
 }

@@ -13,13 +13,14 @@
 
 struct diffstat_row {
 	char *name; /* name: as it is printed */
-	char *note; /* note: NULL where the counts are shown */
+	char *note;   /* note: NULL for none */
+	bool counted; /* counted: the counts are shown, and the note after them */
 	struct counts c;
 };
 
 int diffstat_add(struct diffstat *s, const char *path, bool dir, const struct counts *c, const char *note)
 {
-	struct diffstat_row row = { .c = c ? *c : (struct counts){ 0 } };
+	struct diffstat_row row = { .c = c ? *c : (struct counts){ 0 }, .counted = c && (!note || c->added || c->removed) };
 	char text[4 * PATH_MAX];
 
 	/* Room doubles at each power of two. */
@@ -97,12 +98,12 @@ void diffstat_write(const struct diffstat *s, bool colour, FILE *out)
 		size_t n = columns_of(row->name);
 
 		fprintf(out, " %s%*s | ", row->name, n < width ? (int)(width - n) : 0, "");
-		if (row->note) {
-			fputs(row->note, out);
-		} else {
+		if (row->counted) {
 			fprintf(out, "%*zu", digits, row->c.added + row->c.removed);
 			write_bar(&row->c, most, colour, out);
 		}
+		if (row->note)
+			fprintf(out, row->counted ? " (%s)" : "%s", row->note);
 		fputc('\n', out);
 	}
 	if (!s->files && !s->dirs)

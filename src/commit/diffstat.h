@@ -18,7 +18,7 @@ struct diffstat {
 	struct counts total;
 };
 
-/* One line, under the path (a slash is added to a directory's): the counts, or a note in their place. -ENOMEM. */
+/* One line, under the path (a slash is added to a directory's): the counts, and a note, which stands alone where nothing is counted. -ENOMEM. */
 int diffstat_add(struct diffstat *s, const char *path, bool dir, const struct counts *c, const char *note);
 /* All lines and the total; nothing when there are neither files nor directories. */
 void diffstat_write(const struct diffstat *s, bool colour, FILE *out);

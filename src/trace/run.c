@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -30,7 +31,10 @@
 #include "landlock.h"
 #include "reaper.h"
 #include "base/cred.h"
+#include "probe.h"
 #include "supervisor.h"
+
+#define TELL_AFTER_MS 1000
 
 struct run {
 	struct overlay *ov;
@@ -52,6 +56,7 @@ struct run {
 	bool orphaned;            /* orphaned: the reaper was killed; we do its work as far as we can */
 	mode_t umask;             /* umask: ours; the guests have it, while the views' operations work with 0 */
 	unsigned ending;          /* ending: how often we were asked to end the guests that are left */
+	int64_t tell_at;          /* tell_at: when to say what is waited for, by now_ms(); 0: not, or said already */
 	int status;
 };
 
@@ -221,16 +226,58 @@ static void stop_with_it(struct run *r, int sig)
 
 /* ---- what remains after the command ---- */
 
-static void kill_guests(struct run *r, int sig)
+/* Tells how many they are. Signal 0 only counts. */
+static size_t kill_guests(struct run *r, int sig)
 {
 	_cleanup_closedir_ DIR *d = opendir("/proc");
+	size_t n = 0;
 
 	for (struct dirent *e; d && (e = readdir(d)); ) {
 		pid_t pid = atoi(e->d_name);
 
-		if (pid > 1 && guest_is_ours(r->sup, pid))
-			kill(pid, sig);
+		if (pid > 1 && guest_is_ours(r->sup, pid) && kill(pid, sig) == 0)
+			n++;
 	}
+	return n;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A prompt that does not come back needs a reason. What ends by itself within that time needs none. */
+static void tell_waiting(struct run *r)
+{
+	size_t n;
+
+	if (!r->tell_at || now_ms() < r->tell_at)
+		return;
+	r->tell_at = 0;
+	n = r->ending || r->deserted ? 0 : kill_guests(r, 0);
+	if (n)
+		log_say("waiting for %zu process%s that the command left running (Ctrl-C ends %s)", n, n == 1 ? "" : "es",
+		        n == 1 ? "it" : "them");
+}
+
+/* A shell that was killed leaves the terminal in the hands of a group that is no more: ^C would reach nobody. */
+static void give_tty_back(const struct run *r)
+{
+	pid_t group = r->tty < 0 ? -1 : tcgetpgrp(r->tty);
+
+	if (group > 0 && group != getpgrp() && kill(-group, 0) < 0 && errno == ESRCH)
+		tcsetpgrp(r->tty, getpgrp());
+}
+
+static void command_ended(struct run *r, int status)
+{
+	r->ended = true;
+	r->status = status;
+	r->tell_at = now_ms() + TELL_AFTER_MS;
+	give_tty_back(r);
 }
 
 /* The command has ended, what it left in the background has not, and somebody wants us to end. */
@@ -304,8 +351,7 @@ static void on_report(struct run *r)
 	case REAPER_CONTINUED:
 		break;
 	case REAPER_ENDED:
-		r->ended = true;
-		r->status = rep.status;
+		command_ended(r, rep.status);
 		pass_hangup(r);
 		break;
 	case REAPER_DESERTED:
@@ -325,10 +371,8 @@ static void reap_ourselves(struct run *r)
 			break;
 		if (si.si_code != CLD_EXITED && si.si_code != CLD_KILLED && si.si_code != CLD_DUMPED)
 			break;
-		if (waitpid(si.si_pid, &status, __WALL | WNOHANG) == si.si_pid && si.si_pid == r->child.shared->pid) {
-			r->ended = true;
-			r->status = status;
-		}
+		if (waitpid(si.si_pid, &status, __WALL | WNOHANG) == si.si_pid && si.si_pid == r->child.shared->pid)
+			command_ended(r, status);
 	}
 	r->deserted = supervisor_deserted(r->sup);
 }
@@ -355,6 +399,8 @@ static void loop(struct run *r)
 
 		if (r->orphaned && (wait < 0 || wait > 20))
 			wait = 20;
+		if (r->tell_at && (wait < 0 || wait > TELL_AFTER_MS / 10))
+			wait = TELL_AFTER_MS / 10;
 		if (poll(p, 3, wait) < 0 && errno != EINTR)
 			break;
 		if (p[1].revents)
@@ -365,19 +411,11 @@ static void loop(struct run *r)
 			on_report(r);
 		if (r->orphaned)
 			reap_ourselves(r);
+		tell_waiting(r);
 	}
 }
 
 /* ---- the whole ---- */
-
-/* A shell that was killed leaves the terminal in the hands of a group that is no more. */
-static void give_tty_back(const struct run *r)
-{
-	pid_t group = r->tty < 0 ? -1 : tcgetpgrp(r->tty);
-
-	if (group > 0 && group != getpgrp() && kill(-group, 0) < 0 && errno == ESRCH)
-		tcsetpgrp(r->tty, getpgrp());
-}
 
 static void run_end(struct run *r)
 {
@@ -458,6 +496,11 @@ int trace_run(struct overlay *ov, const struct run_options *opt, struct run_resu
 	umask(r.umask);
 	pthread_sigmask(SIG_SETMASK, &r.child.mask, NULL);
 	return e;
+}
+
+bool trace_nested(void)
+{
+	return probe_nested();
 }
 
 void run_result_release(struct run_result *r)

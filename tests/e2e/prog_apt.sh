@@ -60,6 +60,22 @@ box run -b apt -- dpkg -s "$package" >"$T/dpkg.log" 2>&1 </dev/null
 check "dpkg in the box knows it" grep -q '^Status: install ok installed' "$T/dpkg.log"
 box run -b apt -- dpkg --audit >"$T/audit.log" 2>&1 </dev/null
 check "dpkg in the box is content" test ! -s <(grep -v '^cowbox: ' "$T/audit.log")
+# record FILE: what an install left: the package's files, its entry in dpkg's status, and the machine but for caches and logs
+record() {
+	dpkg -L "$package" | sort | while read -r f; do
+		[ -f "$f" ] && [ ! -L "$f" ] && echo "$(stat -c '%A %u:%g %s %Y %h' "$f") $(sha256sum <"$f" | cut -c 1-64) $f" && continue
+		echo "$(stat -c '%A %u:%g' "$f") $(readlink "$f") $f"
+	done >"$1.files"
+	dpkg -s "$package" >"$1.status" 2>&1
+	for f in /var/lib/dpkg/info/"$package".*; do echo "$f $(stat -c '%A %u:%g' "$f") $(sha256sum <"$f" | cut -c 1-64)"; done >"$1.info"
+	# (-old are dpkg's backups of the state before)
+	for p in /etc /usr/bin /usr/games /usr/share/doc /usr/share/man /usr/share/info /var/lib/dpkg; do
+		[ -d "$p" ] && { echo "== $p"; seal -T -e '*-old' -e 'ld.so.cache' "$p"; }
+	done >"$1.machine"
+}
+# What apt says, without what differs from run to run: how long it took, where it came from, and our own line.
+said() { grep -a -v -e '^cowbox: ' -e '^Get:' -e '^Fetched ' "$1" | tr '\r' '\n' | sed '/(Reading database/d; s/ *$//'; }
+
 if [ "$FAILURES" = 0 ]; then
 	trap 'put_back; on_exit' EXIT
 	box commit -a -b apt >"$T/commit.log" 2>&1 </dev/null
@@ -67,6 +83,23 @@ if [ "$FAILURES" = 0 ]; then
 	check "the host has $program" test -x "$program"
 	check "dpkg on the host knows it" grep -q 'install ok installed' <(dpkg -s "$package" 2>&1)
 	check "its files are right (dpkg --verify)" test -z "$(dpkg --verify "$package" 2>&1)"
+	record "$T/boxed"
+	put_back
+	seal_machine >"$T/between"
+	same "after the box: the machine is not as it was" "$T/before" "$T/between"
+
+	# the same without a box
+	DEBIAN_FRONTEND=noninteractive limited apt-get install -y --no-install-recommends "$package" >"$T/native.log" 2>&1 </dev/null
+	check "apt-get install natively (status $?)" test $? = 0 || show "$T/native.log"
+	record "$T/native"
+	said "$T/native.log" >"$T/native.said"
+	said "$T/install.log" >"$T/boxed.said"
+	same "apt says something else in a box" "$T/native.said" "$T/boxed.said"
+	same "the package's files differ" "$T/native.files" "$T/boxed.files"
+	check "there are files to compare" test "$(wc -l <"$T/native.files")" -gt 3
+	same "its entry in dpkg's status differs" "$T/native.status" "$T/boxed.status"
+	same "what dpkg keeps of it differs" "$T/native.info" "$T/boxed.info"
+	same "the machine differs" "$T/native.machine" "$T/boxed.machine"
 	put_back
 	trap on_exit EXIT
 	seal_machine >"$T/end"

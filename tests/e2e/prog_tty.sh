@@ -18,4 +18,13 @@ check "and the directory" test -d "$T/boxed/d"
 seal -T "$T/native" >"$T/native.tree"
 seal -T "$T/boxed" >"$T/boxed.tree"
 same "the tree after commit is the native one" "$T/native.tree" "$T/boxed.tree"
+mkdir "$T/question"
+check "^Z, fg and ^C at the question" limited "$PYTHON" "$E2E/pty_session.py" question "$T/question" "$COWBOX_BIN" question
+check "nothing of it is on the host" test ! -e "$T/question/changed"
+# not on a terminal too: a line that says what is waited for, and only when that takes long
+box run -b waits -- sh -c 'sleep 2 & exit 4' >"$T/waits" 2>&1 </dev/null
+check "the command's status" test $? = 4
+check "what is waited for is told" grep -qx 'cowbox: waiting for 1 process that the command left running (Ctrl-C ends it)' "$T/waits" || show "$T/waits"
+box run -b waits -- sh -c 'sleep 0.3 & exit 4' >"$T/waits" 2>&1 </dev/null
+check "not what ends by itself" test ! -s "$T/waits" || show "$T/waits"
 finish

@@ -4,6 +4,7 @@
     pty_session.py native DIR          bash, to see that this script is right here
     pty_session.py box DIR COWBOX BOX  bash in a box
     pty_session.py hangup DIR COWBOX BOX  the terminal goes away while the box runs
+    pty_session.py question DIR COWBOX BOX  ^Z, fg and ^C at the question at the end of a run, and ^C while it waits for what the command left
 
 Prints a line for each step; exits 1 at the first that goes wrong, showing what was on the terminal.
 """
@@ -186,6 +187,79 @@ def hangup(s):
     sys.exit(1)
 
 
+def question(s, cowbox, box):
+    ask = r"\[c\]ommit +\[d\]iff +\[k\]eep +dis\[x\]card "
+    change = "%s run -b %s -- sh -c 'echo x >>changed'\n" % (cowbox, box)
+    s.send("PS1='REA''DY> '\n")
+    s.prompt()
+    s.send(change)
+    s.expect(ask)
+    time.sleep(0.3)
+    s.send("\x1a")
+    s.expect(r"Stopped")
+    s.prompt()
+    s.run("stty -a | tr ' ;' '\\n\\n' | grep -cx -e echo -e icanon", r"\n2\r\n")
+    step("^Z at the question stops it, and the terminal is the shell's again")
+    s.send("fg\n")
+    s.expect(ask)
+    time.sleep(0.3)
+    s.send("x")
+    s.expect(r"discard all changes of box")
+    step("after fg it is asked again, and one key counts at once")
+    s.send("\x1a")
+    s.expect(r"Stopped")
+    s.prompt()
+    s.send("fg\n")
+    s.expect(r"discard all changes of box")
+    s.send("n\n")
+    s.expect(ask)
+    step("so with the second question")
+    time.sleep(0.3)
+    s.send("\x03")
+    s.expect(r"cowbox: box %s is kept: cowbox commit -b" % box)
+    s.prompt()
+    s.run("echo st=$?", r"st=0\r\n")
+    step("^C at the question keeps the box, and says so")
+    s.send(change)
+    s.expect(ask)
+    time.sleep(0.3)
+    s.send("c")
+    s.expect(r"commit all changes of box")
+    s.send("\x03")
+    s.expect(r"cowbox: box %s is kept: cowbox commit -b" % box)
+    s.prompt()
+    step("and at the second one")
+    s.send(change)
+    s.expect(ask)
+    time.sleep(0.3)
+    s.send("?")
+    m = s.expect(r"(cowbox: c [^\r\n]*)\r\n")
+    if len(m.group(1)) > 78:
+        s.bad("the help is wider than 78 columns")
+    s.expect(ask)
+    pid = os.tcgetpgrp(s.fd)
+    time.sleep(0.3)
+    os.kill(pid, signal.SIGTERM)
+    s.prompt()
+    s.run("stty -a | tr ' ;' '\\n\\n' | grep -cx -e echo -e icanon", r"\n2\r\n")
+    step("a signal that ends it leaves the terminal as it was")
+    s.send("%s run -b %s -- sh -c 'sleep 985 & sleep 985 & exit 3'\n" % (cowbox, box))
+    s.expect(r"cowbox: waiting for 2 processes that the command left running \(Ctrl-C ends them\)")
+    time.sleep(1.5)
+    s.send("\x03")
+    s.expect(r"cowbox: ending the processes")
+    if "waiting" in s.seen:
+        s.bad("it is said twice")
+    s.expect(ask)
+    time.sleep(0.3)
+    s.send("k")
+    s.prompt()
+    s.run("echo st=$?", r"st=3\r\n")
+    step("what the command left running is told, and ^C ends it")
+    s.send("exit\n")
+    s.wait()
+
+
 def main():
     kind, cwd = sys.argv[1:3]
     shell = ["bash", "--norc", "--noprofile", "-i"]
@@ -193,6 +267,9 @@ def main():
         session(Session(shell, cwd), False)
         return
     cowbox, box = sys.argv[3:5]
+    if kind == "question":
+        question(Session(shell, cwd), cowbox, box)
+        return
     s = Session([cowbox, "run", "-b", box, "--"] + shell, cwd)
     if kind == "hangup":
         hangup(s)

@@ -115,13 +115,14 @@ cb status -b pipe; no_out "and leaves none in the box" 'bash_history'; out "what
 # ---- one letter for a file that was only touched; diff --stat in columns ----
 fresh
 cb run -b t -- sh -c 'touch other'; err "a touched file in the summary" '\(1 metadata\)'; cb status -b t; out "and in status" '^m  .*other$'; cb discard -f -b t
-seq 100 >many; mkdir moved
-cb run -b t -- sh -c 'echo a >>text; seq 50 149 >many; mkdir -p new/deep; echo n >new/deep/n; echo ü >new/ü; rm -r dir; mv moved away; printf "\\0" >bin; : >empty'
+seq 100 >many; mkdir moved; echo r >run; echo w >was; echo b >both
+cb run -b t -- sh -c 'echo a >>text; seq 50 149 >many; mkdir -p new/deep; echo n >new/deep/n; echo ü >new/ü; rm -r dir; mv moved away; printf "\\0" >bin; : >empty; mv was is; chmod 755 run; chmod 755 both; echo b >>both'
 cb diff -b t --stat; status "diff --stat" 0
 is "the bars stand in one column" 1 "$(grep -a '|' "$OUT" | python3 -c 'import sys; print(len({l.decode().index("|") for l in sys.stdin.buffer}))')"
 out "numbers to the right" '/text +\|  1 \+$'; out "the longest" '/many +\| 98 \+{20}-{20}$'; out "an empty file" '/empty +\|  0$'; out "a binary one" '/bin +\| binary nothing -> 1 B$'
-no_out "directories have no lines" '(new|deep|dir)/? +\|'; out "a renamed one is told" '/away/ +\| directory renamed$'
-out "they are no files" '^ 7 files changed, 52 lines added, 50 removed; 4 directories$'
+no_out "directories have no lines" '(new|deep|dir)/? +\|'; out "a renamed one is told" '/away/ +\| renamed from .*/moved$'
+out "a mode" '/run +\| mode 644 -> 755$'; out "with lines" '/both +\|  1 \+ \(mode 644 -> 755\)$'; out "a renamed file" '/is +\| renamed from /.*/w/was$'
+out "they are no files" '^ 10 files changed, 53 lines added, 50 removed; 4 directories$'
 cb diff -b t --stat --color text; out "colours" "$(printf '\033\\[32m\\+')"
 cb discard -f -b t
 
@@ -132,14 +133,16 @@ cb run -b i -- sh -c "$tree"
 cb commit -b i -n -a; status "commit -n" 0; is "the sum" "cowbox: would commit 9 changes of box i" "$(cat "$ERR")"; is "the list" 9 "$(wc -l <"$OUT")"
 echo host >a; cb commit -b i -n -a; status "commit -n with a conflict" 1; is "the sum" "cowbox: would commit 8 changes of box i, and leave 1 in it" "$(cat "$ERR")"
 cb commit -b i -n z; is "of a part" "cowbox: would commit 1 change of box i" "$(cat "$ERR")"; rm a
-tty '/a +\[y/n/a/q' 'n\n' '/t/, a new directory with 4 things in it: all of it\? +\[y/n/e\(ach\)/a/q\]' 'what\n' 'e ask for each' '' 'all of it' 'y\n' '/u/, a new directory with 1 thing in it' 'n\n' '/z ' 'no\n' -- commit -b i
+tty '/a +\[y/n/d/a/q' 'n\n' '/t/, a new directory with 4 things in it: all of it\? +\[y/n/e\(ach\)/d/a/q\]' 'what\n' 'e ask for each' '' 'all of it' 'y\n' '/u/, a new directory with 1 thing in it' 'n\n' '/z ' 'no\n' -- commit -b i
 status "a whole directory" 0; is "all of it is there" "1 2 3 " "$(cat t/1 t/sub/2 t/sub/3 | tr '\n' ' ')"; check "the rest not" test ! -e u -a ! -e a -a ! -e z
-cb status -b i; out "it is in the box" '/u/u$'; no_out "the directory is not" '/t/'; cb discard -f -b i
+cb status -b i; out "it is in the box" '/u/u$'; no_out "the directory is not" '/w/t/'; cb discard -f -b i
 fresh
 cb run -b i -- sh -c "$tree"
 tty '/a ' 'n\n' '/t/, a new' 'each\n' '/t/1 ' 'n\n' '/t/sub/, a new directory with 2' 'e\n' '/t/sub/2 ' 'y\n' '/t/sub/3 ' 'n\n' '/u/, a new' 'a\n' -- commit -b i
 status "each thing" 0; check "what was taken" test -e t/sub/2 -a -e u/u -a -e z; check "what was not" test ! -e t/1 -a ! -e t/sub/3 -a ! -e a
 cb discard -f -b i; fresh; cb run -b i -- sh -c "$tree"
+PAGER=cat tty '/a +\[y' '?\n' 'd show the diff' '' '/a +\[y' 'd\n' '\+a\n' '' '/a +\[y' 'n\n' '/t/, a new' 'd\n' '\+1\n' '' '/t/, a new' 'q\n' -- commit -b i
+status "d and ?" 1; out "d shows the change" '^\+\+\+ b/.*/w/a$'; no_out "and no other" '/w/z$'; out "of a new directory what is in it" '^\+\+\+ b/.*/w/t/sub/3$'
 tty '/a ' 'y\n' '/t/, a new' 'q\n' -- commit -b i; status "q" 1; check "nothing is committed" test ! -e a; cb discard -f -b i
 
 # ---- doctor ----
@@ -148,13 +151,95 @@ is "the details stand in one column" 1 "$(python3 -c 'import re, sys
 rows = [m for m in (re.match(r"(ok|weaker|missing) +(.*?)  +\S", l) for l in open(sys.argv[1])) if m]
 print(len(rows) > 10 and len({m.end() for m in rows}))' "$OUT")"
 
+# ---- narrow terminals; no boxes; a store that is nearly full ----
+# wide N: how many lines of $OUT are longer; that with the store's path, one long word, may be
+wide() { grep -avF "$COWBOX_HOME" "$OUT" | awk -v n="$1" 'length($0) > n' | wc -l; }
+for v in list doctor; do tty --cols=60 -- $v; status "no box: $v" 0; done
+check "there are none" test -z "$(boxes)"
+cb list; status "list of no boxes" 0; is "says nothing to a program" "" "$(cat "$OUT" "$ERR")"; tty -- list; out "but to people" '^cowbox: there are no boxes: cowbox run makes one$'
+for h in "$T/none" "$T/empty"; do
+	[ "$h" = "$T/none" ] || { COWBOX_HOME=$h cb run -b x -- true; COWBOX_HOME=$h cb discard -f -b x; rm "$h/last"; }
+	for v in status diff 'commit -a' 'discard -f'; do COWBOX_HOME=$h cb $v; status "$v without boxes" 3; is "$v without boxes" "cowbox: ${v%% *}: there are no boxes: cowbox run makes one" "$(cat "$ERR")"; done
+done
+cb run -b narrow -- sh -c 'echo something long enough to be cut; echo x >x'; cb run -b damaged -- true; echo '{}' >"$COWBOX_HOME/boxes/damaged/box.json"
+for n in 30 50 78; do for v in list doctor; do tty --cols=$n -- $v; status "$v in $n columns" 0; is "$v in $n columns: no longer line" 0 "$(wide $n)" || describe; done; done
+tty --cols=30 -- list; out "narrow: the name" '^narrow'; out "what there is to say" '^  [0-9]+ s, [0-9]+ objects?, '; out "the command" '^  sh -c echo .*\.\.\.$'
+cb doctor; out "doctor tells of the room" '^ok +room for boxes +.* free of '
+rm -r "$COWBOX_HOME/boxes/damaged"; cb discard -f -b narrow
+private="unshare -m"
+[ "$(id -u)" = 0 ] || private="unshare -Urm"
+if $private true 2>"$T/unshare.err"; then
+	mkdir "$T/small"
+	$private bash -c 'mount -t tmpfs -o size=8m none "$1/small" && COWBOX_HOME=$1/small/s "$2" run -b x -- true && COWBOX_HOME=$1/small/s "$2" doctor' x "$T" "$COWBOX_BIN" >"$OUT" 2>"$ERR"
+	STATUS=$?
+	status "doctor with little room" 0; out "it says so" '^weaker +room for boxes'
+else
+	skip_part "a store with little room: no mount namespace here ($(head -1 "$T/unshare.err"))"
+fi
+
+# ---- names with blanks, renames, long lists ----
+fresh; mkdir many
+echo x >"with blank"; for i in $(seq 30); do echo "$i" >many/$i; done
+cb run -b m -- sh -c 'true'
+tty 'dis\[x\]card' k -- run -b m -- sh -c 'mv text renamed; mv other dir/moved; rm "with blank"; echo n >"new one"; echo n >new-two; mkdir "a dir"; echo "back\\slash" >"back\\slash"'
+out "names are told apart" '^  deleted +.*/w/  with blank$'; out "several" '^  added +.*/w/  a dir/, back\\\\slash, new one, new-two$'
+out "renamed in a directory" '^  renamed +.*/w/  text -> renamed$'; out "renamed from another" '^  renamed +.*/w/dir/  .*/w/other -> moved$'
+cb status -b m; out "a backslash is doubled" '/back\\\\slash$'
+tty 'A .*/a dir/ +\[y' 'n\n' 'A .*/back\\\\slash +\[y' 'n\n' 'R .*/w/other -> .*/w/dir/moved +\[y' 'y\n' 'A .*new one' 'n\n' 'A .*new-two' 'n\n' 'R .*/w/text -> .*/w/renamed +\[y' 'y\n' 'D .*with blank' 'n\n' -- commit -b m
+status "commit asks with both names" 0; check "and does it" test -e dir/moved -a -e renamed -a ! -e text
+cb discard -f -b m
+cb run -b m -- sh -c 'rm many/*; echo n >n'; cb discard -b m -f many n; status "a long list" 0
+is "is cut after 20 lines" 21 "$(grep -c '^  ' "$ERR")"; err "with the rest counted" '^  and 11 more$'; err "and all go" '^cowbox: discarded 31 changes'
+cb run -b "m" -- sh -c "printf 'a\\\\b\n'"; cb discard -f -b m; cb run -b m -- printf 'a\b\n\n'; cb list; out "a command line is escaped once" 'printf a\\\\b\\\\n\\\\n$'; cb discard -f -b m
+# (a socket that nobody listens at any more will do: it is refused before anybody is asked)
+python3 -c 'import socket
+for i in range(14): socket.socket(socket.AF_UNIX).bind("s%d" % i)'
+cb run -b m -- python3 -c 'import socket
+for i in range(14):
+    try: socket.socket(socket.AF_UNIX).connect("s%d" % i)
+    except OSError: pass'
+is "ten refusals are told" 10 "$(grep -c '^cowbox: refused: connect to ' "$ERR")"; err "and how many more" '^cowbox: refused: and 4 more$'
+cb discard -f -b m
+
+# ---- what was committed, what was the same already ----
+fresh
+cb run -b s -- sh -c 'echo new >new; echo more >>text; rm other'; echo new >new
+cb commit -b s -a; status "commit" 0; err "what was the same is told apart" '^cowbox: committed 2 changes of box s \(1 was the same already\)$'
+cb discard -f -b s
+
+# ---- a box in use by a commit ----
+fresh
+cb run -b u -- sh -c 'echo n >n'
+flock "$COWBOX_HOME/boxes/u/running" sleep 3 &
+holder=$!
+sleep 0.5
+for v in 'commit -a' 'discard -f' "discard -f n"; do cb $v -b u; status "$v of a box in use" 3; is "$v of a box in use" "cowbox: ${v%% *}: box u is in use by another cowbox: wait until that has ended" "$(cat "$ERR")"; done
+wait $holder; cb discard -f -b u
+
+# ---- a working directory that is gone ----
+fresh; mkdir here gone
+(FAILURES=0; cd here && cb run -b g -- rmdir ../here; cb run -b g -- true; status "deleted in the box" 0; err "is told" "^cowbox: warning: the working directory $T/w/here is gone in box g"; exit $FAILURES) || FAILURES=$((FAILURES + 1))
+(FAILURES=0; cd gone && rmdir ../gone; cb run -b g -- true; status "deleted on the host" 0; err "is told" '^cowbox: warning: the working directory is gone'
+	cb status -b g x; status "a relative path" 3; is "a relative path" "cowbox: status: x: the working directory is gone: give an absolute path" "$(cat "$ERR")"
+	cb status -b g "$T/w/here"; status "an absolute one" 0; exit $FAILURES) || FAILURES=$((FAILURES + 1))
+cb discard -f -b g
+
+# ---- inside a box, whatever the environment says ----
+cb run -b in -- true
+for v in list status 'diff' 'commit -a' 'discard -f'; do cb run -b in -- env -u COWBOX -u COWBOX_BOX "$COWBOX_BIN" $v; status "$v without the marks" 3; err "$v without the marks" "^cowbox: ${v%% *}: this is the inside of a box, where boxes cannot be seen"; done
+cb run -b in -- env -u COWBOX -u COWBOX_BOX "$COWBOX_BIN" run -- true; status "run without the marks" 125; err "run without the marks" '^cowbox: run: this is the inside of a box already'
+COWBOX=1 COWBOX_BOX=in cb list; status "and the marks alone are not believed" 0
+cb run -b in --allow-socket rel -- true; status "a relative socket" 2; one_line "a relative socket" 'it must be an absolute path'
+cb run -b in --inherit-fd x -- true; status "no number" 2; one_line "no number" 'it must be the number of a descriptor'
+cb discard -f -b in
+
 # ---- the end of one of several runs in a box ----
 fresh
 "$COWBOX_BIN" run -b both -- sh -c 'until [ -e stop ]; do sleep 0.1; done' >/dev/null 2>&1 </dev/null &
 other=$!
 for i in $(seq 50); do "$COWBOX_BIN" list | grep -q '^both.*(running)' && break; sleep 0.1; done
 tty -- run -b both -- sh -c 'echo mine >mine'; status "one of two runs ends" 0
-out "it says that the other goes on" '^cowbox: box both is still running in another cowbox run, and kept'; no_out "and asks nothing" 'dis\[x\]card'; out "what changed is shown" 'added .*mine'
+out "it says that the other goes on" '^cowbox: box both is in use by another cowbox, and kept'; no_out "and asks nothing" 'dis\[x\]card'; out "what changed is shown" 'added .*mine'
 cb run -b both -- touch stop; wait $other
 tty 'dis\[x\]card' x 'discard all changes of box both' 'y\n' -- run -b both -- true; out "the last one is asked" '^cowbox: discarded box both'
 

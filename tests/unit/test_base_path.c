@@ -143,6 +143,8 @@ static void printable(void **state)
 		{ "/\xe2\x80\xae"
 		  "txt",
 		  "/\\342\\200\\256txt" }, /* turns the text round */
+		{ "/a\\033", "/a\\\\033" },   /* no escape: a name that looks like one */
+		{ "\\\\", "\\\\\\\\" },
 	};
 	char out[64];
 
@@ -151,6 +153,10 @@ static void printable(void **state)
 		assert_string_equal(path_printable(rows[i].path, out, sizeof out), rows[i].want);
 	/* Never half an escape or half a character. */
 	assert_string_equal(path_printable("ab\n", out, 6), "ab");
+	assert_string_equal(path_printable("ab\\", out, 4), "ab");
+	assert_string_equal(path_printable("ab\\", out, 5), "ab\\\\");
+	/* What was printable once stays as it is. */
+	assert_string_equal(text_printable("a\\012 \\ b\n", out, sizeof out), "a\\012 \\ b\\012");
 	assert_string_equal(path_printable("ab\xc3\xa9", out, 4), "ab");
 	assert_string_equal(path_printable("ab\xc3\xa9", out, 5), "ab\xc3\xa9");
 }

@@ -48,7 +48,8 @@ static void test_diff(void **state)
 	assert_has(text, "\033[31m-two\033[m\n\033[32m+2\033[m\n");
 	free(text);
 	text = diff_text(x, DIFF_STAT);
-	assert_has(text, "/f      | 2 +-\n");
+	assert_has(text, "/f      | 2 +- (mode 644 -> 755)\n");
+	assert_has(text, "/e/     | renamed from ");
 	assert_has(text, "/we\"ird | 1 +\n");
 	assert_has(text, " 3 files changed, 3 lines added, 1 removed; 1 directory\n");
 	free(text);
@@ -65,7 +66,58 @@ static void test_diff_binary(void **state)
 	box_append(x, "bin", "x");
 	text = diff_text(x, 0);
 	assert_has(text, "Binary files a/");
-	assert_has(text, " differ (12.0 KiB -> 12.0 KiB)\n");
+	assert_has(text, " differ (12288 B -> 12289 B)\n");
+	assert_null(strstr(text, "diff --git"));
+	free(text);
+}
+
+/* Names that cross: each is the subject of one part. */
+static void test_diff_crossing(void **state)
+{
+	struct world *x = *state;
+	char *text;
+
+	host_write("a", "a\n");
+	host_write("b", "b\n");
+	host_write("onto", "old\n");
+	host_write("free", "free\n");
+	host_write("kept", "kept\n");
+	box_rename(x, "a", "b", RENAME_EXCHANGE);
+	box_rename(x, "free", "onto", 0);
+	box_rename(x, "kept", "copy", 0);
+	box_new(x, "kept", "again\n");
+	text = diff_text(x, 0);
+	assert_has(text, "/w/a\n@@ -1 +1 @@\n-a\n+b\n");
+	assert_has(text, "/w/b\n@@ -1 +1 @@\n-b\n+a\n");
+	assert_has(text, "/w/onto\n@@ -1 +1 @@\n-old\n+free\n");
+	assert_has(text, "--- /dev/null\n");
+	assert_has(text, "/w/copy\n@@ -0,0 +1 @@\n+kept\n");
+	assert_has(text, "/w/kept\n@@ -1 +1 @@\n-kept\n+again\n");
+	assert_has(text, "/w/free\n+++ /dev/null\n");
+	free(text);
+}
+
+static const char *say_conflict(void *ctx, const struct change *ch)
+{
+	return strcmp(strrchr(ch->path, '/'), ctx) == 0 ? "conflict: so" : NULL;
+}
+
+static void test_diff_noted(void **state)
+{
+	struct world *x = *state;
+	struct changes c;
+	struct err err = { 0 };
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	box_new(x, "one", "1\n");
+	box_new(x, "two", "2\n");
+	assert_int_equal(changes_collect(x->ov, 0, &c, &err), 0);
+	assert_int_equal(diff_write_noted(x->ov, &c, NULL, 0, 0, say_conflict, (void *)"/two", f, &err), 2);
+	changes_release(&c);
+	fclose(f);
+	assert_has(text, "+1\n# conflict: so\ndiff --git ");
 	free(text);
 }
 
@@ -74,6 +126,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_diff),
 		WORLD_TEST(test_diff_binary),
+		WORLD_TEST(test_diff_crossing),
+		WORLD_TEST(test_diff_noted),
 	};
 
 	cred_init();

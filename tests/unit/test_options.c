@@ -128,6 +128,34 @@ static void test_nearest(void **state)
 	assert_null(nearest_word("", verb_at, NULL));
 }
 
+/* The synopsis has it, by its letter or by its name. */
+static void assert_in_usage(const struct verb *v, const struct option_row *row)
+{
+	char text[64];
+
+	snprintf(text, sizeof text, "-%c", row->id < 256 ? row->id : '-');
+	if (row->id >= 256)
+		snprintf(text, sizeof text, "--%s", row->name);
+	if (!strstr(v->usage, text))
+		fail_msg("%s: its synopsis has no %s", v->name, text);
+}
+
+static void test_wrap(void **state)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	text_wrap(f, "one two three", 4, 2, 11);
+	text_wrap(f, "one two", 0, 0, 0);
+	text_wrap(f, "extraordinarily long", 0, 1, 5);
+	text_wrap(f, "", 0, 0, 9);
+	fclose(f);
+	assert_string_equal(text, "one two\n  three\none two\nextraordinarily\n long\n\n");
+	free(text);
+}
+
 /* Every verb: a name, a summary, exit statuses; options with help, and no letter or name twice. */
 static void test_tables(void **state)
 {
@@ -140,6 +168,7 @@ static void test_tables(void **state)
 		for (const struct option_row *a = v->options; a && a->id; a++) {
 			assert_true(*a->help);
 			assert_true(a->name || a->id < 256);
+			assert_in_usage(v, a);
 			for (const struct option_row *b = a + 1; b->id; b++) {
 				assert_int_not_equal(a->id, b->id);
 				assert_false(a->name && b->name && strcmp(a->name, b->name) == 0);
@@ -215,7 +244,7 @@ int main(void)
 		cmocka_unit_test(test_forms),   cmocka_unit_test(test_optional_value), cmocka_unit_test(test_command_stops),
 		cmocka_unit_test(test_wrong),   cmocka_unit_test(test_common),         cmocka_unit_test(test_distance),
 		cmocka_unit_test(test_nearest), cmocka_unit_test(test_tables),         cmocka_unit_test(test_json),
-		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_numbers), cmocka_unit_test(test_wrap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
