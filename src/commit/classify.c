@@ -122,28 +122,29 @@ int classify_same_as_box(struct plan *p, const struct change *ch, const char *pa
 
 /* ---- whole trees ---- */
 
-static int tree_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check)
+int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now)
 {
 	const struct origin *o;
-	struct stat st;
+	bool touched;
 	size_t k;
 	int r;
 
-	r = host_stat(&p->host, host, &st);
+	r = host_stat(&p->host, host, ret_now);
 	if (r < 0)
 		return r;
-	if (!st.st_mode)
+	if (!ret_now->st_mode)
 		return 1;
 	k = plan_rename_from(p, was);
 	if (k != NO_ITEM && p->p.items[k].outcome != COMMIT_DONE)
 		return 0;
 	o = plan_origin(p, was);
+	touched = check->touched && check->touched(check->ctx, ret_now);
 	/* Noted under another name: then it must not have changed since the box took the directory away from this place. */
 	if (!o || o->kind == ORIGIN_ABSENT)
-		return nanoseconds(st.st_ctim) <= check->seen_ns && plan_knows_inode(p, &st);
-	if (check->touched && check->touched(check->ctx, &st))
+		return nanoseconds(touched ? ret_now->st_mtim : ret_now->st_ctim) <= check->seen_ns && plan_knows_inode(p, ret_now);
+	if (touched)
 		return 1;
-	return classify_same_as_origin(p, o, host, &st);
+	return classify_same_as_origin(p, o, host, ret_now);
 }
 
 static int tree_known(struct plan *p, char host[static PATH_MAX], char was[static PATH_MAX], struct tree_check *check)
@@ -162,13 +163,9 @@ static int tree_known(struct plan *p, char host[static PATH_MAX], char was[stati
 		if (path_join(host, PATH_MAX, host, *n) < 0 || path_join(was, PATH_MAX, was, *n) < 0)
 			return -ENAMETOOLONG;
 		if (!(check->leaves && check->leaves(check->ctx, was))) {
-			r = tree_entry_known(p, host, was, check);
-			if (r == 1)
-				r = host_stat(&p->host, host, &st);
-			else if (r == 0)
-				return 0;
-			if (r == 0)
-				r = S_ISDIR(st.st_mode) ? tree_known(p, host, was, check) : 1;
+			r = classify_entry_known(p, host, was, check, &st);
+			if (r == 1 && S_ISDIR(st.st_mode))
+				r = tree_known(p, host, was, check);
 			if (r != 1)
 				return r;
 		}
@@ -292,21 +289,20 @@ static int classify_plain(struct plan *p, size_t i, const char *path)
 }
 
 /* The place a renamed object goes to. */
-static int classify_destination(struct plan *p, struct commit_item *it, const char *path)
+static int classify_destination(struct plan *p, struct commit_item *it, const char *path, struct stat *now)
 {
 	const struct origin *o = plan_origin(p, it->change->path);
-	struct stat now;
 	int r;
 
-	r = host_stat(&p->host, path, &now);
-	if (r < 0 || !now.st_mode || plan_rename_from(p, path) != NO_ITEM || plan_carrier(p, path, it->change->path) != NO_ITEM)
+	r = host_stat(&p->host, path, now);
+	if (r < 0 || !now->st_mode || plan_rename_from(p, path) != NO_ITEM || plan_carrier(p, path, it->change->path) != NO_ITEM)
 		return r;
-	r = o ? classify_same_as_origin(p, o, path, &now) : 0;
+	r = o ? classify_same_as_origin(p, o, path, now) : 0;
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, it->change->path, o, &now));
-	return S_ISDIR(now.st_mode) ? classify_removed_tree(p, it, path, it->change->path) : 0;
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, it->change->path, o, now));
+	return S_ISDIR(now->st_mode) ? classify_removed_tree(p, it, path, it->change->path) : 0;
 }
 
 static int classify_rename(struct plan *p, size_t i, const char *path)
@@ -325,7 +321,7 @@ static int classify_rename(struct plan *p, size_t i, const char *path)
 		return r;
 	if (r == 0)
 		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->from, o, &p->now[i]));
-	return classify_destination(p, it, path);
+	return classify_destination(p, it, path, &p->in_way[i]);
 }
 
 int classify_item(struct plan *p, size_t i)

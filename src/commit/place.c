@@ -15,11 +15,17 @@
 #include "base/copy.h"
 #include "base/cred.h"
 #include "base/fd.h"
+#include "base/stat.h"
 #include "base/sys.h"
 
 /* ---- what this commit has moved and changed ---- */
 
 int apply_forward(const struct apply *a, const char *path, char ret[static PATH_MAX])
+{
+	return apply_forward_since(a, 0, path, ret);
+}
+
+int apply_forward_since(const struct apply *a, size_t since, const char *path, char ret[static PATH_MAX])
 {
 	const char *rest;
 	int r = 0;
@@ -27,7 +33,7 @@ int apply_forward(const struct apply *a, const char *path, char ret[static PATH_
 	if (strlen(path) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	memmove(ret, path, strlen(path) + 1);
-	for (size_t k = 0; k < a->nmoves && r >= 0; k++) {
+	for (size_t k = since; k < a->nmoves && r >= 0; k++) {
 		const struct move *m = &a->moves[k];
 
 		if (path_below(ret, m->from, &rest))
@@ -131,6 +137,11 @@ void place_temp_name(struct apply *a, char ret[static 48])
 	snprintf(ret, 48, ".cowbox-%ld-%u.tmp", (long)getpid(), a->serial++);
 }
 
+void place_kept_name(struct apply *a, char ret[static 48])
+{
+	snprintf(ret, 48, ".cowbox-%ld-%u.kept", (long)getpid(), a->serial++);
+}
+
 /* ---- making ---- */
 
 /* The parent directory, as a descriptor of our own. */
@@ -162,11 +173,16 @@ static int give_metadata(struct apply *a, size_t i, int box, int dst, unsigned w
 static int make_regular(struct apply *a, size_t i, int box, int dir, const char *temp)
 {
 	_cleanup_close_ int fd = sys_openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct stat st;
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = copy_data(box, fd, a->p->p.items[i].change->box.st_size);
+	r = sys_fstat(fd, &st);
+	if (r == 0)
+		r = inode_set_add(&a->made, st.st_dev, st.st_ino);
+	if (r == 0)
+		r = copy_data(box, fd, a->p->p.items[i].change->box.st_size);
 	return r < 0 ? r : give_metadata(a, i, box, fd, COPY_ALL);
 }
 
@@ -207,69 +223,18 @@ static int make_link(struct apply *a, const char *existing, int dir, const char 
 	return r < 0 ? r : apply_touch(a, &st);
 }
 
-int place_exchange(struct apply *a, size_t i, const char *path, const char *temp)
-{
-	char aside[PATH_MAX], parent[PATH_MAX];
-	struct doomed *all = realloc(a->doomed, (a->ndoomed + 1) * sizeof *all);
-	struct doomed d = { .item = i };
-	const char *name;
-	int dir, r;
-
-	if (!all)
-		return -ENOMEM;
-	a->doomed = all;
-	if (!path_split(path, parent, sizeof parent) || path_join(aside, sizeof aside, parent, temp) < 0)
-		return -ENAMETOOLONG;
-	d.host = strdup(aside);
-	d.was = strdup(a->p->p.items[i].change->path);
-	r = d.host && d.was ? host_parent(&a->p->host, path, &dir, &name) : -ENOMEM;
-	if (r == 0)
-		r = sys_renameat2(dir, temp, dir, name, RENAME_EXCHANGE);
-	if (r < 0) {
-		free(d.host);
-		free(d.was);
-		return r;
-	}
-	d.since = a->nmoves + 1;
-	a->doomed[a->ndoomed++] = d;
-	return apply_note_move(a, path, aside, false);
-}
-
-/* The finished temporary gets its name. */
-static int put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path)
-{
-	struct stat there;
-	int r = sys_fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW);
-
-	if (r == -ENOENT) {
-		r = sys_renameat2(dir, temp, dir, name, RENAME_NOREPLACE);
-		/* Some file systems know no flags. */
-		return r == -EINVAL ? sys_renameat2(dir, temp, dir, name, 0) : r;
-	}
-	if (r < 0)
-		return r;
-	/* One name less: the change time of its others moves. */
-	if (there.st_nlink > 1 && apply_touch(a, &there) < 0)
-		return -ENOMEM;
-	if (S_ISDIR(there.st_mode) || S_ISDIR(a->p->p.items[i].change->box.st_mode))
-		return place_exchange(a, i, path, temp);
-	return sys_renameat2(dir, temp, dir, name, 0);
-}
-
 /* A name for something that is on the host under another one. */
-static int place_link(struct apply *a, size_t i, const char *existing, const char *path)
+static int place_link(struct apply *a, size_t i, const char *existing, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int dir = -1;
 	const char *name;
 	char temp[48];
-	struct stat x, y;
+	struct stat x;
 	int r;
 
 	r = host_stat(&a->p->host, existing, &x);
-	if (r == 0)
-		r = host_stat(&a->p->host, path, &y);
-	/* rename() of two names of one file does nothing, and would leave the temporary. */
-	if (r < 0 || (y.st_mode && x.st_dev == y.st_dev && x.st_ino == y.st_ino))
+	/* It is one already. */
+	if (r < 0 || (seen->st_mode && x.st_dev == seen->st_dev && x.st_ino == seen->st_ino))
 		return r;
 	r = own_parent(a, path, &dir, &name);
 	if (r < 0)
@@ -278,13 +243,13 @@ static int place_link(struct apply *a, size_t i, const char *existing, const cha
 	r = make_link(a, existing, dir, temp);
 	if (r < 0)
 		return r;
-	r = put(a, i, dir, temp, name, path);
+	r = swap_put(a, i, dir, temp, name, path, seen);
 	if (r < 0)
 		sys_unlinkat(dir, temp, 0);
 	return r;
 }
 
-static int place_new(struct apply *a, size_t i, int box, const char *path)
+static int place_new(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int dir = -1;
 	const struct stat *st = &a->p->p.items[i].change->box;
@@ -298,7 +263,7 @@ static int place_new(struct apply *a, size_t i, int box, const char *path)
 	place_temp_name(a, temp);
 	r = S_ISREG(st->st_mode) ? make_regular(a, i, box, dir, temp) : make_special(a, i, box, dir, temp);
 	if (r == 0)
-		r = put(a, i, dir, temp, name, path);
+		r = swap_put(a, i, dir, temp, name, path, seen);
 	if (r < 0)
 		sys_unlinkat(dir, temp, S_ISDIR(st->st_mode) ? AT_REMOVEDIR : 0);
 	return r;
@@ -323,58 +288,55 @@ static bool keeps_inode(struct apply *a, size_t i, const struct stat *host)
 	return twins_is_copy_of(a, i, host);
 }
 
-static int place_regular(struct apply *a, size_t i, int box, const char *path)
+static int place_regular(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
-	char original[PATH_MAX];
-	const char *twin;
-	struct stat layer, host;
+	char twin[PATH_MAX];
+	struct stat layer, linked;
 	bool many;
 	int r;
 
 	r = sys_fstat(box, &layer);
-	if (r == 0)
-		r = host_stat(&a->p->host, path, &host);
 	if (r < 0)
 		return r;
 	many = layer.st_nlink > 1;
-	twin = many ? twins_find(a, &layer) : NULL;
-	if (twin)
-		return place_link(a, i, twin, path);
-	if (keeps_inode(a, i, &host)) {
-		r = place_in_inode(a, i, path);
-	} else if (many && twins_original(a, i, original) == 0) {
-		r = place_link(a, i, original, path);
+	if (many && twins_find(a, &layer, twin) == 0)
+		return place_link(a, i, twin, path, seen);
+	if (keeps_inode(a, i, seen)) {
+		r = place_in_inode(a, i, path, seen);
+	} else if (many && twins_original(a, i, twin) == 0) {
+		r = place_link(a, i, twin, path, seen);
 		if (r == 0)
-			r = place_in_inode(a, i, path);
+			r = host_stat(&a->p->host, path, &linked);
+		if (r == 0)
+			r = place_in_inode(a, i, path, &linked);
 	} else {
-		r = place_new(a, i, box, path);
+		r = place_new(a, i, box, path, seen);
 		/* A directory that takes no names from us may still hold a file that we can write. */
-		if ((r == -EACCES || r == -EPERM) && S_ISREG(host.st_mode) && twins_is_copy_of(a, i, &host))
-			r = place_in_inode(a, i, path);
+		if ((r == -EACCES || r == -EPERM) && twins_is_copy_of(a, i, seen))
+			r = place_in_inode(a, i, path, seen);
 	}
 	return r == 0 && many ? twins_add(a, &layer, path) : r;
 }
 
 /* Symlinks, FIFOs, sockets and devices: these too can have several names. */
-static int place_special(struct apply *a, size_t i, int box, const char *path)
+static int place_special(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
-	char original[PATH_MAX];
-	const char *twin;
+	char twin[PATH_MAX];
 	struct stat layer;
 	int r = sys_fstat(box, &layer);
 
 	if (r < 0)
 		return r;
 	if (layer.st_nlink < 2)
-		return place_new(a, i, box, path);
-	twin = twins_find(a, &layer);
-	if (!twin && twins_original(a, i, original) == 0)
-		twin = original;
-	r = twin ? place_link(a, i, twin, path) : place_new(a, i, box, path);
+		return place_new(a, i, box, path, seen);
+	r = twins_find(a, &layer, twin);
+	if (r < 0)
+		r = twins_original(a, i, twin);
+	r = r == 0 ? place_link(a, i, twin, path, seen) : place_new(a, i, box, path, seen);
 	return r < 0 ? r : twins_add(a, &layer, path);
 }
 
-int place_object(struct apply *a, size_t i, const char *path)
+int place_object(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int box = -1;
 	const struct change *ch = a->p->p.items[i].change;
@@ -383,8 +345,8 @@ int place_object(struct apply *a, size_t i, const char *path)
 	if (r < 0)
 		return r;
 	if (S_ISREG(ch->box.st_mode))
-		return place_regular(a, i, box, path);
-	return S_ISDIR(ch->box.st_mode) ? place_new(a, i, box, path) : place_special(a, i, box, path);
+		return place_regular(a, i, box, path, seen);
+	return S_ISDIR(ch->box.st_mode) ? place_new(a, i, box, path, seen) : place_special(a, i, box, path, seen);
 }
 
 int place_metadata(struct apply *a, size_t i, const char *path)
@@ -421,7 +383,7 @@ static int open_to_write(struct apply *a, const char *path, int *ret_fd)
 	return host_open(&a->p->host, path, O_WRONLY, ret_fd);
 }
 
-int place_in_inode(struct apply *a, size_t i, const char *path)
+int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int box = -1, fd = -1, old = -1;
 	const struct stat *want = &a->p->p.items[i].change->box;
@@ -439,8 +401,9 @@ int place_in_inode(struct apply *a, size_t i, const char *path)
 		r = sys_fstat(fd, &st);
 	if (r < 0)
 		return r;
-	if (!S_ISREG(st.st_mode))
-		return -ESTALE;
+	if (!S_ISREG(st.st_mode) || st.st_dev != seen->st_dev || st.st_ino != seen->st_ino || st.st_size != seen->st_size ||
+	    !time_same(&st.st_mtim, &seen->st_mtim))
+		return swap_refuse(a, i);
 	a->p->p.items[i].in_place = true;
 	r = apply_touch(a, &st);
 	if (r == 0)

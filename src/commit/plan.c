@@ -242,7 +242,8 @@ static int build(struct plan *p, struct err *err)
 	p->p.count = p->p.changes.count;
 	p->p.items = calloc(p->p.count + 1, sizeof *p->p.items);
 	p->now = calloc(p->p.count + 1, sizeof *p->now);
-	if (!p->p.items || !p->now)
+	p->in_way = calloc(p->p.count + 1, sizeof *p->in_way);
+	if (!p->p.items || !p->now || !p->in_way)
 		return err_sys(err, -ENOMEM, "commit");
 	for (size_t i = 0; i < p->p.count; i++)
 		p->p.items[i].change = &p->p.changes.list[i];
@@ -294,6 +295,7 @@ void commit_plan_free(struct commit_plan *plan)
 	fd_closep(&p->base_fd);
 	free(p->p.items);
 	free(p->now);
+	free(p->in_way);
 	free(p->renames);
 	inode_set_release(&p->known);
 	free(p);

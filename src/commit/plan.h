@@ -13,6 +13,7 @@ struct plan {
 	struct host host;
 	int base_fd;      /* base_fd: the box's kept originals, or -1 */
 	struct stat *now; /* now: an item's object on the host when it was judged (of a renamed one: at its old place) */
+	struct stat *in_way; /* in_way: of a renamed one: what the host had at its new place then */
 	size_t *renames;  /* renames: items that are renames, in the order of their old places */
 	size_t nrenames;
 	struct inode_set known; /* known: every inode that has an origin; see plan_knows_inode */
@@ -76,5 +77,7 @@ struct tree_check {
 };
 int classify_tree_known(struct plan *p, const char *host, const char *was, struct tree_check *check,
                         char ret_path[static PATH_MAX]);
+/* One object of such a tree, and nothing below it; check->seen_ns as that call has left it. ret_now: what is there; st_mode 0: nothing. */
+int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now);
 
 #endif
