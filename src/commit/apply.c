@@ -143,11 +143,10 @@ static void finish_directories(struct apply *a)
 		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, p->mtime };
 		const char *name;
 		struct stat st;
-		bool old;
 		int dir;
 
 		/* Not ours, or not there any more: it keeps the time of the commit. */
-		if (!p->set || plan_host_path(a->p, p->view, path, &old) < 0 || (old && apply_forward(a, path, path) < 0))
+		if (!p->set || apply_where_view(a, p->view, path) < 0)
 			continue;
 		if (host_stat(&a->p->host, path, &st) < 0 || time_same(&st.st_mtim, &p->mtime))
 			continue;

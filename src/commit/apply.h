@@ -92,6 +92,8 @@ int apply_forward_since(const struct apply *a, size_t since, const char *path, c
 int apply_note_move(struct apply *a, const char *from, const char *to, bool swap);
 bool apply_touched(const struct apply *a, const struct stat *st);
 int apply_touch(struct apply *a, const struct stat *st);
+/* Where a path of the view lies on the host at this moment, while some renames above it are done and others not. */
+int apply_where_view(const struct apply *a, const char *view, char ret[static PATH_MAX]);
 /* Where the item belongs on the host at this moment. */
 int apply_where(const struct apply *a, size_t i, char ret[static PATH_MAX]);
 /* The directory that holds the host path is about to change. view: as the view names that directory. */

@@ -120,6 +120,13 @@ int classify_same_as_box(struct plan *p, const struct change *ch, const char *pa
 	return copy_xattrs_equal(box, fd);
 }
 
+/* The name of that time is not known, or has been another's since, but the box has changed this inode, and the host not since there is the box:
+ * what the box saw is what is there. */
+static bool older_than_box(struct plan *p, const struct stat *now)
+{
+	return host_older(overlay_box(p->p.ov), now) && plan_knows_inode(p, now);
+}
+
 /* ---- whole trees ---- */
 
 int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now)
@@ -144,7 +151,8 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 		return nanoseconds(touched ? ret_now->st_mtim : ret_now->st_ctim) <= check->seen_ns && plan_knows_inode(p, ret_now);
 	if (touched)
 		return 1;
-	return classify_same_as_origin(p, o, host, ret_now);
+	r = classify_same_as_origin(p, o, host, ret_now);
+	return r == 0 ? older_than_box(p, ret_now) : r;
 }
 
 static int tree_known(struct plan *p, char host[static PATH_MAX], char was[static PATH_MAX], struct tree_check *check)
@@ -238,12 +246,25 @@ static const char *what_happened(const struct plan *p, const char *path, const s
 	return "the host's was changed since";
 }
 
-/* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time. */
-static const struct origin *origin_by_any_name(const struct plan *p, const struct change *ch, const char *path)
+/* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time, and
+ * what is recorded under the others may be about something else. The one that the host's object still is, or else the first. */
+static int origin_by_any_name(struct plan *p, const struct change *ch, const char *path, const struct stat *now, const struct origin **ret)
 {
-	const struct origin *o = ch->origin ? ch->origin : plan_origin(p, ch->path);
+	const struct origin *const all[] = { ch->kind == CHANGE_RENAMED ? NULL : ch->origin, plan_origin(p, ch->path), plan_origin(p, path) };
+	int same = 0;
 
-	return o ? o : plan_origin(p, path);
+	*ret = NULL;
+	for (size_t k = 0; k < sizeof all / sizeof all[0] && same == 0; k++) {
+		/* That nothing was there is no record of what is gone. */
+		if (!all[k] || (*ret && !now->st_mode))
+			continue;
+		same = classify_same_as_origin(p, all[k], path, now);
+		if (same < 0)
+			return same;
+		if (same || !*ret)
+			*ret = all[k];
+	}
+	return same;
 }
 
 /* What is in a directory is no matter for its own metadata, but somebody may have changed those too. */
@@ -252,18 +273,12 @@ static bool directory_changed(const struct change *ch, const struct origin *o, c
 	return ch->kind == CHANGE_META && S_ISDIR(now->st_mode) && o && !same_owner_and_mode(now, o->mode, o->uid, o->gid);
 }
 
-/* The name of that time is not known, but the box has changed this inode, and the host not since there is the box. */
-static bool older_than_box(struct plan *p, const struct stat *now)
-{
-	return host_older(overlay_box(p->p.ov), now) && plan_knows_inode(p, now);
-}
-
 /* Everything but renames. */
 static int classify_plain(struct plan *p, size_t i, const char *path)
 {
 	struct commit_item *it = &p->p.items[i];
 	const struct change *ch = it->change;
-	const struct origin *o = origin_by_any_name(p, ch, path);
+	const struct origin *o;
 	const struct stat *now = &p->now[i];
 	int r;
 
@@ -272,7 +287,9 @@ static int classify_plain(struct plan *p, size_t i, const char *path)
 	/* Something that this box moves elsewhere is not in the way. */
 	if (plan_rename_from(p, path) != NO_ITEM && ch->kind != CHANGE_META)
 		return 0;
-	r = o ? classify_same_as_origin(p, o, path, now) : !now->st_mode || older_than_box(p, now);
+	r = origin_by_any_name(p, ch, path, now, &o);
+	if (r == 0)
+		r = now->st_mode ? older_than_box(p, now) : !o;
 	if (r == 1 && directory_changed(ch, o, now))
 		r = 0;
 	if (r < 0)
@@ -291,13 +308,15 @@ static int classify_plain(struct plan *p, size_t i, const char *path)
 /* The place a renamed object goes to. */
 static int classify_destination(struct plan *p, struct commit_item *it, const char *path, struct stat *now)
 {
-	const struct origin *o = plan_origin(p, it->change->path);
+	const struct origin *o;
 	int r;
 
 	r = host_stat(&p->host, path, now);
 	if (r < 0 || !now->st_mode || plan_rename_from(p, path) != NO_ITEM || plan_carrier(p, path, it->change->path) != NO_ITEM)
 		return r;
-	r = o ? classify_same_as_origin(p, o, path, now) : 0;
+	r = origin_by_any_name(p, it->change, path, now, &o);
+	if (r == 0)
+		r = older_than_box(p, now);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -317,6 +336,8 @@ static int classify_rename(struct plan *p, size_t i, const char *path)
 	if (!p->now[i].st_mode)
 		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->from, o, &p->now[i]));
 	r = o ? classify_same_as_origin(p, o, ch->from, &p->now[i]) : !ch->host_changed;
+	if (r == 0)
+		r = older_than_box(p, &p->now[i]);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -324,20 +345,34 @@ static int classify_rename(struct plan *p, size_t i, const char *path)
 	return classify_destination(p, it, path, &p->in_way[i]);
 }
 
+/* A directory of the box replaces something else of the host's, a symlink perhaps: nothing is below that. */
+static bool below_new_directory(const struct plan *p, size_t i)
+{
+	size_t k = i;
+
+	while ((k = plan_above(p, p->p.items[k].change->path)) != NO_ITEM)
+		if (item_makes_dir(&p->p.items[k]) && p->now[k].st_mode && !S_ISDIR(p->now[k].st_mode))
+			return true;
+	return false;
+}
+
 int classify_item(struct plan *p, size_t i)
 {
 	struct commit_item *it = &p->p.items[i];
 	const struct change *ch = it->change;
 	char path[PATH_MAX];
-	bool old;
 	int r;
 
 	it->verdict = COMMIT_APPLY;
 	if ((S_ISCHR(ch->box.st_mode) || S_ISBLK(ch->box.st_mode)) && geteuid() != 0 && ch->kind != CHANGE_META)
 		return why(it, COMMIT_REFUSE, "only root can make devices");
-	r = plan_host_path(p, ch->path, path, &old);
+	r = plan_host_path(p, ch->path, path);
 	if (r == 0)
 		r = host_stat(&p->host, ch->kind == CHANGE_RENAMED ? ch->from : path, &p->now[i]);
+	if (r == -ELOOP && below_new_directory(p, i)) {
+		memset(&p->now[i], 0, sizeof p->now[i]);
+		r = 0;
+	}
 	if (r == -ELOOP)
 		return why(it, COMMIT_CONFLICT, "a directory on the way to it is a symlink on the host now");
 	if (r < 0)

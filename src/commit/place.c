@@ -71,18 +71,30 @@ int apply_touch(struct apply *a, const struct stat *st)
 	return inode_set_add(&a->touched, st->st_dev, st->st_ino);
 }
 
+int apply_where_view(const struct apply *a, const char *view, char ret[static PATH_MAX])
+{
+	const char *rest = "";
+	size_t i = plan_renamed_above(a->p, view);
+	int r;
+
+	/* A renamed directory that has its new name by now is in its new parent, wherever that is. */
+	while (i != NO_ITEM && a->p->p.items[i].outcome == COMMIT_DONE)
+		i = plan_renamed_above(a->p, a->p->p.items[i].change->path);
+	if (i == NO_ITEM) {
+		r = path_join(ret, PATH_MAX, view, "");
+		return r < 0 ? r : 0;
+	}
+	/* Names below one that is still to come follow from where that is: what has been put there since is not to be taken for what was there. */
+	path_below(view, a->p->p.items[i].change->path, &rest);
+	r = apply_forward(a, a->p->p.items[i].change->from, ret);
+	if (r == 0)
+		r = path_join(ret, PATH_MAX, ret, rest);
+	return r < 0 ? r : 0;
+}
+
 int apply_where(const struct apply *a, size_t i, char ret[static PATH_MAX])
 {
-	char path[PATH_MAX];
-	bool old;
-	int r = plan_host_path(a->p, a->p->p.items[i].change->path, path, &old);
-
-	if (r < 0)
-		return r;
-	if (old)
-		return apply_forward(a, path, ret);
-	strcpy(ret, path);
-	return 0;
+	return apply_where_view(a, a->p->p.items[i].change->path, ret);
 }
 
 static bool later(struct timespec a, struct timespec b)

@@ -151,29 +151,25 @@ bool item_planned(const struct commit_item *it)
 	return it->chosen && (it->verdict == COMMIT_APPLY || it->verdict == COMMIT_SAME);
 }
 
-int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX], bool *ret_old)
+size_t plan_renamed_above(const struct plan *p, const char *path)
 {
-	const char *rest = NULL;
+	size_t i = plan_above(p, path);
+
+	while (i != NO_ITEM && !item_is_dir_rename(&p->p.items[i]))
+		i = plan_above(p, p->p.items[i].change->path);
+	return i;
+}
+
+int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX])
+{
+	size_t i = plan_renamed_above(p, view);
+	const char *rest = "", *from = i == NO_ITEM ? view : p->p.items[i].change->from;
 	int r;
 
-	for (size_t i = plan_above(p, view); i != NO_ITEM; i = plan_above(p, p->p.items[i].change->path)) {
-		const struct commit_item *it = &p->p.items[i];
-
-		/* What is below something the box made was never elsewhere. */
-		if (item_makes_dir(it) && it->outcome == COMMIT_DONE)
-			break;
-		if (!item_is_dir_rename(it) || it->outcome == COMMIT_DONE)
-			continue;
-		path_below(view, it->change->path, &rest);
-		r = path_join(ret, PATH_MAX, it->change->from, rest);
-		*ret_old = true;
-		return r < 0 ? r : 0;
-	}
-	if (strlen(view) >= PATH_MAX)
-		return -ENAMETOOLONG;
-	strcpy(ret, view);
-	*ret_old = false;
-	return 0;
+	if (i != NO_ITEM)
+		path_below(view, p->p.items[i].change->path, &rest);
+	r = path_join(ret, PATH_MAX, from, rest);
+	return r < 0 ? r : 0;
 }
 
 const struct origin *plan_origin(const struct plan *p, const char *path)
@@ -369,9 +365,9 @@ static void settle_place(struct plan *p, size_t i, bool *changed)
 	struct commit_item *it = &p->p.items[i];
 	char path[PATH_MAX];
 	size_t carrier;
-	bool old, all;
+	bool all;
 
-	if (it->change->kind == CHANGE_META || plan_host_path(p, it->change->path, path, &old) < 0)
+	if (it->change->kind == CHANGE_META || plan_host_path(p, it->change->path, path) < 0)
 		return;
 	if (it->change->kind == CHANGE_RENAMED && strcmp(it->change->from, path) == 0)
 		return;

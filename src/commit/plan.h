@@ -45,9 +45,10 @@ bool item_is_dir_rename(const struct commit_item *it);
 bool item_makes_dir(const struct commit_item *it);
 /* Chosen, and nothing known speaks against it. */
 bool item_planned(const struct commit_item *it);
-/* Where a path of the view lies on the host as long as renames above it (but not its own) that are not done are still to come. *ret_old tells
- * that it is in the names from before this commit, else they are those of now. */
-int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX], bool *ret_old);
+/* The nearest renamed directory above the path, or NO_ITEM. */
+size_t plan_renamed_above(const struct plan *p, const char *path);
+/* Where a path of the view lies on the host before anything is committed. Its own rename, if it is one, is not looked at. */
+int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX]);
 /* What the host had at a path (in the view's names of the time) when the box first changed it; NULL: no record. */
 const struct origin *plan_origin(const struct plan *p, const char *path);
 
