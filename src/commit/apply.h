@@ -58,6 +58,7 @@ struct apply {
 	bool specials_read;
 	struct inode_set touched; /* touched: host inodes this commit has changed */
 	struct inode_set made;    /* made: those it has made; their numbers may be those of files that it has removed */
+	struct inode_set settled; /* settled: see twins_settle */
 	struct inode_set wanted;  /* wanted: those that are to get a new name by some item */
 	struct doomed *doomed;
 	size_t ndoomed;
@@ -117,14 +118,19 @@ int swap_refuse(struct apply *a, size_t i);
 int swap_check(struct apply *a, size_t i, int dir, const char *name, const struct stat *seen);
 /* The temporary in the same directory gets the name, which is the host path. A directory in the way goes to a->doomed. Where it fails, what is
  * still called temp is ours. */
-int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *seen);
+int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *judged);
 /* Notes what was at the path, and is called temp in the same directory (moved) or is to be, as in the way of item i. */
 int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, bool moved);
-/* Renames there from src to dst; in_way (st_mode 0: nothing) is replaced, or else exchanged with it. */
-int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *in_way,
+/* Renames there from src to dst; what was judged in the way (st_mode 0: nothing) is replaced, or else exchanged with it. */
+int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *judged,
               bool replace);
 /* Removes a name, of a directory only when it is empty. */
-int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *seen);
+int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged);
+
+/* ---- inplace.c ---- */
+
+/* The host's file, which is what was seen, gets the content of box and the metadata that want tells, or stays as it was. */
+int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, const char *path, const struct stat *seen);
 
 /* ---- twins.c: files of several names ---- */
 
@@ -143,6 +149,10 @@ bool twins_are_wanted(const struct apply *a, const struct stat *host);
 /* Such a file is at path now, under a temporary name. twins_drop_spared removes these names when all items are placed. */
 int twins_spare(struct apply *a, const struct stat *host, const char *path);
 void twins_drop_spared(struct apply *a);
+/* A host file with several names was changed in the box, and the names by which that was done are gone: no change tells of it, but the view
+ * shows it under the others. It is written before this name, the last that the commit has to do with perhaps, is taken. *seen becomes what is
+ * there then. */
+int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen);
 /* The host's name of the file that the item's is a copy of, when the item is to become one more name of it. -ENOENT: none. */
 int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX]);
 

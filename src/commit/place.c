@@ -15,7 +15,6 @@
 #include "base/copy.h"
 #include "base/cred.h"
 #include "base/fd.h"
-#include "base/stat.h"
 #include "base/sys.h"
 
 /* ---- what this commit has moved and changed ---- */
@@ -379,50 +378,10 @@ int place_metadata(struct apply *a, size_t i, const char *path)
 	return give_metadata(a, i, box, fd, COPY_ALL);
 }
 
-/* Opens a file of the host for writing, also one of ours that is read-only by its mode. */
-static int open_to_write(struct apply *a, const char *path, int *ret_fd)
-{
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	int r = host_open(&a->p->host, path, O_WRONLY, ret_fd);
-
-	if (r != -EACCES)
-		return r;
-	if (host_open(&a->p->host, path, O_PATH, &fd) < 0 || sys_fstat(fd, &st) < 0 || st.st_uid != geteuid())
-		return r;
-	if (sys_chmod_fd(fd, (st.st_mode & 07777) | S_IWUSR) < 0)
-		return r;
-	return host_open(&a->p->host, path, O_WRONLY, ret_fd);
-}
-
 int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
-	_cleanup_close_ int box = -1, fd = -1, old = -1;
-	const struct stat *want = &a->p->p.items[i].change->box;
-	struct stat st;
-	int r;
+	_cleanup_close_ int box = -1;
+	int r = changes_open(a->p->p.ov, item(a, i)->change, &box);
 
-	r = changes_open(a->p->p.ov, a->p->p.items[i].change, &box);
-	if (r < 0)
-		return r;
-	/* What has the right bytes already is not put at risk. */
-	if (host_open(&a->p->host, path, O_RDONLY, &old) == 0 && copy_content_equal(old, box) == 1)
-		return place_metadata(a, i, path);
-	r = open_to_write(a, path, &fd);
-	if (r == 0)
-		r = sys_fstat(fd, &st);
-	if (r < 0)
-		return r;
-	if (!S_ISREG(st.st_mode) || st.st_dev != seen->st_dev || st.st_ino != seen->st_ino || st.st_size != seen->st_size ||
-	    !time_same(&st.st_mtim, &seen->st_mtim))
-		return swap_refuse(a, i);
-	a->p->p.items[i].in_place = true;
-	r = apply_touch(a, &st);
-	if (r == 0)
-		r = sys_ftruncate(fd, 0);
-	if (r == 0)
-		r = copy_data(box, fd, want->st_size);
-	/* Of another user's file that we may write to, only attributes can have changed; its time is now, as after any writing. */
-	bool ours = geteuid() == 0 || st.st_uid == geteuid();
-	return r < 0 ? r : give_metadata(a, i, box, fd, ours ? COPY_ALL : COPY_XATTRS);
+	return r < 0 ? r : inplace_write(a, i, box, &item(a, i)->change->box, path, seen);
 }

@@ -141,15 +141,18 @@ static int drop_old(struct apply *a, int dir, const char *temp, const char *path
 	return twins_spare(a, old, spare);
 }
 
-int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *seen)
+int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *judged)
 {
-	bool dirs = S_ISDIR(seen->st_mode) || S_ISDIR(item(a, i)->change->box.st_mode);
-	struct stat out;
+	bool dirs = S_ISDIR(judged->st_mode) || S_ISDIR(item(a, i)->change->box.st_mode);
+	struct stat out, now = *judged;
+	const struct stat *seen = &now;
 	int r;
 
 	if (!seen->st_mode)
 		return put_first(a, i, dir, temp, name);
-	r = swap_check(a, i, dir, name, seen);
+	r = twins_settle(a, i, path, &now);
+	if (r == 0)
+		r = swap_check(a, i, dir, name, seen);
 	/* One name less: the change time of its others moves. */
 	if (r == 0 && !S_ISDIR(seen->st_mode) && seen->st_nlink > 1)
 		r = apply_touch(a, seen);
@@ -243,13 +246,16 @@ static int move_over(struct apply *a, size_t i, const struct ends *e, const stru
 	return r < 0 ? r : drop_old(a, e->from, temp, src, in_way);
 }
 
-int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *in_way,
-              bool replace)
+int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *judged, bool replace)
 {
 	_cleanup_close_ int from = -1;
 	struct ends e = { .from = -1 };
-	int r = find_ends(a, src, dst, &e);
+	struct stat now = *judged;
+	const struct stat *in_way = &now;
+	int r = replace ? twins_settle(a, i, dst, &now) : 0;
 
+	if (r == 0)
+		r = find_ends(a, src, dst, &e);
 	from = e.from;
 	if (r == 0)
 		r = swap_check(a, i, e.from, e.from_name, there);
@@ -265,13 +271,16 @@ int swap_move(struct apply *a, size_t i, const char *src, const struct stat *the
 
 /* ---- a name is removed ---- */
 
-int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *seen)
+int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged)
 {
-	struct stat out;
+	struct stat out, now = *judged;
+	const struct stat *seen = &now;
 	const char *name;
 	char temp[48];
-	int dir, r = host_parent(&a->p->host, path, &dir, &name);
+	int dir, r = twins_settle(a, i, path, &now);
 
+	if (r == 0)
+		r = host_parent(&a->p->host, path, &dir, &name);
 	if (r < 0)
 		return r;
 	if (S_ISDIR(seen->st_mode))

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "base/dir.h"
 #include "base/fd.h"
@@ -130,8 +131,63 @@ void twins_drop_spared(struct apply *a)
 	table_release(&a->spared);
 }
 
+/* The copy of the host's file that has no name in the box's tree any more; -ENOENT: there is none. */
+static int nameless_copy(struct apply *a, const struct stat *host, int *ret_fd, struct stat *ret)
+{
+	const struct box *box = overlay_box(a->p->p.ov);
+
+	for (int layer = box->nlayers - 1; layer >= 0; layer--) {
+		_cleanup_close_ int fd = -1;
+		char path[96];
+		int r;
+
+		snprintf(path, sizeof path, "layers/%d/links/%u:%u:%llu", box->layer[layer], major(host->st_dev), minor(host->st_dev),
+		         (unsigned long long)host->st_ino);
+		fd = sys_openat(box->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+		if (fd == -ENOENT || fd == -ELOOP || fd == -ENXIO)
+			continue;
+		r = fd < 0 ? fd : sys_fstat(fd, ret);
+		if (r < 0)
+			return r;
+		if (!S_ISREG(ret->st_mode) || ret->st_nlink > 1)
+			return -ENOENT;
+		*ret_fd = TAKE_FD(fd);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* The host has changed it under some name since the box saw that. */
+static bool in_conflict(const struct apply *a, const struct stat *host)
+{
+	for (size_t k = 0; k < a->p->p.count; k++)
+		if (a->p->now[k].st_ino == host->st_ino && a->p->now[k].st_dev == host->st_dev &&
+		    a->p->p.items[k].verdict == COMMIT_CONFLICT)
+			return true;
+	return false;
+}
+
+int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat copy;
+	int r;
+
+	if (!S_ISREG(seen->st_mode) || seen->st_nlink < 2 || inode_set_has(&a->settled, seen->st_dev, seen->st_ino) ||
+	    inode_set_has(&a->made, seen->st_dev, seen->st_ino))
+		return 0;
+	r = inode_set_add(&a->settled, seen->st_dev, seen->st_ino);
+	if (r == 0)
+		r = nameless_copy(a, seen, &fd, &copy);
+	if (r < 0 || in_conflict(a, seen))
+		return r == -ENOENT ? 0 : r;
+	r = inplace_write(a, i, fd, &copy, path, seen);
+	return r < 0 ? r : host_stat(&a->p->host, path, seen);
+}
+
 void twins_free(struct apply *a)
 {
+	inode_set_release(&a->settled);
 	table_release(&a->twins);
 	table_release(&a->spared);
 	inode_set_release(&a->wanted);
