@@ -11,6 +11,7 @@
 #include "apply.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -187,6 +188,7 @@ static void apply_release(struct apply *a)
 	free(a->parents);
 	free(a->doomed);
 	inode_set_release(&a->touched);
+	inode_set_release(&a->swept);
 	free(a->busy);
 	twins_free(a);
 }
@@ -195,6 +197,7 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 {
 	struct apply a = { .p = plan_of(plan), .result = ret };
 	struct pass pass = { .progress = progress, .ctx = ctx };
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, limit;
 	mode_t mask;
 
 	memset(ret, 0, sizeof *ret);
@@ -207,12 +210,15 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 		apply_release(&a);
 		return err_sys(err, -ENOMEM, "commit");
 	}
+	/* A limit on the size of files is a failure like others, and not the end. */
+	sigaction(SIGXFSZ, &ignore, &limit);
 	mask = umask(0);
 	apply_all(&a, &pass);
 	remove_doomed(&a);
 	finish_directories(&a);
 	apply_forget_done(&a);
 	umask(mask);
+	sigaction(SIGXFSZ, &limit, NULL);
 	count(&a);
 	apply_release(&a);
 	return 0;

@@ -58,12 +58,14 @@ struct apply {
 	bool specials_read;
 	struct inode_set touched; /* touched: host inodes this commit has changed */
 	struct inode_set made;    /* made: those it has made; their numbers may be those of files that it has removed */
+	struct inode_set swept;   /* swept: directories that remove_leftovers has looked into */
 	struct inode_set settled; /* settled: see twins_settle */
 	struct inode_set wanted;  /* wanted: those that are to get a new name by some item */
 	struct doomed *doomed;
 	size_t ndoomed;
 	bool *busy; /* busy: items being applied, higher up on our stack */
 	bool said;  /* said: the item's `why` already tells what the failure is */
+	char entered[PATH_MAX]; /* entered: the host's directory that was worked in last */
 	unsigned serial;
 };
 
@@ -157,6 +159,9 @@ int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen)
 int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX]);
 
 /* ---- remove.c ---- */
+
+/* Removes what commits that were killed have left in the host's directory: what has such a name, and whose process is no more. */
+void remove_leftovers(struct apply *a, const char *dir);
 
 /* Removes one object of the host, or a tree after looking at all of it. was: as in classify_tree_known. seen: what was found there when it
  * was judged again. */

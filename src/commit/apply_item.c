@@ -67,6 +67,11 @@ static int enter_parent(struct apply *a, const char *view, const char *host)
 
 	if (!path_split(view, view_dir, sizeof view_dir) || !path_split(host, host_dir, sizeof host_dir))
 		return -ENAMETOOLONG;
+	/* Neighbours come one after another. */
+	if (strcmp(host_dir, a->entered) != 0) {
+		strcpy(a->entered, host_dir);
+		remove_leftovers(a, host_dir);
+	}
 	return apply_enter(a, view_dir, host_dir);
 }
 
@@ -96,6 +101,17 @@ static int make_directory(struct apply *a, size_t i, const char *path, const str
 	return r < 0 ? r : place_object(a, i, path, now);
 }
 
+/* The same bytes in a file of its own must not share the host's inode with that file's other names; and the same text in a symlink that is one with
+ * another name's is to be that one. */
+static bool is_another_object(const struct apply *a, size_t i, const struct stat *now)
+{
+	const struct stat *box = &a->p->p.items[i].change->box;
+
+	if (S_ISREG(box->st_mode))
+		return now->st_nlink > 1 && !twins_is_copy_of(a, i, now);
+	return box->st_nlink > 1 && (box->st_dev != now->st_dev || box->st_ino != now->st_ino);
+}
+
 static int apply_present(struct apply *a, size_t i)
 {
 	const struct change *ch = item(a, i)->change;
@@ -112,9 +128,7 @@ static int apply_present(struct apply *a, size_t i)
 	r = enter_parent(a, ch->path, path);
 	if (r < 0)
 		return r;
-	/* The same bytes in a file of its own: it must not share the host's inode with that file's other names. */
-	if (ch->kind == CHANGE_META &&
-	    !(S_ISREG(ch->box.st_mode) && now.st_nlink > 1 && !twins_is_copy_of(a, i, &now)))
+	if (ch->kind == CHANGE_META && !is_another_object(a, i, &now))
 		return place_metadata(a, i, path);
 	return place_object(a, i, path, &now);
 }

@@ -247,21 +247,21 @@ static const char *what_happened(const struct plan *p, const char *path, const s
 }
 
 /* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time, and
- * what is recorded under the others may be about something else. The one that the host's object still is, or else the first. */
+ * what is recorded under the others may be about something else. The one that the host's object still is, or else the first; where nothing
+ * is there, the latest. */
 static int origin_by_any_name(struct plan *p, const struct change *ch, const char *path, const struct stat *now, const struct origin **ret)
 {
 	const struct origin *const all[] = { ch->kind == CHANGE_RENAMED ? NULL : ch->origin, plan_origin(p, ch->path), plan_origin(p, path) };
 	int same = 0;
 
 	*ret = NULL;
-	for (size_t k = 0; k < sizeof all / sizeof all[0] && same == 0; k++) {
-		/* That nothing was there is no record of what is gone. */
-		if (!all[k] || (*ret && !now->st_mode))
+	for (size_t k = 0; k < sizeof all / sizeof all[0] && (same == 0 || !now->st_mode); k++) {
+		if (!all[k] || (*ret && !now->st_mode && all[k]->when_ns <= (*ret)->when_ns))
 			continue;
 		same = classify_same_as_origin(p, all[k], path, now);
 		if (same < 0)
 			return same;
-		if (same || !*ret)
+		if (same || !*ret || !now->st_mode)
 			*ret = all[k];
 	}
 	return same;

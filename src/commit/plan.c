@@ -359,26 +359,43 @@ static void settle_dir_rename(struct plan *p, size_t i, bool *changed)
 	*changed = true;
 }
 
+static bool find_unplanned(const struct plan *p, size_t i, void *ctx)
+{
+	*(size_t *)ctx = i;
+	return item_planned(&p->p.items[i]);
+}
+
+static void why_moves(struct commit_item *it, const struct commit_item *other)
+{
+	char text[COMMIT_WHY_MAX];
+
+	path_printable(other->change->path, text, sizeof text);
+	/* What was chosen and is left has a reason of its own. */
+	why(it, COMMIT_WAIT, "what the host has there moves to %.100s, %s", text, other->chosen ? "which is left" : "so commit that too");
+}
+
 /* What comes into the place of something that moves elsewhere, or removes it, must not come before that has moved. */
 static void settle_place(struct plan *p, size_t i, bool *changed)
 {
 	struct commit_item *it = &p->p.items[i];
 	char path[PATH_MAX];
-	size_t carrier;
+	size_t carrier, in_way = NO_ITEM;
 	bool all;
 
 	if (it->change->kind == CHANGE_META || plan_host_path(p, it->change->path, path) < 0)
 		return;
 	if (it->change->kind == CHANGE_RENAMED && strcmp(it->change->from, path) == 0)
 		return;
-	if (S_ISDIR(it->change->box.st_mode) && S_ISDIR(p->now[i].st_mode) && it->change->kind != CHANGE_RENAMED)
-		all = plan_rename_from(p, path) == NO_ITEM || item_planned(&p->p.items[plan_rename_from(p, path)]);
-	else
-		all = plan_renames_below(p, path, rename_is_planned, NULL);
+	if (S_ISDIR(it->change->box.st_mode) && S_ISDIR(p->now[i].st_mode) && it->change->kind != CHANGE_RENAMED) {
+		in_way = plan_rename_from(p, path);
+		all = in_way == NO_ITEM || item_planned(&p->p.items[in_way]);
+	} else {
+		all = plan_renames_below(p, path, find_unplanned, &in_way);
+	}
 	carrier = plan_carrier(p, path, it->change->path);
 	if (all && (carrier == NO_ITEM || item_planned(&p->p.items[carrier])))
 		return;
-	why(it, COMMIT_WAIT, "what the host has there moves elsewhere by a change that is left");
+	why_moves(it, &p->p.items[all ? carrier : in_way]);
 	*changed = true;
 }
 

@@ -1,10 +1,18 @@
 /* remove.c - taking objects off the host: only what the box knew, and all of a tree or nothing of it. */
 #include "apply.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/dir.h"
 #include "base/strv.h"
+#include "base/sys.h"
 
 struct removal {
 	struct apply *a;
@@ -85,4 +93,44 @@ int remove_object(struct apply *a, size_t i, const char *host, const char *was, 
 	r = remove_tree(&rm);
 	host_moved(&a->p->host);
 	return r;
+}
+
+/* ---- what killed commits have left ---- */
+
+/* A name by place_temp_name, of a process that is no more. */
+static bool is_leftover_name(const char *name)
+{
+	char again[48];
+	unsigned serial;
+	long pid;
+
+	if (sscanf(name, ".cowbox-%ld-%u.tmp", &pid, &serial) != 2 || pid <= 0 || pid > INT_MAX || pid == (long)getpid())
+		return false;
+	snprintf(again, sizeof again, ".cowbox-%ld-%u.tmp", pid, serial);
+	return strcmp(name, again) == 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+/* Root gives away what it makes, to whom the directory belongs most often. */
+static bool is_ours(const struct stat *st, const struct stat *dir)
+{
+	return st->st_uid == geteuid() || (geteuid() == 0 && st->st_uid == dir->st_uid);
+}
+
+void remove_leftovers(struct apply *a, const char *path)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct stat there, st;
+	struct dirent *e;
+	int fd;
+
+	if (host_open(&a->p->host, path, O_RDONLY | O_DIRECTORY, &fd) < 0)
+		return;
+	dir = dir_take(fd);
+	if (!dir || sys_fstat(dirfd(dir), &there) < 0 || inode_set_has(&a->swept, there.st_dev, there.st_ino) ||
+	    inode_set_add(&a->swept, there.st_dev, there.st_ino) < 0)
+		return;
+	while ((e = dir_next(dir)))
+		/* A directory that has something in it is the host's, which was on its way out. */
+		if (is_leftover_name(e->d_name) && sys_fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_ours(&st, &there))
+			sys_unlinkat(dirfd(dir), e->d_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
 }

@@ -331,6 +331,24 @@ static void test_made_below_a_waiting_rename(void **state)
 	assert_int_equal(access("b", F_OK), -1);
 }
 
+/* What must come along is named. */
+static void test_waits_for_another(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("docs", 0755), 0);
+	host_write("docs/a", "a\n");
+	box_rename(x, "docs", "papers", 0);
+	box_mkdir(x, "docs");
+	box_new(x, "docs/README", "new\n");
+	plan(x);
+	choose(x, "docs/README");
+	apply(x);
+	assert_int_equal(find(x, "docs")->verdict, COMMIT_WAIT);
+	assert_non_null(strstr(find(x, "docs")->why, "/papers, so commit that too"));
+	assert_int_equal(access("papers", F_OK), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +369,7 @@ int main(void)
 		WORLD_TEST(test_record_of_another),
 		WORLD_TEST(test_place_below_a_waiting_rename),
 		WORLD_TEST(test_made_below_a_waiting_rename),
+		WORLD_TEST(test_waits_for_another),
 	};
 
 	cred_init();

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #define BIG (48u << 20)
 
@@ -132,6 +134,67 @@ static void test_renamed_file_replaced(void **state)
 	assert_string_equal(host_read("i"), "in the way\n");
 }
 
+/* ---- a commit that was killed ---- */
+
+static void test_leftovers(void **state)
+{
+	struct world *x = *state;
+	char dead[32], live[32], other[40], full[32];
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	snprintf(dead, sizeof dead, ".cowbox-%d-0.tmp", pid);
+	snprintf(live, sizeof live, ".cowbox-%d-7.tmp", getppid());
+	snprintf(other, sizeof other, ".cowbox-%d-00.tmp", pid);
+	snprintf(full, sizeof full, ".cowbox-%d-1.tmp", pid);
+	host_write(dead, "half of it");
+	host_write(live, "at work");
+	host_write(other, "somebody's");
+	assert_int_equal(mkdir(full, 0700), 0);
+	assert_int_equal(chdir(full), 0);
+	host_write("in", "the host's");
+	assert_int_equal(chdir(x->w), 0);
+	box_new(x, "n", "n\n");
+	plan(x);
+	choose(x, "");
+	commit_settle(x->plan);
+	assert_int_equal(commit_apply(x->plan, NULL, NULL, &x->result, NULL), 0);
+	assert_int_equal(x->result.done, 1);
+	assert_int_equal(access(dead, F_OK), -1);
+	assert_int_equal(access(live, F_OK) | access(other, F_OK) | access(full, F_OK), 0);
+}
+
+/* A limit on the size of files fails one file, and ends nothing. */
+static void test_file_size_limit(void **state)
+{
+	struct world *x = *state;
+	struct rlimit old, small;
+
+	host_write("f", "old\n");
+	host_write("h", "old\n");
+	assert_int_equal(link("h", "h2"), 0);
+	box_new(x, "f", "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789\n");
+	box_new(x, "h", "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789\n");
+	box_new(x, "z", "z\n");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = old;
+	small.rlim_cur = 30;
+	plan(x);
+	choose(x, "");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	apply(x);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(x->result.failed, 2);
+	assert_int_equal(x->result.done, 1);
+	assert_string_equal(host_read("f"), "old\n");
+	assert_string_equal(host_read("h2"), "old\n");
+	commit_all(x);
+	assert_all(x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +202,8 @@ int main(void)
 		WORLD_TEST(test_removed_file_changed),
 		WORLD_TEST(test_removed_tree_grows),
 		WORLD_TEST(test_renamed_file_replaced),
+		WORLD_TEST(test_leftovers),
+		WORLD_TEST(test_file_size_limit),
 	};
 
 	cred_init();
