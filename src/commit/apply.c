@@ -112,14 +112,19 @@ static void remove_doomed(struct apply *a)
 		if (!doomed_where(a, d, now))
 			continue;
 		r = host_stat(&a->p->host, now, &seen);
-		if (r == 0 && seen.st_mode)
+		if (r == 0 && seen.st_mode && d->awaited)
+			r = -EBUSY;
+		else if (r == 0 && seen.st_mode)
 			r = remove_object(a, d->item, now, d->was, &seen);
 		if (r == 0)
 			continue;
 		keep_doomed(a, now);
 		it->outcome = COMMIT_FAILED;
 		it->code = r;
-		why(it, it->verdict, "what was there before could not be removed (%s): it is at %.90s", strerror(-r), now);
+		if (d->awaited)
+			why(it, it->verdict, "it was to be renamed, and could not: it is at %.110s", now);
+		else
+			why(it, it->verdict, "what was there before could not be removed (%s): it is at %.90s", strerror(-r), now);
 	}
 }
 

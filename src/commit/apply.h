@@ -42,6 +42,7 @@ struct doomed {
 	char *was;    /* was: where the box saw it */
 	size_t item;  /* item: that it made way for */
 	size_t since; /* since: how many moves there were when it went aside */
+	bool awaited; /* awaited: it is no rubbish, item is its own rename, which is to come */
 };
 
 struct apply {
@@ -123,6 +124,8 @@ int swap_check(struct apply *a, size_t i, int dir, const char *name, const struc
 int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *judged);
 /* Notes what was at the path, and is called temp in the same directory (moved) or is to be, as in the way of item i. */
 int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, bool moved);
+/* Notes that what rename i is to take has a temporary name, the host path, until then. */
+int swap_park(struct apply *a, size_t i, const char *path);
 /* Renames there from src to dst; what was judged in the way (st_mode 0: nothing) is replaced, or else exchanged with it. */
 int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *judged,
               bool replace);

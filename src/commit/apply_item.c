@@ -133,19 +133,41 @@ static int apply_present(struct apply *a, size_t i)
 	return place_object(a, i, path, &now);
 }
 
-/* What was at the destination of a rename is at its source now: it goes aside unless another rename wants it. */
-static int clear_source(struct apply *a, size_t i, const char *src)
+/* What was at the destination of a rename is at its source now: it goes aside unless another rename wants it. parked: the source is no name of
+ * the host's, so it must not stay there. */
+static int clear_source(struct apply *a, size_t i, const char *src, bool parked)
 {
+	size_t other = awaited_by(a, src);
 	char temp[48];
 
-	if (awaited_by(a, src) != NO_ITEM)
-		return 0;
+	if (other != NO_ITEM)
+		return parked ? swap_park(a, other, src) : 0;
 	place_temp_name(a, temp);
 	return swap_aside(a, i, src, temp, false);
 }
 
+/* What is to take the place of a directory that it is in comes out of it first. */
+static int come_out(struct apply *a, size_t i, char src[static PATH_MAX], struct stat *there, const char *dst)
+{
+	static const struct stat nothing;
+	char dir[PATH_MAX], aside[PATH_MAX], temp[48];
+	int r;
+
+	place_temp_name(a, temp);
+	if (!path_split(dst, dir, sizeof dir) || path_join(aside, sizeof aside, dir, temp) < 0)
+		return -ENAMETOOLONG;
+	r = apply_touch(a, there);
+	if (r == 0)
+		r = swap_move(a, i, src, there, aside, &nothing, false);
+	if (r == 0)
+		r = host_stat(&a->p->host, aside, there);
+	if (r == 0)
+		strcpy(src, aside);
+	return r;
+}
+
 static int rename_object(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst,
-                         const struct stat *in_way)
+                         const struct stat *in_way, bool parked)
 {
 	bool replace = !S_ISDIR(in_way->st_mode) && !S_ISDIR(there->st_mode) && awaited_by(a, dst) == NO_ITEM;
 	int r;
@@ -155,7 +177,7 @@ static int rename_object(struct apply *a, size_t i, const char *src, const struc
 		r = apply_touch(a, in_way);
 	if (r == 0)
 		r = swap_move(a, i, src, there, dst, in_way, replace);
-	return r < 0 || replace || !in_way->st_mode ? r : clear_source(a, i, src);
+	return r < 0 || replace || !in_way->st_mode ? r : clear_source(a, i, src, parked);
 }
 
 /* A renamed file gets its new content under the new name before the old name goes. */
@@ -181,7 +203,8 @@ static int finish_renamed_file(struct apply *a, size_t i, const char *dst)
 static int apply_rename(struct apply *a, size_t i)
 {
 	const struct change *ch = item(a, i)->change;
-	char src[PATH_MAX], dst[PATH_MAX];
+	static const struct stat nothing;
+	char src[PATH_MAX], dst[PATH_MAX], was[PATH_MAX];
 	struct stat there, in_way;
 	size_t other = NO_ITEM;
 	int r;
@@ -206,7 +229,16 @@ static int apply_rename(struct apply *a, size_t i)
 		/* Another name of the same file took it along: then this one is one more name. */
 		if (!there.st_mode && S_ISREG(ch->box.st_mode))
 			return place_object(a, i, dst, &in_way);
-		r = rename_object(a, i, src, &there, dst, &in_way);
+		bool inside = there.st_mode && path_below(src, dst, NULL);
+
+		if (inside)
+			strcpy(was, src);
+		if (inside)
+			r = come_out(a, i, src, &there, dst);
+		if (r == 0)
+			r = rename_object(a, i, src, &there, dst, &in_way, inside);
+		if (r < 0 && inside && strcmp(src, was) != 0)
+			(void)swap_move(a, i, src, &there, was, &nothing, false);
 	}
 	return r < 0 || S_ISDIR(ch->box.st_mode) ? r : finish_renamed_file(a, i, dst);
 }

@@ -246,6 +246,19 @@ static const char *what_happened(const struct plan *p, const char *path, const s
 	return "the host's was changed since";
 }
 
+/* The record is of something that the host still has, elsewhere: the box had moved it to this name then. */
+static bool is_elsewhere(struct plan *p, const struct origin *o, const char *path)
+{
+	struct stat st;
+
+	if (o->kind == ORIGIN_ABSENT)
+		return false;
+	/* Of a file with several names, another may be what is still there. */
+	if (p->judged_all && (o->kind == ORIGIN_DIRECTORY || o->nlink < 2) && inode_set_has(&p->judged, o->dev, o->ino))
+		return true;
+	return strcmp(o->path, path) != 0 && host_stat(&p->host, o->path, &st) == 0 && st.st_dev == o->dev && st.st_ino == o->ino;
+}
+
 /* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time, and
  * what is recorded under the others may be about something else. The one that the host's object still is, or else the first; where nothing
  * is there, the latest. */
@@ -257,6 +270,8 @@ static int origin_by_any_name(struct plan *p, const struct change *ch, const cha
 	*ret = NULL;
 	for (size_t k = 0; k < sizeof all / sizeof all[0] && (same == 0 || !now->st_mode); k++) {
 		if (!all[k] || (*ret && !now->st_mode && all[k]->when_ns <= (*ret)->when_ns))
+			continue;
+		if (!now->st_mode && is_elsewhere(p, all[k], path))
 			continue;
 		same = classify_same_as_origin(p, all[k], path, now);
 		if (same < 0)
@@ -270,7 +285,8 @@ static int origin_by_any_name(struct plan *p, const struct change *ch, const cha
 /* What is in a directory is no matter for its own metadata, but somebody may have changed those too. */
 static bool directory_changed(const struct change *ch, const struct origin *o, const struct stat *now)
 {
-	return ch->kind == CHANGE_META && S_ISDIR(now->st_mode) && o && !same_owner_and_mode(now, o->mode, o->uid, o->gid);
+	return ch->kind == CHANGE_META && S_ISDIR(now->st_mode) && o && o->ino == now->st_ino && o->dev == now->st_dev &&
+	       !same_owner_and_mode(now, o->mode, o->uid, o->gid);
 }
 
 /* Everything but renames. */

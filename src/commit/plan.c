@@ -231,6 +231,23 @@ static int index_renames(struct plan *p)
 	return 0;
 }
 
+/* What is missing on the host may not have been removed there: once more, now that it is known what all others are about. */
+static int judge_missing(struct plan *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->p.count && r == 0; i++) {
+		r = inode_set_add(&p->judged, p->now[i].st_dev, p->now[i].st_ino);
+		if (r == 0)
+			r = inode_set_add(&p->judged, p->in_way[i].st_dev, p->in_way[i].st_ino);
+	}
+	p->judged_all = true;
+	for (size_t i = 0; i < p->p.count && r == 0; i++)
+		if (p->p.items[i].verdict == COMMIT_CONFLICT && !p->now[i].st_mode && p->p.items[i].change->kind != CHANGE_RENAMED)
+			r = classify_item(p, i);
+	return r == -ENOMEM ? r : 0;
+}
+
 static int build(struct plan *p, struct err *err)
 {
 	int r;
@@ -252,7 +269,8 @@ static int build(struct plan *p, struct err *err)
 		if (r < 0)
 			why(&p->p.items[i], COMMIT_CONFLICT, "it cannot be compared with the host: %s", strerror(-r));
 	}
-	return 0;
+	r = judge_missing(p);
+	return r < 0 ? err_sys(err, r, "commit") : 0;
 }
 
 int commit_plan_new(struct overlay *ov, struct commit_plan **ret, struct err *err)
@@ -294,6 +312,7 @@ void commit_plan_free(struct commit_plan *plan)
 	free(p->in_way);
 	free(p->renames);
 	inode_set_release(&p->known);
+	inode_set_release(&p->judged);
 	free(p);
 }
 

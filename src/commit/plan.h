@@ -18,6 +18,8 @@ struct plan {
 	size_t nrenames;
 	struct inode_set known; /* known: every inode that has an origin; see plan_knows_inode */
 	bool known_loaded;
+	struct inode_set judged; /* judged: every host inode that some item is about, when judged_all */
+	bool judged_all;
 };
 
 static inline struct plan *plan_of(struct commit_plan *p)

@@ -113,6 +113,24 @@ int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, bo
 	return apply_note_move(a, path, aside, false);
 }
 
+int swap_park(struct apply *a, size_t i, const char *path)
+{
+	struct doomed d = { .item = i, .since = a->nmoves, .awaited = true };
+	int r = doomed_reserve(a);
+
+	if (r < 0)
+		return r;
+	d.host = strdup(path);
+	d.was = strdup(item(a, i)->change->from);
+	if (!d.host || !d.was) {
+		free(d.host);
+		free(d.was);
+		return -ENOMEM;
+	}
+	a->doomed[a->ndoomed++] = d;
+	return 0;
+}
+
 /* ---- the finished temporary gets its name ---- */
 
 static int put_first(struct apply *a, size_t i, int dir, const char *temp, const char *name)

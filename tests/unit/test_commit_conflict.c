@@ -349,6 +349,43 @@ static void test_waits_for_another(void **state)
 	assert_int_equal(access("papers", F_OK), -1);
 }
 
+/* What was inside another takes its place, and it goes into a third. */
+static void test_inside_out(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("a", 0755) | mkdir("b", 0755) | mkdir("b/d", 0755) | mkdir("b/S", 0755) | mkdir("c", 0755), 0);
+	host_write("a/f", "a\n");
+	host_write("b/f", "b\n");
+	host_write("b/d/f", "bd\n");
+	host_write("c/f", "c\n");
+	box_rename(x, "c", "b/d", RENAME_EXCHANGE);
+	box_rmdir(x, "b/S");
+	box_rename(x, "a", "c/S", 0);
+	box_rename(x, "c", "b", RENAME_EXCHANGE);
+	commit_all(x);
+	assert_all(x);
+	assert_string_equal(host_read("b/f"), "bd\n");
+	assert_string_equal(host_read("b/S/f"), "a\n");
+	assert_string_equal(host_read("c/f"), "b\n");
+	assert_string_equal(host_read("c/d/f"), "c\n");
+}
+
+/* The name has a record of what is elsewhere on the host, where the box had it then. */
+static void test_missing_by_moves(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("a", 0755) | mkdir("a/e", 0755) | mkdir("c", 0755) | mkdir("c/e", 0755), 0);
+	box_mkdir(x, "a/e/e");
+	box_mkdir(x, "c/e/e");
+	box_rename(x, "a/e", "c", RENAME_EXCHANGE);
+	commit_all(x);
+	assert_all(x);
+	assert_true(S_ISDIR(host_stat_of("a/e/e/e").st_mode));
+	assert_true(S_ISDIR(host_stat_of("c/e").st_mode));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +407,8 @@ int main(void)
 		WORLD_TEST(test_place_below_a_waiting_rename),
 		WORLD_TEST(test_made_below_a_waiting_rename),
 		WORLD_TEST(test_waits_for_another),
+		WORLD_TEST(test_inside_out),
+		WORLD_TEST(test_missing_by_moves),
 	};
 
 	cred_init();
