@@ -11,6 +11,7 @@
 #include "apply.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -43,15 +44,23 @@ static int step(struct apply *a, struct pass *pass, size_t i)
 	return a->result->trouble[0] != 0;
 }
 
-static void apply_all(struct apply *a, struct pass *pass)
+static bool apply_present_all(struct apply *a, struct pass *pass)
 {
 	for (size_t k = 0; k < a->p->nrenames; k++)
 		if (step(a, pass, a->p->renames[k]))
-			return;
+			return false;
 	for (size_t i = 0; i < a->p->p.count; i++)
 		if (item(a, i)->change->kind != CHANGE_RENAMED && item(a, i)->change->kind != CHANGE_DELETED && step(a, pass, i))
-			return;
-	for (size_t i = a->p->p.count; i > 0; i--)
+			return false;
+	return true;
+}
+
+static void apply_all(struct apply *a, struct pass *pass)
+{
+	bool whole = apply_present_all(a, pass);
+
+	twins_drop_spared(a);
+	for (size_t i = a->p->p.count; whole && i > 0; i--)
 		if (item(a, i - 1)->change->kind == CHANGE_DELETED && step(a, pass, i - 1))
 			return;
 }
@@ -75,6 +84,21 @@ static bool doomed_where(const struct apply *a, const struct doomed *d, char ret
 	return true;
 }
 
+/* It gets a name that no commit takes for a leftover of its own. */
+static void keep_doomed(struct apply *a, char now[static PATH_MAX])
+{
+	char dir[PATH_MAX], kept[48];
+	const char *name;
+	int fd;
+
+	place_kept_name(a, kept);
+	if (host_parent(&a->p->host, now, &fd, &name) < 0 || sys_renameat2(fd, name, fd, kept, RENAME_NOREPLACE) < 0)
+		return;
+	path_split(now, dir, sizeof dir);
+	(void)path_join(now, PATH_MAX, dir, kept);
+	host_moved(&a->p->host);
+}
+
 /* Directories that were in the way. What cannot be removed stays aside under its temporary name, and is named. */
 static void remove_doomed(struct apply *a)
 {
@@ -82,16 +106,25 @@ static void remove_doomed(struct apply *a)
 		const struct doomed *d = &a->doomed[k];
 		struct commit_item *it = item(a, d->item);
 		char now[PATH_MAX];
+		struct stat seen;
 		int r;
 
 		if (!doomed_where(a, d, now))
 			continue;
-		r = remove_object(a, d->item, now, d->was);
+		r = host_stat(&a->p->host, now, &seen);
+		if (r == 0 && seen.st_mode && d->awaited)
+			r = -EBUSY;
+		else if (r == 0 && seen.st_mode)
+			r = remove_object(a, d->item, now, d->was, &seen);
 		if (r == 0)
 			continue;
+		keep_doomed(a, now);
 		it->outcome = COMMIT_FAILED;
 		it->code = r;
-		why(it, it->verdict, "what was there before could not be removed (%s): it is at %.90s", strerror(-r), now);
+		if (d->awaited)
+			why(it, it->verdict, "it was to be renamed, and could not: it is at %.110s", now);
+		else
+			why(it, it->verdict, "what was there before could not be removed (%s): it is at %.90s", strerror(-r), now);
 	}
 }
 
@@ -116,11 +149,10 @@ static void finish_directories(struct apply *a)
 		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, p->mtime };
 		const char *name;
 		struct stat st;
-		bool old;
 		int dir;
 
 		/* Not ours, or not there any more: it keeps the time of the commit. */
-		if (!p->set || plan_host_path(a->p, p->view, path, &old) < 0 || (old && apply_forward(a, path, path) < 0))
+		if (!p->set || apply_where_view(a, p->view, path) < 0)
 			continue;
 		if (host_stat(&a->p->host, path, &st) < 0 || time_same(&st.st_mtim, &p->mtime))
 			continue;
@@ -161,6 +193,7 @@ static void apply_release(struct apply *a)
 	free(a->parents);
 	free(a->doomed);
 	inode_set_release(&a->touched);
+	inode_set_release(&a->swept);
 	free(a->busy);
 	twins_free(a);
 }
@@ -169,6 +202,7 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 {
 	struct apply a = { .p = plan_of(plan), .result = ret };
 	struct pass pass = { .progress = progress, .ctx = ctx };
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, limit;
 	mode_t mask;
 
 	memset(ret, 0, sizeof *ret);
@@ -177,12 +211,19 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 		return err_sys(err, -ENOMEM, "commit");
 	for (size_t i = 0; i < plan->count; i++)
 		pass.total += plan->items[i].chosen;
+	if (twins_begin(&a) < 0) {
+		apply_release(&a);
+		return err_sys(err, -ENOMEM, "commit");
+	}
+	/* A limit on the size of files is a failure like others, and not the end. */
+	sigaction(SIGXFSZ, &ignore, &limit);
 	mask = umask(0);
 	apply_all(&a, &pass);
 	remove_doomed(&a);
 	finish_directories(&a);
 	apply_forget_done(&a);
 	umask(mask);
+	sigaction(SIGXFSZ, &limit, NULL);
 	count(&a);
 	apply_release(&a);
 	return 0;

@@ -18,10 +18,17 @@ struct parent {
 	bool set; /* set: mtime is known and right */
 };
 
-/* Where a file of the layer with several names is on the host. */
+/* A name on the host for an inode. */
 struct twin {
-	uint64_t dev, ino; /* dev, ino: in the layer; ino 0: an empty slot */
-	char *path;        /* path: one of its names on the host */
+	uint64_t dev, ino; /* ino 0: an empty slot */
+	char *path;        /* path: as it was when there were `since` moves */
+	size_t since;
+};
+
+/* An open hash of them. All zeroes is an empty one. */
+struct twins {
+	struct twin *slot;
+	size_t count, size;
 };
 
 /* A name in the layer of something that is no regular file and has several names. */
@@ -35,6 +42,7 @@ struct doomed {
 	char *was;    /* was: where the box saw it */
 	size_t item;  /* item: that it made way for */
 	size_t since; /* since: how many moves there were when it went aside */
+	bool awaited; /* awaited: it is no rubbish, item is its own rename, which is to come */
 };
 
 struct apply {
@@ -44,15 +52,21 @@ struct apply {
 	size_t nmoves;
 	struct parent *parents;
 	size_t nparents;
-	struct twin *twins;
-	size_t ntwins, twins_size;
+	struct twins twins;  /* twins: where files of the layer with several names are on the host, by their inodes in the layer */
+	struct twins spared; /* spared: see twins_spare, by inodes of the host */
 	struct special *specials; /* specials: see twins_original; read when the first is asked for */
 	size_t nspecials;
 	bool specials_read;
 	struct inode_set touched; /* touched: host inodes this commit has changed */
+	struct inode_set made;    /* made: those it has made; their numbers may be those of files that it has removed */
+	struct inode_set swept;   /* swept: directories that remove_leftovers has looked into */
+	struct inode_set settled; /* settled: see twins_settle */
+	struct inode_set wanted;  /* wanted: those that are to get a new name by some item */
 	struct doomed *doomed;
 	size_t ndoomed;
 	bool *busy; /* busy: items being applied, higher up on our stack */
+	bool said;  /* said: the item's `why` already tells what the failure is */
+	char entered[PATH_MAX]; /* entered: the host's directory that was worked in last */
 	unsigned serial;
 };
 
@@ -77,38 +91,83 @@ void apply_forget_done(struct apply *a);
 
 /* Follows a path from before this commit to where it is now. */
 int apply_forward(const struct apply *a, const char *path, char ret[static PATH_MAX]);
+/* The same for a path from when there were `since` moves. */
+int apply_forward_since(const struct apply *a, size_t since, const char *path, char ret[static PATH_MAX]);
 int apply_note_move(struct apply *a, const char *from, const char *to, bool swap);
 bool apply_touched(const struct apply *a, const struct stat *st);
 int apply_touch(struct apply *a, const struct stat *st);
+/* Where a path of the view lies on the host at this moment, while some renames above it are done and others not. */
+int apply_where_view(const struct apply *a, const char *view, char ret[static PATH_MAX]);
 /* Where the item belongs on the host at this moment. */
 int apply_where(const struct apply *a, size_t i, char ret[static PATH_MAX]);
 /* The directory that holds the host path is about to change. view: as the view names that directory. */
 int apply_enter(struct apply *a, const char *view, const char *host);
-/* What holds the new object of item i is put at the host path. Does not look at the verdict. */
-int place_object(struct apply *a, size_t i, const char *path);
+/* The new object of item i is put at the host path. seen: what was found there when it was judged again. Does not look at the verdict. */
+int place_object(struct apply *a, size_t i, const char *path, const struct stat *seen);
 /* Gives the host object at path the metadata of the item's. */
 int place_metadata(struct apply *a, size_t i, const char *path);
 /* Gives the existing host file the item's content and metadata, keeping the inode. */
-int place_in_inode(struct apply *a, size_t i, const char *path);
-/* A name for a temporary in a directory. */
+int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen);
+/* A name for a temporary in a directory; the next commit removes what has such a name. */
 void place_temp_name(struct apply *a, char ret[static 48]);
-/* A directory in the way at path goes aside, and the one called temp in the same directory takes its place. */
-int place_exchange(struct apply *a, size_t i, const char *path, const char *temp);
+/* A name for what is the host's and could not be put back; nobody removes that. */
+void place_kept_name(struct apply *a, char ret[static 48]);
+
+/* ---- swap.c: names of the host's objects. All leave a conflict, and return -ESTALE, when it is not what was seen. ---- */
+
+/* "The host's was changed just now". Returns -ESTALE. */
+int swap_refuse(struct apply *a, size_t i);
+/* What stands at the name now is what was seen (st_mode 0: nothing), and nobody has done anything to it. */
+int swap_check(struct apply *a, size_t i, int dir, const char *name, const struct stat *seen);
+/* The temporary in the same directory gets the name, which is the host path. A directory in the way goes to a->doomed. Where it fails, what is
+ * still called temp is ours. */
+int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *judged);
+/* Notes what was at the path, and is called temp in the same directory (moved) or is to be, as in the way of item i. */
+int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, bool moved);
+/* Notes that what rename i is to take has a temporary name, the host path, until then. */
+int swap_park(struct apply *a, size_t i, const char *path);
+/* Renames there from src to dst; what was judged in the way (st_mode 0: nothing) is replaced, or else exchanged with it. */
+int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *judged,
+              bool replace);
+/* Removes a name, of a directory only when it is empty. */
+int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged);
+
+/* ---- inplace.c ---- */
+
+/* The host's file, which is what was seen, gets the content of box and the metadata that want tells, or stays as it was. */
+int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, const char *path, const struct stat *seen);
 
 /* ---- twins.c: files of several names ---- */
 
-/* Where the layer's file already is on the host, borrowed; NULL: nowhere yet. */
-const char *twins_find(const struct apply *a, const struct stat *layer);
+/* Learns which host files are to get new names, before anything is changed. -ENOMEM. */
+int twins_begin(struct apply *a);
+/* Where the layer's file already is on the host. -ENOENT: nowhere yet. */
+int twins_find(const struct apply *a, const struct stat *layer, char ret[static PATH_MAX]);
 int twins_add(struct apply *a, const struct stat *layer, const char *path);
 void twins_free(struct apply *a);
-/* True when the item's file in the layer is the copy of this very inode of the host. */
+/* True when the item's file in the layer is the copy of this very inode of the host. The box knows it by the inode, not by a name: what
+ * a name leads to changes in the course of a commit. */
 bool twins_is_copy_of(const struct apply *a, size_t i, const struct stat *host);
+/* True when a name of this host file, which the commit is about to take, should be spared: another item is to become one more name of it, and
+ * may know no other. */
+bool twins_are_wanted(const struct apply *a, const struct stat *host);
+/* Such a file is at path now, under a temporary name. twins_drop_spared removes these names when all items are placed. */
+int twins_spare(struct apply *a, const struct stat *host, const char *path);
+void twins_drop_spared(struct apply *a);
+/* A host file with several names was changed in the box, and the names by which that was done are gone: no change tells of it, but the view
+ * shows it under the others. It is written before this name, the last that the commit has to do with perhaps, is taken. *seen becomes what is
+ * there then. */
+int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen);
 /* The host's name of the file that the item's is a copy of, when the item is to become one more name of it. -ENOENT: none. */
 int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX]);
 
 /* ---- remove.c ---- */
 
-/* Removes one object of the host, or a tree after looking at all of it. was: as in classify_tree_known. */
-int remove_object(struct apply *a, size_t i, const char *host, const char *was);
+/* Removes what commits that were killed have left in the host's directory: what has such a name, and whose process is no more. */
+void remove_leftovers(struct apply *a, const char *dir);
+
+/* Removes one object of the host, or a tree after looking at all of it. was: as in classify_tree_known. seen: what was found there when it
+ * was judged again. */
+int remove_object(struct apply *a, size_t i, const char *host, const char *was, const struct stat *seen);
 
 #endif

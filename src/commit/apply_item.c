@@ -34,17 +34,18 @@ static bool moved_here(const struct apply *a, const char *path)
 	return false;
 }
 
-static int look_again(struct apply *a, size_t i, const char *path)
+/* What is at the path must be what was judged; where this commit has moved things, what it has put there, or nothing. */
+static int look_again(struct apply *a, size_t i, const char *path, const struct stat *judged, struct stat *ret_now)
 {
-	struct stat now;
-	int r = host_stat(&a->p->host, path, &now);
+	int r = host_stat(&a->p->host, path, ret_now);
 
 	if (r < 0)
 		return r;
-	if (as_judged(a, &a->p->now[i], &now) || (a->nmoves && moved_here(a, path)))
+	if (as_judged(a, judged, ret_now))
 		return 0;
-	why(item(a, i), COMMIT_CONFLICT, "the host's was changed just now");
-	return -ESTALE;
+	if (a->nmoves && (!ret_now->st_mode || apply_touched(a, ret_now)) && moved_here(a, path))
+		return 0;
+	return swap_refuse(a, i);
 }
 
 /* ---- one item ---- */
@@ -66,11 +67,16 @@ static int enter_parent(struct apply *a, const char *view, const char *host)
 
 	if (!path_split(view, view_dir, sizeof view_dir) || !path_split(host, host_dir, sizeof host_dir))
 		return -ENAMETOOLONG;
+	/* Neighbours come one after another. */
+	if (strcmp(host_dir, a->entered) != 0) {
+		strcpy(a->entered, host_dir);
+		remove_leftovers(a, host_dir);
+	}
 	return apply_enter(a, view_dir, host_dir);
 }
 
-/* True when a rename that is still to come takes what is at the host path. */
-static bool awaits_rename(struct apply *a, const char *path)
+/* The rename still to come that takes what is at the host path, or NO_ITEM. */
+static size_t awaited_by(struct apply *a, const char *path)
 {
 	char now[PATH_MAX];
 
@@ -79,116 +85,99 @@ static bool awaits_rename(struct apply *a, const char *path)
 
 		if (it->outcome == COMMIT_UNTRIED && item_planned(it) && apply_forward(a, it->change->from, now) == 0 &&
 		    strcmp(now, path) == 0)
-			return true;
+			return a->p->renames[k];
 	}
-	return false;
+	return NO_ITEM;
 }
 
-static int make_directory(struct apply *a, size_t i, const char *path)
+static int make_directory(struct apply *a, size_t i, const char *path, const struct stat *now)
 {
-	struct stat now;
-	int r = host_stat(&a->p->host, path, &now);
+	int r;
 
-	if (r < 0)
-		return r;
 	/* Its entries are changes of their own. */
-	if (S_ISDIR(now.st_mode) && !awaits_rename(a, path))
+	if (S_ISDIR(now->st_mode) && awaited_by(a, path) == NO_ITEM)
 		return 0;
 	r = enter_parent(a, item(a, i)->change->path, path);
-	return r < 0 ? r : place_object(a, i, path);
+	return r < 0 ? r : place_object(a, i, path, now);
+}
+
+/* The same bytes in a file of its own must not share the host's inode with that file's other names; and the same text in a symlink that is one with
+ * another name's is to be that one. */
+static bool is_another_object(const struct apply *a, size_t i, const struct stat *now)
+{
+	const struct stat *box = &a->p->p.items[i].change->box;
+
+	if (S_ISREG(box->st_mode))
+		return now->st_nlink > 1 && !twins_is_copy_of(a, i, now);
+	return box->st_nlink > 1 && (box->st_dev != now->st_dev || box->st_ino != now->st_ino);
 }
 
 static int apply_present(struct apply *a, size_t i)
 {
 	const struct change *ch = item(a, i)->change;
 	char path[PATH_MAX];
+	struct stat now;
 	int r = apply_where(a, i, path);
 
 	if (r == 0)
-		r = look_again(a, i, path);
+		r = look_again(a, i, path, &a->p->now[i], &now);
 	if (r < 0)
 		return r;
 	if (S_ISDIR(ch->box.st_mode))
-		return ch->kind == CHANGE_META ? 0 : make_directory(a, i, path);
+		return ch->kind == CHANGE_META ? 0 : make_directory(a, i, path, &now);
 	r = enter_parent(a, ch->path, path);
 	if (r < 0)
 		return r;
-	/* The same bytes in a file of its own: it must not share the host's inode with that file's other names. */
-	if (ch->kind == CHANGE_META &&
-	    !(S_ISREG(ch->box.st_mode) && a->p->now[i].st_nlink > 1 && !twins_is_copy_of(a, i, &a->p->now[i])))
+	if (ch->kind == CHANGE_META && !is_another_object(a, i, &now))
 		return place_metadata(a, i, path);
-	return place_object(a, i, path);
+	return place_object(a, i, path, &now);
 }
 
-/* What was at the destination of a rename is at its source now: it goes aside unless another rename wants it. */
-static int clear_source(struct apply *a, size_t i, const char *src)
+/* What was at the destination of a rename is at its source now: it goes aside unless another rename wants it. parked: the source is no name of
+ * the host's, so it must not stay there. */
+static int clear_source(struct apply *a, size_t i, const char *src, bool parked)
 {
-	char dir[PATH_MAX], aside[PATH_MAX], temp[48];
-	struct doomed d = { .item = i }, *all;
-	const char *name;
-	int fd, r;
+	size_t other = awaited_by(a, src);
+	char temp[48];
 
-	if (awaits_rename(a, src))
-		return 0;
+	if (other != NO_ITEM)
+		return parked ? swap_park(a, other, src) : 0;
 	place_temp_name(a, temp);
-	if (!path_split(src, dir, sizeof dir) || path_join(aside, sizeof aside, dir, temp) < 0)
-		return -ENAMETOOLONG;
-	r = host_parent(&a->p->host, src, &fd, &name);
-	if (r == 0)
-		r = sys_renameat2(fd, name, fd, temp, RENAME_NOREPLACE);
-	if (r == 0)
-		r = apply_note_move(a, src, aside, false);
-	if (r < 0)
-		return r;
-	all = realloc(a->doomed, (a->ndoomed + 1) * sizeof *all);
-	if (!all)
-		return -ENOMEM;
-	a->doomed = all;
-	d.host = strdup(aside);
-	d.was = strdup(item(a, i)->change->path);
-	d.since = a->nmoves;
-	if (!d.host || !d.was)
-		return -ENOMEM;
-	a->doomed[a->ndoomed++] = d;
-	return 0;
+	return swap_aside(a, i, src, temp, false);
 }
 
-static int move_on_host(struct apply *a, const char *src, const char *dst, unsigned flags)
+/* What is to take the place of a directory that it is in comes out of it first. */
+static int come_out(struct apply *a, size_t i, char src[static PATH_MAX], struct stat *there, const char *dst)
 {
-	_cleanup_close_ int from = -1;
-	const char *src_name, *dst_name;
-	int fd, to, r;
+	static const struct stat nothing;
+	char dir[PATH_MAX], aside[PATH_MAX], temp[48];
+	int r;
 
-	r = host_parent(&a->p->host, src, &fd, &src_name);
-	if (r < 0)
-		return r;
-	from = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (from < 0)
-		return -errno;
-	r = host_parent(&a->p->host, dst, &to, &dst_name);
+	place_temp_name(a, temp);
+	if (!path_split(dst, dir, sizeof dir) || path_join(aside, sizeof aside, dir, temp) < 0)
+		return -ENAMETOOLONG;
+	r = apply_touch(a, there);
 	if (r == 0)
-		r = sys_renameat2(from, src_name, to, dst_name, flags);
-	if (r == -EINVAL && flags == RENAME_NOREPLACE)
-		r = sys_renameat2(from, src_name, to, dst_name, 0);
-	return r < 0 ? r : apply_note_move(a, src, dst, flags == RENAME_EXCHANGE);
+		r = swap_move(a, i, src, there, aside, &nothing, false);
+	if (r == 0)
+		r = host_stat(&a->p->host, aside, there);
+	if (r == 0)
+		strcpy(src, aside);
+	return r;
 }
 
 static int rename_object(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst,
-                         const struct stat *in_way)
+                         const struct stat *in_way, bool parked)
 {
+	bool replace = !S_ISDIR(in_way->st_mode) && !S_ISDIR(there->st_mode) && awaited_by(a, dst) == NO_ITEM;
 	int r;
 
 	r = apply_touch(a, there);
 	if (r == 0 && in_way->st_mode)
 		r = apply_touch(a, in_way);
-	if (r < 0)
-		return r;
-	if (!in_way->st_mode)
-		return move_on_host(a, src, dst, RENAME_NOREPLACE);
-	if (!S_ISDIR(in_way->st_mode) && !S_ISDIR(there->st_mode) && !awaits_rename(a, dst))
-		return move_on_host(a, src, dst, 0);
-	r = move_on_host(a, src, dst, RENAME_EXCHANGE);
-	return r < 0 ? r : clear_source(a, i, src);
+	if (r == 0)
+		r = swap_move(a, i, src, there, dst, in_way, replace);
+	return r < 0 || replace || !in_way->st_mode ? r : clear_source(a, i, src, parked);
 }
 
 /* A renamed file gets its new content under the new name before the old name goes. */
@@ -196,35 +185,40 @@ static int finish_renamed_file(struct apply *a, size_t i, const char *dst)
 {
 	_cleanup_close_ int box = -1;
 	const struct change *ch = item(a, i)->change;
-	struct stat layer;
-	int r;
+	struct stat layer, now;
+	int r = host_stat(&a->p->host, dst, &now);
 
-	if (S_ISREG(ch->box.st_mode) && changes_open(a->p->p.ov, ch, &box) == 0 && sys_fstat(box, &layer) == 0 &&
-	    layer.st_nlink > 1) {
+	if (r < 0)
+		return r;
+	if (S_ISREG(ch->box.st_mode) && twins_is_copy_of(a, i, &now) && changes_open(a->p->p.ov, ch, &box) == 0 &&
+	    sys_fstat(box, &layer) == 0 && layer.st_nlink > 1) {
 		r = twins_add(a, &layer, dst);
 		if (r < 0)
 			return r;
-		return place_in_inode(a, i, dst);
+		return place_in_inode(a, i, dst, &now);
 	}
-	return ch->content ? place_object(a, i, dst) : place_metadata(a, i, dst);
+	return ch->content ? place_object(a, i, dst, &now) : place_metadata(a, i, dst);
 }
 
 static int apply_rename(struct apply *a, size_t i)
 {
 	const struct change *ch = item(a, i)->change;
-	char src[PATH_MAX], dst[PATH_MAX];
+	static const struct stat nothing;
+	char src[PATH_MAX], dst[PATH_MAX], was[PATH_MAX];
 	struct stat there, in_way;
+	size_t other = NO_ITEM;
 	int r;
 
 	r = apply_forward(a, ch->from, src);
 	if (r == 0)
 		r = apply_where(a, i, dst);
 	if (r == 0)
-		r = host_stat(&a->p->host, src, &there);
+		r = look_again(a, i, src, &a->p->now[i], &there);
 	if (r == 0)
-		r = host_stat(&a->p->host, dst, &in_way);
-	if (r == 0)
-		r = look_again(a, i, src);
+		other = awaited_by(a, dst);
+	/* Where the old name is the new one (a directory above it was renamed), there is nothing else in the way. */
+	if (r == 0 && strcmp(src, dst) != 0)
+		r = look_again(a, i, dst, other == NO_ITEM ? &a->p->in_way[i] : &a->p->now[other], &in_way);
 	if (r == 0)
 		r = enter_parent(a, ch->from, src);
 	if (r == 0)
@@ -234,8 +228,17 @@ static int apply_rename(struct apply *a, size_t i)
 	if (strcmp(src, dst) != 0) {
 		/* Another name of the same file took it along: then this one is one more name. */
 		if (!there.st_mode && S_ISREG(ch->box.st_mode))
-			return place_object(a, i, dst);
-		r = rename_object(a, i, src, &there, dst, &in_way);
+			return place_object(a, i, dst, &in_way);
+		bool inside = there.st_mode && path_below(src, dst, NULL);
+
+		if (inside)
+			strcpy(was, src);
+		if (inside)
+			r = come_out(a, i, src, &there, dst);
+		if (r == 0)
+			r = rename_object(a, i, src, &there, dst, &in_way, inside);
+		if (r < 0 && inside && strcmp(src, was) != 0)
+			(void)swap_move(a, i, src, &there, was, &nothing, false);
 	}
 	return r < 0 || S_ISDIR(ch->box.st_mode) ? r : finish_renamed_file(a, i, dst);
 }
@@ -251,10 +254,10 @@ static int apply_deletion(struct apply *a, size_t i)
 		r = host_stat(&a->p->host, path, &now);
 	if (r < 0 || !now.st_mode)
 		return r;
-	r = look_again(a, i, path);
+	r = look_again(a, i, path, &a->p->now[i], &now);
 	if (r == 0)
 		r = enter_parent(a, ch->path, path);
-	return r < 0 ? r : remove_object(a, i, path, ch->path);
+	return r < 0 ? r : remove_object(a, i, path, ch->path, &now);
 }
 
 static bool stops_everything(int r)
@@ -273,9 +276,10 @@ void apply_settle(struct apply *a, size_t i, int r)
 	}
 	it->outcome = r == -ESTALE && it->verdict == COMMIT_CONFLICT ? COMMIT_LEFT : COMMIT_FAILED;
 	it->code = r;
-	if (it->outcome == COMMIT_FAILED)
+	if (it->outcome == COMMIT_FAILED && !a->said)
 		why(it, it->verdict, r == -ELOOP ? "a directory on the way to it is a symlink on the host now" : "%s",
 		    strerror(-r));
+	a->said = false;
 	if (stops_everything(r) && !a->result->trouble[0])
 		snprintf(a->result->trouble, sizeof a->result->trouble, "%s", strerror(-r));
 }

@@ -120,30 +120,39 @@ int classify_same_as_box(struct plan *p, const struct change *ch, const char *pa
 	return copy_xattrs_equal(box, fd);
 }
 
+/* The name of that time is not known, or has been another's since, but the box has changed this inode, and the host not since there is the box:
+ * what the box saw is what is there. */
+static bool older_than_box(struct plan *p, const struct stat *now)
+{
+	return host_older(overlay_box(p->p.ov), now) && plan_knows_inode(p, now);
+}
+
 /* ---- whole trees ---- */
 
-static int tree_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check)
+int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now)
 {
 	const struct origin *o;
-	struct stat st;
+	bool touched;
 	size_t k;
 	int r;
 
-	r = host_stat(&p->host, host, &st);
+	r = host_stat(&p->host, host, ret_now);
 	if (r < 0)
 		return r;
-	if (!st.st_mode)
+	if (!ret_now->st_mode)
 		return 1;
 	k = plan_rename_from(p, was);
 	if (k != NO_ITEM && p->p.items[k].outcome != COMMIT_DONE)
 		return 0;
 	o = plan_origin(p, was);
+	touched = check->touched && check->touched(check->ctx, ret_now);
 	/* Noted under another name: then it must not have changed since the box took the directory away from this place. */
 	if (!o || o->kind == ORIGIN_ABSENT)
-		return nanoseconds(st.st_ctim) <= check->seen_ns && plan_knows_inode(p, &st);
-	if (check->touched && check->touched(check->ctx, &st))
+		return nanoseconds(touched ? ret_now->st_mtim : ret_now->st_ctim) <= check->seen_ns && plan_knows_inode(p, ret_now);
+	if (touched)
 		return 1;
-	return classify_same_as_origin(p, o, host, &st);
+	r = classify_same_as_origin(p, o, host, ret_now);
+	return r == 0 ? older_than_box(p, ret_now) : r;
 }
 
 static int tree_known(struct plan *p, char host[static PATH_MAX], char was[static PATH_MAX], struct tree_check *check)
@@ -162,13 +171,9 @@ static int tree_known(struct plan *p, char host[static PATH_MAX], char was[stati
 		if (path_join(host, PATH_MAX, host, *n) < 0 || path_join(was, PATH_MAX, was, *n) < 0)
 			return -ENAMETOOLONG;
 		if (!(check->leaves && check->leaves(check->ctx, was))) {
-			r = tree_entry_known(p, host, was, check);
-			if (r == 1)
-				r = host_stat(&p->host, host, &st);
-			else if (r == 0)
-				return 0;
-			if (r == 0)
-				r = S_ISDIR(st.st_mode) ? tree_known(p, host, was, check) : 1;
+			r = classify_entry_known(p, host, was, check, &st);
+			if (r == 1 && S_ISDIR(st.st_mode))
+				r = tree_known(p, host, was, check);
 			if (r != 1)
 				return r;
 		}
@@ -241,24 +246,47 @@ static const char *what_happened(const struct plan *p, const char *path, const s
 	return "the host's was changed since";
 }
 
-/* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time. */
-static const struct origin *origin_by_any_name(const struct plan *p, const struct change *ch, const char *path)
+/* The record is of something that the host still has, elsewhere: the box had moved it to this name then. */
+static bool is_elsewhere(struct plan *p, const struct origin *o, const char *path)
 {
-	const struct origin *o = ch->origin ? ch->origin : plan_origin(p, ch->path);
+	struct stat st;
 
-	return o ? o : plan_origin(p, path);
+	if (o->kind == ORIGIN_ABSENT)
+		return false;
+	/* Of a file with several names, another may be what is still there. */
+	if (p->judged_all && (o->kind == ORIGIN_DIRECTORY || o->nlink < 2) && inode_set_has(&p->judged, o->dev, o->ino))
+		return true;
+	return strcmp(o->path, path) != 0 && host_stat(&p->host, o->path, &st) == 0 && st.st_dev == o->dev && st.st_ino == o->ino;
+}
+
+/* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time, and
+ * what is recorded under the others may be about something else. The one that the host's object still is, or else the first; where nothing
+ * is there, the latest. */
+static int origin_by_any_name(struct plan *p, const struct change *ch, const char *path, const struct stat *now, const struct origin **ret)
+{
+	const struct origin *const all[] = { ch->kind == CHANGE_RENAMED ? NULL : ch->origin, plan_origin(p, ch->path), plan_origin(p, path) };
+	int same = 0;
+
+	*ret = NULL;
+	for (size_t k = 0; k < sizeof all / sizeof all[0] && (same == 0 || !now->st_mode); k++) {
+		if (!all[k] || (*ret && !now->st_mode && all[k]->when_ns <= (*ret)->when_ns))
+			continue;
+		if (!now->st_mode && is_elsewhere(p, all[k], path))
+			continue;
+		same = classify_same_as_origin(p, all[k], path, now);
+		if (same < 0)
+			return same;
+		if (same || !*ret || !now->st_mode)
+			*ret = all[k];
+	}
+	return same;
 }
 
 /* What is in a directory is no matter for its own metadata, but somebody may have changed those too. */
 static bool directory_changed(const struct change *ch, const struct origin *o, const struct stat *now)
 {
-	return ch->kind == CHANGE_META && S_ISDIR(now->st_mode) && o && !same_owner_and_mode(now, o->mode, o->uid, o->gid);
-}
-
-/* The name of that time is not known, but the box has changed this inode, and the host not since there is the box. */
-static bool older_than_box(struct plan *p, const struct stat *now)
-{
-	return host_older(overlay_box(p->p.ov), now) && plan_knows_inode(p, now);
+	return ch->kind == CHANGE_META && S_ISDIR(now->st_mode) && o && o->ino == now->st_ino && o->dev == now->st_dev &&
+	       !same_owner_and_mode(now, o->mode, o->uid, o->gid);
 }
 
 /* Everything but renames. */
@@ -266,7 +294,7 @@ static int classify_plain(struct plan *p, size_t i, const char *path)
 {
 	struct commit_item *it = &p->p.items[i];
 	const struct change *ch = it->change;
-	const struct origin *o = origin_by_any_name(p, ch, path);
+	const struct origin *o;
 	const struct stat *now = &p->now[i];
 	int r;
 
@@ -275,7 +303,9 @@ static int classify_plain(struct plan *p, size_t i, const char *path)
 	/* Something that this box moves elsewhere is not in the way. */
 	if (plan_rename_from(p, path) != NO_ITEM && ch->kind != CHANGE_META)
 		return 0;
-	r = o ? classify_same_as_origin(p, o, path, now) : !now->st_mode || older_than_box(p, now);
+	r = origin_by_any_name(p, ch, path, now, &o);
+	if (r == 0)
+		r = now->st_mode ? older_than_box(p, now) : !o;
 	if (r == 1 && directory_changed(ch, o, now))
 		r = 0;
 	if (r < 0)
@@ -292,21 +322,22 @@ static int classify_plain(struct plan *p, size_t i, const char *path)
 }
 
 /* The place a renamed object goes to. */
-static int classify_destination(struct plan *p, struct commit_item *it, const char *path)
+static int classify_destination(struct plan *p, struct commit_item *it, const char *path, struct stat *now)
 {
-	const struct origin *o = plan_origin(p, it->change->path);
-	struct stat now;
+	const struct origin *o;
 	int r;
 
-	r = host_stat(&p->host, path, &now);
-	if (r < 0 || !now.st_mode || plan_rename_from(p, path) != NO_ITEM || plan_carrier(p, path, it->change->path) != NO_ITEM)
+	r = host_stat(&p->host, path, now);
+	if (r < 0 || !now->st_mode || plan_rename_from(p, path) != NO_ITEM || plan_carrier(p, path, it->change->path) != NO_ITEM)
 		return r;
-	r = o ? classify_same_as_origin(p, o, path, &now) : 0;
+	r = origin_by_any_name(p, it->change, path, now, &o);
+	if (r == 0)
+		r = older_than_box(p, now);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, it->change->path, o, &now));
-	return S_ISDIR(now.st_mode) ? classify_removed_tree(p, it, path, it->change->path) : 0;
+		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, it->change->path, o, now));
+	return S_ISDIR(now->st_mode) ? classify_removed_tree(p, it, path, it->change->path) : 0;
 }
 
 static int classify_rename(struct plan *p, size_t i, const char *path)
@@ -321,11 +352,24 @@ static int classify_rename(struct plan *p, size_t i, const char *path)
 	if (!p->now[i].st_mode)
 		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->from, o, &p->now[i]));
 	r = o ? classify_same_as_origin(p, o, ch->from, &p->now[i]) : !ch->host_changed;
+	if (r == 0)
+		r = older_than_box(p, &p->now[i]);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->from, o, &p->now[i]));
-	return classify_destination(p, it, path);
+	return classify_destination(p, it, path, &p->in_way[i]);
+}
+
+/* A directory of the box replaces something else of the host's, a symlink perhaps: nothing is below that. */
+static bool below_new_directory(const struct plan *p, size_t i)
+{
+	size_t k = i;
+
+	while ((k = plan_above(p, p->p.items[k].change->path)) != NO_ITEM)
+		if (item_makes_dir(&p->p.items[k]) && p->now[k].st_mode && !S_ISDIR(p->now[k].st_mode))
+			return true;
+	return false;
 }
 
 int classify_item(struct plan *p, size_t i)
@@ -333,15 +377,18 @@ int classify_item(struct plan *p, size_t i)
 	struct commit_item *it = &p->p.items[i];
 	const struct change *ch = it->change;
 	char path[PATH_MAX];
-	bool old;
 	int r;
 
 	it->verdict = COMMIT_APPLY;
 	if ((S_ISCHR(ch->box.st_mode) || S_ISBLK(ch->box.st_mode)) && geteuid() != 0 && ch->kind != CHANGE_META)
 		return why(it, COMMIT_REFUSE, "only root can make devices");
-	r = plan_host_path(p, ch->path, path, &old);
+	r = plan_host_path(p, ch->path, path);
 	if (r == 0)
 		r = host_stat(&p->host, ch->kind == CHANGE_RENAMED ? ch->from : path, &p->now[i]);
+	if (r == -ELOOP && below_new_directory(p, i)) {
+		memset(&p->now[i], 0, sizeof p->now[i]);
+		r = 0;
+	}
 	if (r == -ELOOP)
 		return why(it, COMMIT_CONFLICT, "a directory on the way to it is a symlink on the host now");
 	if (r < 0)

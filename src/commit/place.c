@@ -21,13 +21,18 @@
 
 int apply_forward(const struct apply *a, const char *path, char ret[static PATH_MAX])
 {
+	return apply_forward_since(a, 0, path, ret);
+}
+
+int apply_forward_since(const struct apply *a, size_t since, const char *path, char ret[static PATH_MAX])
+{
 	const char *rest;
 	int r = 0;
 
 	if (strlen(path) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	memmove(ret, path, strlen(path) + 1);
-	for (size_t k = 0; k < a->nmoves && r >= 0; k++) {
+	for (size_t k = since; k < a->nmoves && r >= 0; k++) {
 		const struct move *m = &a->moves[k];
 
 		if (path_below(ret, m->from, &rest))
@@ -65,18 +70,30 @@ int apply_touch(struct apply *a, const struct stat *st)
 	return inode_set_add(&a->touched, st->st_dev, st->st_ino);
 }
 
+int apply_where_view(const struct apply *a, const char *view, char ret[static PATH_MAX])
+{
+	const char *rest = "";
+	size_t i = plan_renamed_above(a->p, view);
+	int r;
+
+	/* A renamed directory that has its new name by now is in its new parent, wherever that is. */
+	while (i != NO_ITEM && a->p->p.items[i].outcome == COMMIT_DONE)
+		i = plan_renamed_above(a->p, a->p->p.items[i].change->path);
+	if (i == NO_ITEM) {
+		r = path_join(ret, PATH_MAX, view, "");
+		return r < 0 ? r : 0;
+	}
+	/* Names below one that is still to come follow from where that is: what has been put there since is not to be taken for what was there. */
+	path_below(view, a->p->p.items[i].change->path, &rest);
+	r = apply_forward(a, a->p->p.items[i].change->from, ret);
+	if (r == 0)
+		r = path_join(ret, PATH_MAX, ret, rest);
+	return r < 0 ? r : 0;
+}
+
 int apply_where(const struct apply *a, size_t i, char ret[static PATH_MAX])
 {
-	char path[PATH_MAX];
-	bool old;
-	int r = plan_host_path(a->p, a->p->p.items[i].change->path, path, &old);
-
-	if (r < 0)
-		return r;
-	if (old)
-		return apply_forward(a, path, ret);
-	strcpy(ret, path);
-	return 0;
+	return apply_where_view(a, a->p->p.items[i].change->path, ret);
 }
 
 static bool later(struct timespec a, struct timespec b)
@@ -131,6 +148,11 @@ void place_temp_name(struct apply *a, char ret[static 48])
 	snprintf(ret, 48, ".cowbox-%ld-%u.tmp", (long)getpid(), a->serial++);
 }
 
+void place_kept_name(struct apply *a, char ret[static 48])
+{
+	snprintf(ret, 48, ".cowbox-%ld-%u.kept", (long)getpid(), a->serial++);
+}
+
 /* ---- making ---- */
 
 /* The parent directory, as a descriptor of our own. */
@@ -162,11 +184,16 @@ static int give_metadata(struct apply *a, size_t i, int box, int dst, unsigned w
 static int make_regular(struct apply *a, size_t i, int box, int dir, const char *temp)
 {
 	_cleanup_close_ int fd = sys_openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct stat st;
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = copy_data(box, fd, a->p->p.items[i].change->box.st_size);
+	r = sys_fstat(fd, &st);
+	if (r == 0)
+		r = inode_set_add(&a->made, st.st_dev, st.st_ino);
+	if (r == 0)
+		r = copy_data(box, fd, a->p->p.items[i].change->box.st_size);
 	return r < 0 ? r : give_metadata(a, i, box, fd, COPY_ALL);
 }
 
@@ -207,69 +234,18 @@ static int make_link(struct apply *a, const char *existing, int dir, const char 
 	return r < 0 ? r : apply_touch(a, &st);
 }
 
-int place_exchange(struct apply *a, size_t i, const char *path, const char *temp)
-{
-	char aside[PATH_MAX], parent[PATH_MAX];
-	struct doomed *all = realloc(a->doomed, (a->ndoomed + 1) * sizeof *all);
-	struct doomed d = { .item = i };
-	const char *name;
-	int dir, r;
-
-	if (!all)
-		return -ENOMEM;
-	a->doomed = all;
-	if (!path_split(path, parent, sizeof parent) || path_join(aside, sizeof aside, parent, temp) < 0)
-		return -ENAMETOOLONG;
-	d.host = strdup(aside);
-	d.was = strdup(a->p->p.items[i].change->path);
-	r = d.host && d.was ? host_parent(&a->p->host, path, &dir, &name) : -ENOMEM;
-	if (r == 0)
-		r = sys_renameat2(dir, temp, dir, name, RENAME_EXCHANGE);
-	if (r < 0) {
-		free(d.host);
-		free(d.was);
-		return r;
-	}
-	d.since = a->nmoves + 1;
-	a->doomed[a->ndoomed++] = d;
-	return apply_note_move(a, path, aside, false);
-}
-
-/* The finished temporary gets its name. */
-static int put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path)
-{
-	struct stat there;
-	int r = sys_fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW);
-
-	if (r == -ENOENT) {
-		r = sys_renameat2(dir, temp, dir, name, RENAME_NOREPLACE);
-		/* Some file systems know no flags. */
-		return r == -EINVAL ? sys_renameat2(dir, temp, dir, name, 0) : r;
-	}
-	if (r < 0)
-		return r;
-	/* One name less: the change time of its others moves. */
-	if (there.st_nlink > 1 && apply_touch(a, &there) < 0)
-		return -ENOMEM;
-	if (S_ISDIR(there.st_mode) || S_ISDIR(a->p->p.items[i].change->box.st_mode))
-		return place_exchange(a, i, path, temp);
-	return sys_renameat2(dir, temp, dir, name, 0);
-}
-
 /* A name for something that is on the host under another one. */
-static int place_link(struct apply *a, size_t i, const char *existing, const char *path)
+static int place_link(struct apply *a, size_t i, const char *existing, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int dir = -1;
 	const char *name;
 	char temp[48];
-	struct stat x, y;
+	struct stat x;
 	int r;
 
 	r = host_stat(&a->p->host, existing, &x);
-	if (r == 0)
-		r = host_stat(&a->p->host, path, &y);
-	/* rename() of two names of one file does nothing, and would leave the temporary. */
-	if (r < 0 || (y.st_mode && x.st_dev == y.st_dev && x.st_ino == y.st_ino))
+	/* It is one already. */
+	if (r < 0 || (seen->st_mode && x.st_dev == seen->st_dev && x.st_ino == seen->st_ino))
 		return r;
 	r = own_parent(a, path, &dir, &name);
 	if (r < 0)
@@ -278,13 +254,13 @@ static int place_link(struct apply *a, size_t i, const char *existing, const cha
 	r = make_link(a, existing, dir, temp);
 	if (r < 0)
 		return r;
-	r = put(a, i, dir, temp, name, path);
+	r = swap_put(a, i, dir, temp, name, path, seen);
 	if (r < 0)
 		sys_unlinkat(dir, temp, 0);
 	return r;
 }
 
-static int place_new(struct apply *a, size_t i, int box, const char *path)
+static int place_new(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int dir = -1;
 	const struct stat *st = &a->p->p.items[i].change->box;
@@ -298,7 +274,7 @@ static int place_new(struct apply *a, size_t i, int box, const char *path)
 	place_temp_name(a, temp);
 	r = S_ISREG(st->st_mode) ? make_regular(a, i, box, dir, temp) : make_special(a, i, box, dir, temp);
 	if (r == 0)
-		r = put(a, i, dir, temp, name, path);
+		r = swap_put(a, i, dir, temp, name, path, seen);
 	if (r < 0)
 		sys_unlinkat(dir, temp, S_ISDIR(st->st_mode) ? AT_REMOVEDIR : 0);
 	return r;
@@ -323,58 +299,55 @@ static bool keeps_inode(struct apply *a, size_t i, const struct stat *host)
 	return twins_is_copy_of(a, i, host);
 }
 
-static int place_regular(struct apply *a, size_t i, int box, const char *path)
+static int place_regular(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
-	char original[PATH_MAX];
-	const char *twin;
-	struct stat layer, host;
+	char twin[PATH_MAX];
+	struct stat layer, linked;
 	bool many;
 	int r;
 
 	r = sys_fstat(box, &layer);
-	if (r == 0)
-		r = host_stat(&a->p->host, path, &host);
 	if (r < 0)
 		return r;
 	many = layer.st_nlink > 1;
-	twin = many ? twins_find(a, &layer) : NULL;
-	if (twin)
-		return place_link(a, i, twin, path);
-	if (keeps_inode(a, i, &host)) {
-		r = place_in_inode(a, i, path);
-	} else if (many && twins_original(a, i, original) == 0) {
-		r = place_link(a, i, original, path);
+	if (many && twins_find(a, &layer, twin) == 0)
+		return place_link(a, i, twin, path, seen);
+	if (keeps_inode(a, i, seen)) {
+		r = place_in_inode(a, i, path, seen);
+	} else if (many && twins_original(a, i, twin) == 0) {
+		r = place_link(a, i, twin, path, seen);
 		if (r == 0)
-			r = place_in_inode(a, i, path);
+			r = host_stat(&a->p->host, path, &linked);
+		if (r == 0)
+			r = place_in_inode(a, i, path, &linked);
 	} else {
-		r = place_new(a, i, box, path);
+		r = place_new(a, i, box, path, seen);
 		/* A directory that takes no names from us may still hold a file that we can write. */
-		if ((r == -EACCES || r == -EPERM) && S_ISREG(host.st_mode) && twins_is_copy_of(a, i, &host))
-			r = place_in_inode(a, i, path);
+		if ((r == -EACCES || r == -EPERM) && twins_is_copy_of(a, i, seen))
+			r = place_in_inode(a, i, path, seen);
 	}
 	return r == 0 && many ? twins_add(a, &layer, path) : r;
 }
 
 /* Symlinks, FIFOs, sockets and devices: these too can have several names. */
-static int place_special(struct apply *a, size_t i, int box, const char *path)
+static int place_special(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
-	char original[PATH_MAX];
-	const char *twin;
+	char twin[PATH_MAX];
 	struct stat layer;
 	int r = sys_fstat(box, &layer);
 
 	if (r < 0)
 		return r;
 	if (layer.st_nlink < 2)
-		return place_new(a, i, box, path);
-	twin = twins_find(a, &layer);
-	if (!twin && twins_original(a, i, original) == 0)
-		twin = original;
-	r = twin ? place_link(a, i, twin, path) : place_new(a, i, box, path);
+		return place_new(a, i, box, path, seen);
+	r = twins_find(a, &layer, twin);
+	if (r < 0)
+		r = twins_original(a, i, twin);
+	r = r == 0 ? place_link(a, i, twin, path, seen) : place_new(a, i, box, path, seen);
 	return r < 0 ? r : twins_add(a, &layer, path);
 }
 
-int place_object(struct apply *a, size_t i, const char *path)
+int place_object(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int box = -1;
 	const struct change *ch = a->p->p.items[i].change;
@@ -383,8 +356,8 @@ int place_object(struct apply *a, size_t i, const char *path)
 	if (r < 0)
 		return r;
 	if (S_ISREG(ch->box.st_mode))
-		return place_regular(a, i, box, path);
-	return S_ISDIR(ch->box.st_mode) ? place_new(a, i, box, path) : place_special(a, i, box, path);
+		return place_regular(a, i, box, path, seen);
+	return S_ISDIR(ch->box.st_mode) ? place_new(a, i, box, path, seen) : place_special(a, i, box, path, seen);
 }
 
 int place_metadata(struct apply *a, size_t i, const char *path)
@@ -405,49 +378,10 @@ int place_metadata(struct apply *a, size_t i, const char *path)
 	return give_metadata(a, i, box, fd, COPY_ALL);
 }
 
-/* Opens a file of the host for writing, also one of ours that is read-only by its mode. */
-static int open_to_write(struct apply *a, const char *path, int *ret_fd)
+int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	int r = host_open(&a->p->host, path, O_WRONLY, ret_fd);
+	_cleanup_close_ int box = -1;
+	int r = changes_open(a->p->p.ov, item(a, i)->change, &box);
 
-	if (r != -EACCES)
-		return r;
-	if (host_open(&a->p->host, path, O_PATH, &fd) < 0 || sys_fstat(fd, &st) < 0 || st.st_uid != geteuid())
-		return r;
-	if (sys_chmod_fd(fd, (st.st_mode & 07777) | S_IWUSR) < 0)
-		return r;
-	return host_open(&a->p->host, path, O_WRONLY, ret_fd);
-}
-
-int place_in_inode(struct apply *a, size_t i, const char *path)
-{
-	_cleanup_close_ int box = -1, fd = -1, old = -1;
-	const struct stat *want = &a->p->p.items[i].change->box;
-	struct stat st;
-	int r;
-
-	r = changes_open(a->p->p.ov, a->p->p.items[i].change, &box);
-	if (r < 0)
-		return r;
-	/* What has the right bytes already is not put at risk. */
-	if (host_open(&a->p->host, path, O_RDONLY, &old) == 0 && copy_content_equal(old, box) == 1)
-		return place_metadata(a, i, path);
-	r = open_to_write(a, path, &fd);
-	if (r == 0)
-		r = sys_fstat(fd, &st);
-	if (r < 0)
-		return r;
-	if (!S_ISREG(st.st_mode))
-		return -ESTALE;
-	a->p->p.items[i].in_place = true;
-	r = apply_touch(a, &st);
-	if (r == 0)
-		r = sys_ftruncate(fd, 0);
-	if (r == 0)
-		r = copy_data(box, fd, want->st_size);
-	/* Of another user's file that we may write to, only attributes can have changed; its time is now, as after any writing. */
-	bool ours = geteuid() == 0 || st.st_uid == geteuid();
-	return r < 0 ? r : give_metadata(a, i, box, fd, ours ? COPY_ALL : COPY_XATTRS);
+	return r < 0 ? r : inplace_write(a, i, box, &item(a, i)->change->box, path, seen);
 }

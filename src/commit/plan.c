@@ -151,29 +151,25 @@ bool item_planned(const struct commit_item *it)
 	return it->chosen && (it->verdict == COMMIT_APPLY || it->verdict == COMMIT_SAME);
 }
 
-int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX], bool *ret_old)
+size_t plan_renamed_above(const struct plan *p, const char *path)
 {
-	const char *rest = NULL;
+	size_t i = plan_above(p, path);
+
+	while (i != NO_ITEM && !item_is_dir_rename(&p->p.items[i]))
+		i = plan_above(p, p->p.items[i].change->path);
+	return i;
+}
+
+int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX])
+{
+	size_t i = plan_renamed_above(p, view);
+	const char *rest = "", *from = i == NO_ITEM ? view : p->p.items[i].change->from;
 	int r;
 
-	for (size_t i = plan_above(p, view); i != NO_ITEM; i = plan_above(p, p->p.items[i].change->path)) {
-		const struct commit_item *it = &p->p.items[i];
-
-		/* What is below something the box made was never elsewhere. */
-		if (item_makes_dir(it) && it->outcome == COMMIT_DONE)
-			break;
-		if (!item_is_dir_rename(it) || it->outcome == COMMIT_DONE)
-			continue;
-		path_below(view, it->change->path, &rest);
-		r = path_join(ret, PATH_MAX, it->change->from, rest);
-		*ret_old = true;
-		return r < 0 ? r : 0;
-	}
-	if (strlen(view) >= PATH_MAX)
-		return -ENAMETOOLONG;
-	strcpy(ret, view);
-	*ret_old = false;
-	return 0;
+	if (i != NO_ITEM)
+		path_below(view, p->p.items[i].change->path, &rest);
+	r = path_join(ret, PATH_MAX, from, rest);
+	return r < 0 ? r : 0;
 }
 
 const struct origin *plan_origin(const struct plan *p, const char *path)
@@ -235,6 +231,23 @@ static int index_renames(struct plan *p)
 	return 0;
 }
 
+/* What is missing on the host may not have been removed there: once more, now that it is known what all others are about. */
+static int judge_missing(struct plan *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->p.count && r == 0; i++) {
+		r = inode_set_add(&p->judged, p->now[i].st_dev, p->now[i].st_ino);
+		if (r == 0)
+			r = inode_set_add(&p->judged, p->in_way[i].st_dev, p->in_way[i].st_ino);
+	}
+	p->judged_all = true;
+	for (size_t i = 0; i < p->p.count && r == 0; i++)
+		if (p->p.items[i].verdict == COMMIT_CONFLICT && !p->now[i].st_mode && p->p.items[i].change->kind != CHANGE_RENAMED)
+			r = classify_item(p, i);
+	return r == -ENOMEM ? r : 0;
+}
+
 static int build(struct plan *p, struct err *err)
 {
 	int r;
@@ -242,7 +255,8 @@ static int build(struct plan *p, struct err *err)
 	p->p.count = p->p.changes.count;
 	p->p.items = calloc(p->p.count + 1, sizeof *p->p.items);
 	p->now = calloc(p->p.count + 1, sizeof *p->now);
-	if (!p->p.items || !p->now)
+	p->in_way = calloc(p->p.count + 1, sizeof *p->in_way);
+	if (!p->p.items || !p->now || !p->in_way)
 		return err_sys(err, -ENOMEM, "commit");
 	for (size_t i = 0; i < p->p.count; i++)
 		p->p.items[i].change = &p->p.changes.list[i];
@@ -255,7 +269,8 @@ static int build(struct plan *p, struct err *err)
 		if (r < 0)
 			why(&p->p.items[i], COMMIT_CONFLICT, "it cannot be compared with the host: %s", strerror(-r));
 	}
-	return 0;
+	r = judge_missing(p);
+	return r < 0 ? err_sys(err, r, "commit") : 0;
 }
 
 int commit_plan_new(struct overlay *ov, struct commit_plan **ret, struct err *err)
@@ -294,8 +309,10 @@ void commit_plan_free(struct commit_plan *plan)
 	fd_closep(&p->base_fd);
 	free(p->p.items);
 	free(p->now);
+	free(p->in_way);
 	free(p->renames);
 	inode_set_release(&p->known);
+	inode_set_release(&p->judged);
 	free(p);
 }
 
@@ -361,26 +378,43 @@ static void settle_dir_rename(struct plan *p, size_t i, bool *changed)
 	*changed = true;
 }
 
+static bool find_unplanned(const struct plan *p, size_t i, void *ctx)
+{
+	*(size_t *)ctx = i;
+	return item_planned(&p->p.items[i]);
+}
+
+static void why_moves(struct commit_item *it, const struct commit_item *other)
+{
+	char text[COMMIT_WHY_MAX];
+
+	path_printable(other->change->path, text, sizeof text);
+	/* What was chosen and is left has a reason of its own. */
+	why(it, COMMIT_WAIT, "what the host has there moves to %.100s, %s", text, other->chosen ? "which is left" : "so commit that too");
+}
+
 /* What comes into the place of something that moves elsewhere, or removes it, must not come before that has moved. */
 static void settle_place(struct plan *p, size_t i, bool *changed)
 {
 	struct commit_item *it = &p->p.items[i];
 	char path[PATH_MAX];
-	size_t carrier;
-	bool old, all;
+	size_t carrier, in_way = NO_ITEM;
+	bool all;
 
-	if (it->change->kind == CHANGE_META || plan_host_path(p, it->change->path, path, &old) < 0)
+	if (it->change->kind == CHANGE_META || plan_host_path(p, it->change->path, path) < 0)
 		return;
 	if (it->change->kind == CHANGE_RENAMED && strcmp(it->change->from, path) == 0)
 		return;
-	if (S_ISDIR(it->change->box.st_mode) && S_ISDIR(p->now[i].st_mode) && it->change->kind != CHANGE_RENAMED)
-		all = plan_rename_from(p, path) == NO_ITEM || item_planned(&p->p.items[plan_rename_from(p, path)]);
-	else
-		all = plan_renames_below(p, path, rename_is_planned, NULL);
+	if (S_ISDIR(it->change->box.st_mode) && S_ISDIR(p->now[i].st_mode) && it->change->kind != CHANGE_RENAMED) {
+		in_way = plan_rename_from(p, path);
+		all = in_way == NO_ITEM || item_planned(&p->p.items[in_way]);
+	} else {
+		all = plan_renames_below(p, path, find_unplanned, &in_way);
+	}
 	carrier = plan_carrier(p, path, it->change->path);
 	if (all && (carrier == NO_ITEM || item_planned(&p->p.items[carrier])))
 		return;
-	why(it, COMMIT_WAIT, "what the host has there moves elsewhere by a change that is left");
+	why_moves(it, &p->p.items[all ? carrier : in_way]);
 	*changed = true;
 }
 

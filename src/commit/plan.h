@@ -13,10 +13,13 @@ struct plan {
 	struct host host;
 	int base_fd;      /* base_fd: the box's kept originals, or -1 */
 	struct stat *now; /* now: an item's object on the host when it was judged (of a renamed one: at its old place) */
+	struct stat *in_way; /* in_way: of a renamed one: what the host had at its new place then */
 	size_t *renames;  /* renames: items that are renames, in the order of their old places */
 	size_t nrenames;
 	struct inode_set known; /* known: every inode that has an origin; see plan_knows_inode */
 	bool known_loaded;
+	struct inode_set judged; /* judged: every host inode that some item is about, when judged_all */
+	bool judged_all;
 };
 
 static inline struct plan *plan_of(struct commit_plan *p)
@@ -44,9 +47,10 @@ bool item_is_dir_rename(const struct commit_item *it);
 bool item_makes_dir(const struct commit_item *it);
 /* Chosen, and nothing known speaks against it. */
 bool item_planned(const struct commit_item *it);
-/* Where a path of the view lies on the host as long as renames above it (but not its own) that are not done are still to come. *ret_old tells
- * that it is in the names from before this commit, else they are those of now. */
-int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX], bool *ret_old);
+/* The nearest renamed directory above the path, or NO_ITEM. */
+size_t plan_renamed_above(const struct plan *p, const char *path);
+/* Where a path of the view lies on the host before anything is committed. Its own rename, if it is one, is not looked at. */
+int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_MAX]);
 /* What the host had at a path (in the view's names of the time) when the box first changed it; NULL: no record. */
 const struct origin *plan_origin(const struct plan *p, const char *path);
 
@@ -76,5 +80,7 @@ struct tree_check {
 };
 int classify_tree_known(struct plan *p, const char *host, const char *was, struct tree_check *check,
                         char ret_path[static PATH_MAX]);
+/* One object of such a tree, and nothing below it; check->seen_ns as that call has left it. ret_now: what is there; st_mode 0: nothing. */
+int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "base/dir.h"
 #include "base/fd.h"
@@ -24,53 +25,173 @@ static struct twin *twins_slot(struct twin *table, size_t size, uint64_t dev, ui
 	return &table[at];
 }
 
-const char *twins_find(const struct apply *a, const struct stat *layer)
+static int table_find(const struct apply *a, const struct twins *t, const struct stat *st, char ret[static PATH_MAX])
 {
-	return a->twins_size ? twins_slot(a->twins, a->twins_size, layer->st_dev, layer->st_ino)->path : NULL;
+	const struct twin *twin = t->size ? twins_slot(t->slot, t->size, st->st_dev, st->st_ino) : NULL;
+
+	return twin && twin->ino ? apply_forward_since(a, twin->since, twin->path, ret) : -ENOENT;
 }
 
-static int twins_grow(struct apply *a)
+static int table_grow(struct twins *t)
 {
-	size_t size = a->twins_size ? a->twins_size * 2 : 64;
-	struct twin *table = calloc(size, sizeof *table);
+	size_t size = t->size ? t->size * 2 : 64;
+	struct twin *slot = calloc(size, sizeof *slot);
 
-	if (!table)
+	if (!slot)
 		return -ENOMEM;
-	for (size_t i = 0; i < a->twins_size; i++)
-		if (a->twins[i].ino)
-			*twins_slot(table, size, a->twins[i].dev, a->twins[i].ino) = a->twins[i];
-	free(a->twins);
-	a->twins = table;
-	a->twins_size = size;
+	for (size_t i = 0; i < t->size; i++)
+		if (t->slot[i].ino)
+			*twins_slot(slot, size, t->slot[i].dev, t->slot[i].ino) = t->slot[i];
+	free(t->slot);
+	t->slot = slot;
+	t->size = size;
 	return 0;
+}
+
+static int table_add(const struct apply *a, struct twins *t, const struct stat *st, const char *path)
+{
+	struct twin *twin;
+	char *copy;
+	int r = 2 * (t->count + 1) > t->size ? table_grow(t) : 0;
+
+	if (r < 0)
+		return r;
+	twin = twins_slot(t->slot, t->size, st->st_dev, st->st_ino);
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	if (!twin->ino)
+		t->count++;
+	free(twin->path);
+	*twin = (struct twin){ .dev = st->st_dev, .ino = st->st_ino, .path = copy, .since = a->nmoves };
+	return 0;
+}
+
+static void table_release(struct twins *t)
+{
+	for (size_t i = 0; i < t->size; i++)
+		free(t->slot[i].path);
+	free(t->slot);
+	*t = (struct twins){ 0 };
+}
+
+int twins_find(const struct apply *a, const struct stat *layer, char ret[static PATH_MAX])
+{
+	return table_find(a, &a->twins, layer, ret);
 }
 
 int twins_add(struct apply *a, const struct stat *layer, const char *path)
 {
-	struct twin *t;
-	char *copy;
-	int r = 2 * (a->ntwins + 1) > a->twins_size ? twins_grow(a) : 0;
+	return table_add(a, &a->twins, layer, path);
+}
 
-	if (r < 0)
-		return r;
-	t = twins_slot(a->twins, a->twins_size, layer->st_dev, layer->st_ino);
-	copy = strdup(path);
-	if (!copy)
-		return -ENOMEM;
-	if (!t->ino)
-		a->ntwins++;
-	free(t->path);
-	*t = (struct twin){ .dev = layer->st_dev, .ino = layer->st_ino, .path = copy };
+/* ---- host files that are to get new names ---- */
+
+int twins_begin(struct apply *a)
+{
+	for (size_t i = 0; i < a->p->p.count; i++) {
+		const struct stat *box = &item(a, i)->change->box, *now = &a->p->now[i];
+		int r = 0;
+
+		/* The view shows a copy under the identity of the host's file. */
+		if (S_ISREG(box->st_mode) && item_planned(item(a, i)) && (box->st_dev != now->st_dev || box->st_ino != now->st_ino))
+			r = inode_set_add(&a->wanted, box->st_dev, box->st_ino);
+		if (r < 0)
+			return r;
+	}
 	return 0;
+}
+
+bool twins_are_wanted(const struct apply *a, const struct stat *host)
+{
+	return S_ISREG(host->st_mode) && host->st_nlink > 1 && inode_set_has(&a->wanted, host->st_dev, host->st_ino) &&
+	       !inode_set_has(&a->made, host->st_dev, host->st_ino) &&
+	       !(a->spared.size && twins_slot(a->spared.slot, a->spared.size, host->st_dev, host->st_ino)->ino);
+}
+
+int twins_spare(struct apply *a, const struct stat *host, const char *path)
+{
+	return table_add(a, &a->spared, host, path);
+}
+
+void twins_drop_spared(struct apply *a)
+{
+	for (size_t i = 0; i < a->spared.size; i++) {
+		const struct twin *t = &a->spared.slot[i];
+		char path[PATH_MAX];
+		const char *name;
+		struct stat st;
+		int dir;
+
+		if (!t->ino || apply_forward_since(a, t->since, t->path, path) < 0 || host_stat(&a->p->host, path, &st) < 0)
+			continue;
+		if (st.st_dev == t->dev && st.st_ino == t->ino && host_parent(&a->p->host, path, &dir, &name) == 0)
+			sys_unlinkat(dir, name, 0);
+	}
+	table_release(&a->spared);
+}
+
+/* The copy of the host's file that has no name in the box's tree any more; -ENOENT: there is none. */
+static int nameless_copy(struct apply *a, const struct stat *host, int *ret_fd, struct stat *ret)
+{
+	const struct box *box = overlay_box(a->p->p.ov);
+
+	for (int layer = box->nlayers - 1; layer >= 0; layer--) {
+		_cleanup_close_ int fd = -1;
+		char path[96];
+		int r;
+
+		snprintf(path, sizeof path, "layers/%d/links/%u:%u:%llu", box->layer[layer], major(host->st_dev), minor(host->st_dev),
+		         (unsigned long long)host->st_ino);
+		fd = sys_openat(box->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+		if (fd == -ENOENT || fd == -ELOOP || fd == -ENXIO)
+			continue;
+		r = fd < 0 ? fd : sys_fstat(fd, ret);
+		if (r < 0)
+			return r;
+		if (!S_ISREG(ret->st_mode) || ret->st_nlink > 1)
+			return -ENOENT;
+		*ret_fd = TAKE_FD(fd);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* The host has changed it under some name since the box saw that. */
+static bool in_conflict(const struct apply *a, const struct stat *host)
+{
+	for (size_t k = 0; k < a->p->p.count; k++)
+		if (a->p->now[k].st_ino == host->st_ino && a->p->now[k].st_dev == host->st_dev &&
+		    a->p->p.items[k].verdict == COMMIT_CONFLICT)
+			return true;
+	return false;
+}
+
+int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat copy;
+	int r;
+
+	if (!S_ISREG(seen->st_mode) || seen->st_nlink < 2 || inode_set_has(&a->settled, seen->st_dev, seen->st_ino) ||
+	    inode_set_has(&a->made, seen->st_dev, seen->st_ino))
+		return 0;
+	r = inode_set_add(&a->settled, seen->st_dev, seen->st_ino);
+	if (r == 0)
+		r = nameless_copy(a, seen, &fd, &copy);
+	if (r < 0 || in_conflict(a, seen))
+		return r == -ENOENT ? 0 : r;
+	r = inplace_write(a, i, fd, &copy, path, seen);
+	return r < 0 ? r : host_stat(&a->p->host, path, seen);
 }
 
 void twins_free(struct apply *a)
 {
-	for (size_t i = 0; i < a->twins_size; i++)
-		free(a->twins[i].path);
-	free(a->twins);
-	a->twins = NULL;
-	a->twins_size = a->ntwins = 0;
+	inode_set_release(&a->settled);
+	table_release(&a->twins);
+	table_release(&a->spared);
+	inode_set_release(&a->wanted);
+	inode_set_release(&a->made);
 	for (size_t i = 0; i < a->nspecials; i++)
 		free(a->specials[i].view);
 	free(a->specials);
@@ -80,18 +201,10 @@ void twins_free(struct apply *a)
 
 bool twins_is_copy_of(const struct apply *a, size_t i, const struct stat *host)
 {
-	const struct change *ch = a->p->p.items[i].change;
-	char from[PATH_MAX], now[PATH_MAX];
-	const struct origin *o;
-	struct stat st;
+	const struct stat *box = &a->p->p.items[i].change->box;
 
-	if (changes_copied_from(a->p->p.ov, ch, from, sizeof from) < 0)
-		return false;
-	o = plan_origin(a->p, from);
-	if (o && o->dev == host->st_dev && o->ino == host->st_ino)
-		return true;
-	return apply_forward(a, from, now) == 0 && host_stat(&a->p->host, now, &st) == 0 && st.st_mode &&
-	       st.st_dev == host->st_dev && st.st_ino == host->st_ino;
+	return S_ISREG(box->st_mode) && S_ISREG(host->st_mode) && box->st_dev == host->st_dev && box->st_ino == host->st_ino &&
+	       !inode_set_has(&a->made, host->st_dev, host->st_ino);
 }
 
 /* ---- what is no regular file carries no word of where it came from: its other names in the layer are looked for ---- */
@@ -208,6 +321,9 @@ int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX])
 
 	if (!S_ISREG(it->change->box.st_mode))
 		return special_original(a, i, ret);
+	r = table_find(a, &a->spared, &it->change->box, ret);
+	if (r == 0 && host_stat(&a->p->host, ret, &st) == 0 && twins_is_copy_of(a, i, &st))
+		return 0;
 	r = changes_copied_from(a->p->p.ov, it->change, from, sizeof from);
 	if (r < 0)
 		return -ENOENT;
@@ -220,12 +336,10 @@ int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX])
 		r = host_stat(&a->p->host, ret, &st);
 	if (r < 0)
 		return r;
-	if (!S_ISREG(st.st_mode))
+	if (!twins_is_copy_of(a, i, &st))
 		return -ENOENT;
 	o = plan_origin(a->p, from);
-	if (!o)
+	if (!o || o->dev != st.st_dev || o->ino != st.st_ino)
 		return known_elsewhere(a, i, ret, &st) ? 0 : -ENOENT;
-	if (o->dev != st.st_dev || o->ino != st.st_ino)
-		return -ENOENT;
 	return apply_touched(a, &st) || classify_same_as_origin(a->p, o, ret, &st) == 1 ? 0 : -ENOENT;
 }

@@ -242,6 +242,150 @@ static void test_directory_metadata(void **state)
 	find(x, "mode");
 }
 
+/* Nobody touches the host: then nothing is a conflict, whatever way the names went. */
+static void test_symlink_becomes_directory(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("d", 0755), 0);
+	assert_int_equal(symlink("d", "S"), 0);
+	box_unlink(x, "S");
+	box_mkdir(x, "S");
+	box_new(x, "S/f", "w\n");
+	commit_all(x);
+	assert_all(x);
+	assert_string_equal(host_read("S/f"), "w\n");
+}
+
+/* What was recorded about a name is found under the one that it has by now on the host. */
+static void test_exchanged_then_moved(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("a", 0755) | mkdir("a/d", 0755) | mkdir("b", 0755), 0);
+	assert_int_equal(symlink("d", "b/S"), 0);
+	host_write("a/d/f", "f\n");
+	box_rename(x, "a/d", "b/S", RENAME_EXCHANGE);
+	box_rename(x, "b", "a/h", 0);
+	commit_all(x);
+	assert_all(x);
+	assert_string_equal(host_read("a/h/S/f"), "f\n");
+	assert_true(S_ISLNK(host_stat_of("a/d").st_mode));
+}
+
+/* The record of one was overwritten by that of another, which had its name later. */
+static void test_record_of_another(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("b", 0755) | mkdir("c", 0755), 0);
+	host_write("b/f", "b\n");
+	host_write("c/f", "c\n");
+	box_append(x, "c/f", "box\n");
+	box_rename(x, "b", "c", RENAME_EXCHANGE);
+	box_unlink(x, "c/f");
+	commit_all(x);
+	assert_all(x);
+	assert_string_equal(host_read("b/f"), "c\nbox\n");
+	assert_int_equal(access("c/f", F_OK), -1);
+}
+
+/* Of two directories that change places, one inside the other's, only some can go: what belongs to the place is not looked for where the
+ * thing of that name went. */
+static void test_place_below_a_waiting_rename(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("a", 0755) | mkdir("b", 0755) | mkdir("b/d", 0755) | mkdir("c", 0755), 0);
+	host_write("b/f", "b\n");
+	host_write("b/d/f", "bd\n");
+	host_write("c/f", "c\n");
+	box_rename(x, "b", "a", RENAME_EXCHANGE);
+	box_rename(x, "a/d", "c", RENAME_EXCHANGE);
+	box_append(x, "a/d/f", "box\n");
+	box_append(x, "a/f", "box\n");
+	host_write("b/f", "the host's, longer\n");
+	commit_all(x);
+	assert_string_equal(host_read("b/f"), "the host's, longer\n");
+	assert_string_equal(host_read("b/d/f"), "c\nbox\n");
+	assert_string_equal(host_read("c/f"), "bd\n");
+}
+
+static void test_made_below_a_waiting_rename(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("a", 0755) | mkdir("b", 0755), 0);
+	box_mkdir(x, "b/d");
+	box_mkdir(x, "b/d/e");
+	box_rename(x, "b", "a/z", 0);
+	plan(x);
+	choose(x, "a/z/d/e");
+	apply(x);
+	assert_int_equal(x->result.done, 2); /* d came along */
+	assert_int_equal(x->result.failed, 0);
+	assert_true(S_ISDIR(host_stat_of("b/d/e").st_mode));
+	commit_all(x);
+	assert_all(x);
+	assert_true(S_ISDIR(host_stat_of("a/z/d/e").st_mode));
+	assert_int_equal(access("b", F_OK), -1);
+}
+
+/* What must come along is named. */
+static void test_waits_for_another(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("docs", 0755), 0);
+	host_write("docs/a", "a\n");
+	box_rename(x, "docs", "papers", 0);
+	box_mkdir(x, "docs");
+	box_new(x, "docs/README", "new\n");
+	plan(x);
+	choose(x, "docs/README");
+	apply(x);
+	assert_int_equal(find(x, "docs")->verdict, COMMIT_WAIT);
+	assert_non_null(strstr(find(x, "docs")->why, "/papers, so commit that too"));
+	assert_int_equal(access("papers", F_OK), -1);
+}
+
+/* What was inside another takes its place, and it goes into a third. */
+static void test_inside_out(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("a", 0755) | mkdir("b", 0755) | mkdir("b/d", 0755) | mkdir("b/S", 0755) | mkdir("c", 0755), 0);
+	host_write("a/f", "a\n");
+	host_write("b/f", "b\n");
+	host_write("b/d/f", "bd\n");
+	host_write("c/f", "c\n");
+	box_rename(x, "c", "b/d", RENAME_EXCHANGE);
+	box_rmdir(x, "b/S");
+	box_rename(x, "a", "c/S", 0);
+	box_rename(x, "c", "b", RENAME_EXCHANGE);
+	commit_all(x);
+	assert_all(x);
+	assert_string_equal(host_read("b/f"), "bd\n");
+	assert_string_equal(host_read("b/S/f"), "a\n");
+	assert_string_equal(host_read("c/f"), "b\n");
+	assert_string_equal(host_read("c/d/f"), "c\n");
+}
+
+/* The name has a record of what is elsewhere on the host, where the box had it then. */
+static void test_missing_by_moves(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("a", 0755) | mkdir("a/e", 0755) | mkdir("c", 0755) | mkdir("c/e", 0755), 0);
+	box_mkdir(x, "a/e/e");
+	box_mkdir(x, "c/e/e");
+	box_rename(x, "a/e", "c", RENAME_EXCHANGE);
+	commit_all(x);
+	assert_all(x);
+	assert_true(S_ISDIR(host_stat_of("a/e/e/e").st_mode));
+	assert_true(S_ISDIR(host_stat_of("c/e").st_mode));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +401,14 @@ int main(void)
 		WORLD_TEST(test_stopped),
 		WORLD_TEST(test_older_than_the_box),
 		WORLD_TEST(test_directory_metadata),
+		WORLD_TEST(test_symlink_becomes_directory),
+		WORLD_TEST(test_exchanged_then_moved),
+		WORLD_TEST(test_record_of_another),
+		WORLD_TEST(test_place_below_a_waiting_rename),
+		WORLD_TEST(test_made_below_a_waiting_rename),
+		WORLD_TEST(test_waits_for_another),
+		WORLD_TEST(test_inside_out),
+		WORLD_TEST(test_missing_by_moves),
 	};
 
 	cred_init();

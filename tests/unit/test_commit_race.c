@@ -1,0 +1,211 @@
+/* test_commit_race.c - the host's programs go on while a commit is at work: what they wrote last is there at the end. */
+#include "commit_world.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#define BIG (48u << 20)
+
+/* Replaces the file as soon as the commit has begun its temporary. */
+struct writer {
+	int inotify;
+	atomic_int wrote;
+};
+
+static void *write_at_once(void *arg)
+{
+	struct writer *w = arg;
+	char events[4096];
+
+	if (read(w->inotify, events, sizeof events) > 0) {
+		host_write("s/new", "the host's\n");
+		if (rename("s/new", "w/f") == 0)
+			atomic_store(&w->wrote, 1);
+	}
+	return NULL;
+}
+
+static void box_write_big(struct world *x)
+{
+	_cleanup_opened_ struct opened o;
+	static char buf[1 << 20];
+
+	memset(buf, 'x', sizeof buf);
+	box_begin(x);
+	opened_init(&o);
+	assert_int_equal(overlay_open(x->ov, &x->caller, view(x, "w/f"), O_WRONLY | O_TRUNC, 0644, 0, &o), 0);
+	for (size_t n = 0; n < BIG; n += sizeof buf)
+		assert_int_equal(write(o.fd, buf, sizeof buf), sizeof buf);
+}
+
+static void test_written_while_copied(void **state)
+{
+	struct world *x = *state;
+	struct writer w = { .inotify = inotify_init1(IN_CLOEXEC) };
+	pthread_t thread;
+
+	assert_int_equal(mkdir("w", 0755) | mkdir("s", 0755), 0);
+	host_write("w/f", "old\n");
+	box_write_big(x);
+	plan(x);
+	choose(x, "");
+	assert_true(inotify_add_watch(w.inotify, "w", IN_CREATE) >= 0);
+	assert_int_equal(pthread_create(&thread, NULL, write_at_once, &w), 0);
+	apply(x);
+	pthread_join(thread, NULL);
+	close(w.inotify);
+	assert_true(atomic_load(&w.wrote));
+	assert_string_equal(host_read("w/f"), "the host's\n");
+	/* It may have come after the commit was done, on a slow machine. */
+	if (x->result.left) {
+		assert_int_equal(find(x, "w/f")->verdict, COMMIT_CONFLICT);
+		assert_string_equal(find(x, "w/f")->why, "the host's was changed just now");
+	}
+	assert_int_equal(x->result.failed, 0);
+}
+
+/* Called before each item: what the host does then was not there when the plan was made. */
+static int host_acts(void *ctx, const struct commit_item *it, size_t done, size_t total)
+{
+	const char *what = ctx;
+
+	(void)it;
+	(void)done;
+	(void)total;
+	if (access("acted", F_OK) == 0)
+		return 0;
+	host_write("acted", "");
+	assert_int_equal(system(what), 0);
+	return 0;
+}
+
+static void apply_while(struct world *x, const char *command)
+{
+	struct err err = { 0 };
+
+	plan(x);
+	choose(x, "");
+	commit_settle(x->plan);
+	assert_int_equal(commit_apply(x->plan, host_acts, (void *)(uintptr_t)command, &x->result, &err), 0);
+	assert_clean(x->w);
+}
+
+static void test_removed_file_changed(void **state)
+{
+	struct world *x = *state;
+
+	host_write("f", "old\n");
+	box_unlink(x, "f");
+	apply_while(x, "echo new >f");
+	assert_int_equal(x->result.left, 1);
+	assert_string_equal(host_read("f"), "new\n");
+}
+
+static void test_removed_tree_grows(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("d", 0755), 0);
+	host_write("d/f", "old\n");
+	box_unlink(x, "d/f");
+	box_rmdir(x, "d");
+	apply_while(x, "echo new >d/g");
+	assert_int_equal(x->result.left, 1);
+	assert_string_equal(host_read("d/f"), "old\n");
+	assert_string_equal(host_read("d/g"), "new\n");
+}
+
+static void test_renamed_file_replaced(void **state)
+{
+	struct world *x = *state;
+
+	host_write("f", "old\n");
+	host_write("h", "old\n");
+	box_rename(x, "f", "g", 0);
+	box_rename(x, "h", "i", 0);
+	apply_while(x, "echo new >n; mv n f; echo in the way >i");
+	assert_int_equal(x->result.left, 2);
+	assert_string_equal(host_read("f"), "new\n");
+	assert_int_equal(access("g", F_OK), -1);
+	assert_string_equal(host_read("h"), "old\n");
+	assert_string_equal(host_read("i"), "in the way\n");
+}
+
+/* ---- a commit that was killed ---- */
+
+static void test_leftovers(void **state)
+{
+	struct world *x = *state;
+	char dead[32], live[32], other[40], full[32];
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	snprintf(dead, sizeof dead, ".cowbox-%d-0.tmp", pid);
+	snprintf(live, sizeof live, ".cowbox-%d-7.tmp", getppid());
+	snprintf(other, sizeof other, ".cowbox-%d-00.tmp", pid);
+	snprintf(full, sizeof full, ".cowbox-%d-1.tmp", pid);
+	host_write(dead, "half of it");
+	host_write(live, "at work");
+	host_write(other, "somebody's");
+	assert_int_equal(mkdir(full, 0700), 0);
+	assert_int_equal(chdir(full), 0);
+	host_write("in", "the host's");
+	assert_int_equal(chdir(x->w), 0);
+	box_new(x, "n", "n\n");
+	plan(x);
+	choose(x, "");
+	commit_settle(x->plan);
+	assert_int_equal(commit_apply(x->plan, NULL, NULL, &x->result, NULL), 0);
+	assert_int_equal(x->result.done, 1);
+	assert_int_equal(access(dead, F_OK), -1);
+	assert_int_equal(access(live, F_OK) | access(other, F_OK) | access(full, F_OK), 0);
+}
+
+/* A limit on the size of files fails one file, and ends nothing. */
+static void test_file_size_limit(void **state)
+{
+	struct world *x = *state;
+	struct rlimit old, small;
+
+	host_write("f", "old\n");
+	host_write("h", "old\n");
+	assert_int_equal(link("h", "h2"), 0);
+	box_new(x, "f", "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789\n");
+	box_new(x, "h", "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789\n");
+	box_new(x, "z", "z\n");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = old;
+	small.rlim_cur = 30;
+	plan(x);
+	choose(x, "");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	apply(x);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(x->result.failed, 2);
+	assert_int_equal(x->result.done, 1);
+	assert_string_equal(host_read("f"), "old\n");
+	assert_string_equal(host_read("h2"), "old\n");
+	commit_all(x);
+	assert_all(x);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(test_written_while_copied),
+		WORLD_TEST(test_removed_file_changed),
+		WORLD_TEST(test_removed_tree_grows),
+		WORLD_TEST(test_renamed_file_replaced),
+		WORLD_TEST(test_leftovers),
+		WORLD_TEST(test_file_size_limit),
+	};
+
+	cred_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
