@@ -3,7 +3,7 @@
 #
 #   tests/all.sh          started as root: an ordinary user is made for the run and removed at the end. Three passes:
 #                           1. as that user, release build        all tests
-#                           2. ASan and UBSan build               unit and guest tests
+#                           2. ASan and UBSan build               unit, guest and fuzz tests
 #                           3. as root, release build             all tests; its summary is the last thing printed
 #   As an ordinary user: passes 2 and 1, as you; missing packages are installed through sudo, which may ask for your password.
 #   What a pass left out, and why, stands before its summary.
@@ -102,7 +102,7 @@ own_pass() {
 # Fault injection and guests fork a lot; a leak or an overflow in any of them ends it with a status the test sees.
 sanitizer_pass() {
 	build "$work/sanitize" "$source_dir" -DCMAKE_BUILD_TYPE=Debug -DCOWBOX_SANITIZE=address,undefined &&
-		UBSAN_OPTIONS=print_stacktrace=1 run_tests "$work/sanitize" -L 'unit|guest'
+		UBSAN_OPTIONS=print_stacktrace=1 run_tests "$work/sanitize" -L 'unit|guest|fuzz'
 }
 
 pass() {

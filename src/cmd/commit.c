@@ -224,8 +224,8 @@ static int ask_about(struct session *s, const struct commit_plan *plan, size_t i
 		         path, n, n == 1 ? "" : "s");
 	else
 		snprintf(question, sizeof question, "%c  %s%s%s%s%s%s  [y/n/d/a/q] ", (char)it->change->kind,
-		         from ? path_printable(from, old, sizeof old) : "", from ? " -> " : "", path, slash,
-		         it->why[0] ? ": " : "", it->why);
+		         from ? path_printable(from, old, sizeof old) : "", from ? " -> " : "", path, slash, it->why[0] ? ": " : "",
+		         it->why);
 	for (;;) {
 		key = term_ask(question, tree ? "yes no each diff all quit" : "yes no diff all quit");
 		if (key == 'd')

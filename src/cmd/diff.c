@@ -106,15 +106,16 @@ const struct verb verb_diff = {
 	.name = "diff",
 	.usage = "[-b BOX] [--stat] [--color[=WHEN]] [PATH...]",
 	.summary = "show what the box changed, line by line",
-	.details = "A unified diff that patch -p1 -d / and, in /, git apply take: a/ is the host, b/ the box. What a patch cannot "
-		   "hold stands in lines\n"
-		   "that begin with #: directories themselves, devices, FIFOs, sockets, owners, times, extended attributes, the "
-		   "content of binary\n"
-		   "files, and what cowbox commit would leave (a conflict) and why. On a terminal it goes through $PAGER (less -FRX "
-		   "when that is\n"
-		   "not set) and is coloured unless NO_COLOR is set.",
+	.details =
+		"A unified diff that patch -p1 -d / and, in /, git apply take: a/ is the host, b/ the box. What a patch cannot "
+		"hold stands in lines\n"
+		"that begin with #: directories themselves, devices, FIFOs, sockets, owners, times, extended attributes, the "
+		"content of binary\n"
+		"files, and what cowbox commit would leave (a conflict) and why. On a terminal it goes through $PAGER (less -FRX "
+		"when that is\n"
+		"not set) and is coloured unless NO_COLOR is set.",
 	.exits = "0 shown, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be "
-	         "read",
+		 "read",
 	.options = options,
 	.run = run_diff,
 };

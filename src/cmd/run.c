@@ -160,7 +160,8 @@ static int open_box(struct session *s, const struct options *o, const char *want
 	if (wanted) {
 		r = box_open(s->store, wanted, &s->box, err);
 		if (r == 0 && remove)
-			return err_set(err, -EINVAL, "--rm is for a new box, and %s is there: leave --rm out, or cowbox discard -b %s first",
+			return err_set(err, -EINVAL,
+			               "--rm is for a new box, and %s is there: leave --rm out, or cowbox discard -b %s first",
 			               wanted, wanted);
 		if (r == -ENOENT)
 			r = box_create(s->store, wanted, line, &s->box, err);

@@ -237,7 +237,7 @@ const struct verb verb_status = {
 		   "where the host changed too since the box first did. cowbox diff PATH shows it, cowbox discard PATH gives the "
 		   "box's side up.",
 	.exits = "0 listed, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be "
-	         "read",
+		 "read",
 	.options = options,
 	.run = run_status,
 };

@@ -13,7 +13,7 @@
 struct group {
 	enum change_kind kind;
 	char *dir;
-	size_t count, inside;         /* inside: changes below directories that the box made, told by number only */
+	size_t count, inside;                  /* inside: changes below directories that the box made, told by number only */
 	const struct change *named[NAMES_MAX]; /* named: borrowed */
 };
 
@@ -252,7 +252,8 @@ void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 		print_summary(s, &changes);
 		/* As long as others work in it, it can be neither committed nor discarded. */
 		if (box_is_running(s->box) > 0)
-			log_say("box %s is in use by another cowbox, and kept: commit or discard it when that has ended", s->box->name);
+			log_say("box %s is in use by another cowbox, and kept: commit or discard it when that has ended",
+			        s->box->name);
 		else
 			ask(s, ret_gone);
 	} else {

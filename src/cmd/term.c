@@ -85,7 +85,7 @@ static void on_signal(int sig)
 
 struct question {
 	const char *text;
-	bool keys;           /* keys: each key counts at once */
+	bool keys; /* keys: each key counts at once */
 	struct termios old, raw;
 	struct sigaction before[ENDS + 2];
 	sigset_t mask, waiting; /* mask: ours from before, waiting: with which we wait */

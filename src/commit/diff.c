@@ -445,8 +445,7 @@ static const struct side nothing;
 /* One object that is `from` on the host and `path` in the box (I2). */
 static int write_pair(struct differ *d, const struct side *a, const struct side *b, const char *from, const char *path)
 {
-	bool anew = a->mode && b->mode &&
-	            ((a->mode & S_IFMT) != (b->mode & S_IFMT) || (S_ISLNK(b->mode) && !sides_equal(a, b)));
+	bool anew = a->mode && b->mode && ((a->mode & S_IFMT) != (b->mode & S_IFMT) || (S_ISLNK(b->mode) && !sides_equal(a, b)));
 	int r;
 
 	if (!anew)
@@ -620,7 +619,10 @@ static int show_all(struct differ *d, const struct parts *parts, struct err *err
 			return err_set(err, r, "diff: nobody reads it any more");
 		if (r < 0)
 			return err_sys(err, r, "diff: %s",
-			               path_printable(p->path ? p->path : p->from ? p->from : p->ch->path, text, sizeof text));
+			               path_printable(p->path   ? p->path
+			                              : p->from ? p->from
+			                                        : p->ch->path,
+			                              text, sizeof text));
 	}
 	if (d->flags & DIFF_STAT)
 		diffstat_write(&d->stat, d->flags & DIFF_COLOR, d->out);
@@ -630,7 +632,9 @@ static int show_all(struct differ *d, const struct parts *parts, struct err *err
 int diff_write_noted(struct overlay *ov, const struct changes *changes, const struct vpath *paths, size_t npaths, unsigned flags,
                      diff_note note_of, void *ctx, FILE *out, struct err *err)
 {
-	struct differ d = { .ov = ov, .paths = paths, .npaths = npaths, .flags = flags, .out = out, .note = note_of, .note_ctx = ctx };
+	struct differ d = {
+		.ov = ov, .paths = paths, .npaths = npaths, .flags = flags, .out = out, .note = note_of, .note_ctx = ctx
+	};
 	struct parts parts = { 0 };
 	int r = host_init(&d.host);
 

@@ -287,7 +287,8 @@ static void settle(const struct parts *all, const struct crossing *x)
 		for (size_t i = 0; i < all->count; i++) {
 			struct part *p = &all->list[i];
 
-			if (!p->renamed || ((!p->there || stands(part_from(x, p->path))) && (!p->made || stands(part_at(x, p->from)))))
+			if (!p->renamed ||
+			    ((!p->there || stands(part_from(x, p->path))) && (!p->made || stands(part_at(x, p->from)))))
 				continue;
 			p->renamed = false;
 			again = true;

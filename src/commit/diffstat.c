@@ -12,7 +12,7 @@
 #define NAME_MAX_COLUMNS 100 /* names up to here are aligned; longer ones stand out */
 
 struct diffstat_row {
-	char *name; /* name: as it is printed */
+	char *name;   /* name: as it is printed */
 	char *note;   /* note: NULL for none */
 	bool counted; /* counted: the counts are shown, and the note after them */
 	struct counts c;

@@ -28,7 +28,8 @@ static void check_back(const char *path, const char *shown)
 			MUST(*path == '\\');
 			s += 2;
 		} else if (s[0] == '\\') {
-			MUST((unsigned char)*path == (unsigned)(s[1] - '0') * 64 + (unsigned)(s[2] - '0') * 8 + (unsigned)(s[3] - '0'));
+			MUST((unsigned char)*path ==
+			     (unsigned)(s[1] - '0') * 64 + (unsigned)(s[2] - '0') * 8 + (unsigned)(s[3] - '0'));
 			s += 4;
 		} else {
 			MUST(*s++ == *path);

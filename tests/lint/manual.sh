@@ -1,6 +1,6 @@
 #!/bin/bash
-# manual.sh COWBOX PAGE SOURCES - the manual page has each verb's options in its synopsis, those that there are and no others, and tells of them, and of each
-# variable of the environment that the sources read.
+# manual.sh COWBOX PAGE SOURCES - the manual page has each verb's options in its synopsis, those that there are and no others, and
+# tells of them, and of each variable of the environment that the sources read.
 set -u
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
