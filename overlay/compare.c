@@ -26,6 +26,21 @@ int pair_open_host(struct overlay *ov, const char *path, int *ret_fd, struct sta
 	return r;
 }
 
+int pair_host_path(struct overlay *ov, const char *view, char ret[static PATH_MAX])
+{
+	_cleanup_spot_ struct spot up;
+	char dir[PATH_MAX];
+	const char *name = path_split(view, dir, sizeof dir);
+	int r;
+
+	spot_init(&up);
+	r = name ? table_walk_locked(ov, dir, &up) : -ENAMETOOLONG;
+	if (r < 0 || up.kind != SPOT_DIR || !spot_host(&up))
+		return r;
+	r = path_join(ret, PATH_MAX, spot_host(&up)->path, name);
+	return r < 0 ? r : 1;
+}
+
 int pair_reopen(int path_fd)
 {
 	return sys_reopen(path_fd, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);

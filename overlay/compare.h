@@ -16,6 +16,9 @@ void pair_release(struct pair *p);
 
 /* The host's object at a path (NULL: none), O_PATH. 0 with *ret_fd -1 and st all zero when nothing is there, or it is not for the view. */
 int pair_open_host(struct overlay *ov, const char *path, int *ret_fd, struct stat *st);
+/* The host path of what the box has at a view path stands in place of: below directories that are renamed in the box the host's are elsewhere. 1, or
+ * 0: the directory that it is in is the box's alone. The lock is held for writing. */
+int pair_host_path(struct overlay *ov, const char *view, char ret[static PATH_MAX]);
 /* Opens what an O_PATH descriptor names for reading. */
 int pair_reopen(int path_fd);
 /* Whether two objects of one type have other content: 1 or 0, or -errno. flags: CHANGES_*. */

@@ -92,26 +92,24 @@ static int open_up(struct exposing *x, const char *view, int fd, int host_fd)
 static int expose_step(struct exposing *x, const char *view)
 {
 	struct overlay *ov = x->ov;
-	_cleanup_spot_ struct spot s, up;
+	_cleanup_spot_ struct spot s;
 	_cleanup_close_ int fd = -1, host_fd = -1;
-	char dir[PATH_MAX], host[PATH_MAX];
+	char host[PATH_MAX];
 	struct stat st;
-	const char *name = path_split(view, dir, sizeof dir), *where;
+	const char *where;
 	int r;
 
 	spot_init(&s);
-	spot_init(&up);
-	r = name ? table_walk_locked(ov, view, &s) : -ENAMETOOLONG;
-	if (r == 0 && s.kind == SPOT_DIR && spot_host(&s))
-		return 1;
-	if (r == 0)
-		r = table_walk_locked(ov, dir, &up);
+	r = table_walk_locked(ov, view, &s);
 	if (r < 0)
 		return r;
+	if (s.kind == SPOT_DIR && spot_host(&s))
+		return 1;
 	if ((s.kind != SPOT_LAYER && s.kind != SPOT_DIR) || (s.kind == SPOT_LAYER ? s.layer : s.parts[0].layer) != ov->top)
 		return 0;
-	if (up.kind != SPOT_DIR || !spot_host(&up) || path_join(host, sizeof host, spot_host(&up)->path, name) < 0 || redirects_take(ov, host))
-		return 0;
+	r = pair_host_path(ov, view, host);
+	if (r <= 0 || redirects_take(ov, host))
+		return r < 0 ? r : 0;
 	r = pair_open_host(ov, host, &host_fd, &st);
 	if (r < 0 || !S_ISDIR(st.st_mode))
 		return r;

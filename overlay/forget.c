@@ -128,8 +128,11 @@ int overlay_settle(struct overlay *ov, struct vpath path)
 		r = -ENOENT;
 	if (r == 0)
 		r = layer_open_own(ov, ov->top, s.kind == SPOT_DIR ? s.parts[0].path : s.path, O_PATH | O_DIRECTORY, &fd);
-	if (r == 0)
-		r = pair_open_host(ov, path.s, &host, &st);
+	if (r == 0) {
+		char there[PATH_MAX];
+		r = pair_host_path(ov, path.s, there);
+		r = r < 0 ? r : pair_open_host(ov, r ? there : path.s, &host, &st);
+	}
 	if (r == 0 && !S_ISDIR(st.st_mode))
 		r = -ENOENT;
 	if (r == 0)

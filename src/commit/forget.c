@@ -156,6 +156,9 @@ static size_t forget_item(struct apply *a, size_t i)
 		settle_metadata(a, it);
 	if (!item_makes_dir(it) && !item_is_dir_rename(it))
 		return i + 1;
+	/* It shows the host's directory by another name, and hides nothing of it. */
+	if (!item_done(it) && item_is_dir_rename(it))
+		return i + 1;
 	if (!item_done(it) || !settle_directory(a, it->change->path))
 		return end;
 	if (item_is_dir_rename(it))
