@@ -75,19 +75,32 @@ static int enter_parent(struct apply *a, const char *view, const char *host)
 	return apply_enter(a, view_dir, host_dir);
 }
 
-/* The rename still to come that takes what is at the host path, or NO_ITEM. */
-static size_t awaited_by(struct apply *a, const char *path)
+struct awaited {
+	struct apply *a;
+	const char *path;
+	size_t found;
+};
+
+static bool awaits(const struct plan *p, size_t i, void *ctx)
 {
+	const struct commit_item *it = &p->p.items[i];
+	struct awaited *w = ctx;
 	char now[PATH_MAX];
 
-	for (size_t k = 0; k < a->p->nrenames; k++) {
-		const struct commit_item *it = item(a, a->p->renames[k]);
+	if (it->outcome == COMMIT_UNTRIED && item_planned(it) && apply_forward(w->a, it->change->from, now) == 0 &&
+	    strcmp(now, w->path) == 0)
+		w->found = i;
+	return w->found == NO_ITEM;
+}
 
-		if (it->outcome == COMMIT_UNTRIED && item_planned(it) && apply_forward(a, it->change->from, now) == 0 &&
-		    strcmp(now, path) == 0)
-			return a->p->renames[k];
-	}
-	return NO_ITEM;
+/* The rename still to come that takes what is at the host path, which is st, or NO_ITEM. */
+static size_t awaited_by(struct apply *a, const char *path, const struct stat *st)
+{
+	struct awaited w = { .a = a, .path = path, .found = NO_ITEM };
+
+	if (st->st_mode)
+		plan_renames_of(a->p, st, awaits, &w);
+	return w.found;
 }
 
 static int make_directory(struct apply *a, size_t i, const char *path, const struct stat *now)
@@ -95,7 +108,7 @@ static int make_directory(struct apply *a, size_t i, const char *path, const str
 	int r;
 
 	/* Its entries are changes of their own. */
-	if (S_ISDIR(now->st_mode) && awaited_by(a, path) == NO_ITEM)
+	if (S_ISDIR(now->st_mode) && awaited_by(a, path, now) == NO_ITEM)
 		return 0;
 	r = enter_parent(a, item(a, i)->change->path, path);
 	return r < 0 ? r : place_object(a, i, path, now);
@@ -135,9 +148,9 @@ static int apply_present(struct apply *a, size_t i)
 
 /* What was at the destination of a rename is at its source now: it goes aside unless another rename wants it. parked: the source is no name of
  * the host's, so it must not stay there. */
-static int clear_source(struct apply *a, size_t i, const char *src, bool parked)
+static int clear_source(struct apply *a, size_t i, const char *src, const struct stat *in_way, bool parked)
 {
-	size_t other = awaited_by(a, src);
+	size_t other = awaited_by(a, src, in_way);
 	char temp[48];
 
 	if (other != NO_ITEM)
@@ -169,7 +182,7 @@ static int come_out(struct apply *a, size_t i, char src[static PATH_MAX], struct
 static int rename_object(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst,
                          const struct stat *in_way, bool parked)
 {
-	bool replace = !S_ISDIR(in_way->st_mode) && !S_ISDIR(there->st_mode) && awaited_by(a, dst) == NO_ITEM;
+	bool replace = !S_ISDIR(in_way->st_mode) && !S_ISDIR(there->st_mode) && awaited_by(a, dst, in_way) == NO_ITEM;
 	int r;
 
 	r = apply_touch(a, there);
@@ -177,7 +190,7 @@ static int rename_object(struct apply *a, size_t i, const char *src, const struc
 		r = apply_touch(a, in_way);
 	if (r == 0)
 		r = swap_move(a, i, src, there, dst, in_way, replace);
-	return r < 0 || replace || !in_way->st_mode ? r : clear_source(a, i, src, parked);
+	return r < 0 || replace || !in_way->st_mode ? r : clear_source(a, i, src, in_way, parked);
 }
 
 /* A renamed file gets its new content under the new name before the old name goes. */
@@ -215,7 +228,9 @@ static int apply_rename(struct apply *a, size_t i)
 	if (r == 0)
 		r = look_again(a, i, src, &a->p->now[i], &there);
 	if (r == 0)
-		other = awaited_by(a, dst);
+		r = host_stat(&a->p->host, dst, &in_way);
+	if (r == 0)
+		other = awaited_by(a, dst, &in_way);
 	/* Where the old name is the new one (a directory above it was renamed), there is nothing else in the way. */
 	if (r == 0 && strcmp(src, dst) != 0)
 		r = look_again(a, i, dst, other == NO_ITEM ? &a->p->in_way[i] : &a->p->now[other], &in_way);

@@ -111,6 +111,37 @@ size_t plan_rename_from(const struct plan *p, const char *from)
 	return k < p->nrenames && strcmp(rename_from(p, k), from) == 0 ? p->renames[k] : NO_ITEM;
 }
 
+static int inode_cmp(const struct stat *a, const struct stat *b)
+{
+	if (a->st_ino != b->st_ino)
+		return a->st_ino < b->st_ino ? -1 : 1;
+	return a->st_dev < b->st_dev ? -1 : a->st_dev > b->st_dev;
+}
+
+static int taken_cmp(const void *a, const void *b, void *ctx)
+{
+	const struct plan *p = ctx;
+
+	return inode_cmp(&p->now[*(const size_t *)a], &p->now[*(const size_t *)b]);
+}
+
+void plan_renames_of(const struct plan *p, const struct stat *st, bool (*fn)(const struct plan *p, size_t i, void *ctx), void *ctx)
+{
+	size_t lo = 0, hi = p->nrenames;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (inode_cmp(&p->now[p->taken[mid]], st) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (size_t k = lo; k < p->nrenames && inode_cmp(&p->now[p->taken[k]], st) == 0; k++)
+		if (!fn(p, p->taken[k], ctx))
+			return;
+}
+
 size_t plan_carrier(const struct plan *p, const char *path, const char *view)
 {
 	char up[PATH_MAX];
@@ -213,7 +244,8 @@ static int index_renames(struct plan *p)
 	for (size_t i = 0; i < p->p.count; i++)
 		n += p->p.items[i].change->kind == CHANGE_RENAMED;
 	p->renames = calloc(n + 1, sizeof *p->renames);
-	if (!p->renames)
+	p->taken = calloc(n + 1, sizeof *p->taken);
+	if (!p->renames || !p->taken)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->p.count; i++) {
 		size_t k = p->nrenames;
@@ -270,7 +302,11 @@ static int build(struct plan *p, struct err *err)
 			why(&p->p.items[i], COMMIT_CONFLICT, "it cannot be compared with the host: %s", strerror(-r));
 	}
 	r = judge_missing(p);
-	return r < 0 ? err_sys(err, r, "commit") : 0;
+	if (r < 0)
+		return err_sys(err, r, "commit");
+	memcpy(p->taken, p->renames, p->nrenames * sizeof *p->taken);
+	qsort_r(p->taken, p->nrenames, sizeof *p->taken, taken_cmp, p);
+	return 0;
 }
 
 int commit_plan_new(struct overlay *ov, struct commit_plan **ret, struct err *err)
@@ -311,6 +347,7 @@ void commit_plan_free(struct commit_plan *plan)
 	free(p->now);
 	free(p->in_way);
 	free(p->renames);
+	free(p->taken);
 	inode_set_release(&p->known);
 	inode_set_release(&p->judged);
 	free(p);

@@ -15,6 +15,7 @@ struct plan {
 	struct stat *now; /* now: an item's object on the host when it was judged (of a renamed one: at its old place) */
 	struct stat *in_way; /* in_way: of a renamed one: what the host had at its new place then */
 	size_t *renames;  /* renames: items that are renames, in the order of their old places */
+	size_t *taken; /* taken: the same in the order of the inodes that they rename */
 	size_t nrenames;
 	struct inode_set known; /* known: every inode that has an origin; see plan_knows_inode */
 	bool known_loaded;
@@ -37,6 +38,8 @@ size_t plan_above(const struct plan *p, const char *path);
 size_t plan_end(const struct plan *p, size_t i);
 /* The rename whose old place is this one, or NO_ITEM. */
 size_t plan_rename_from(const struct plan *p, const char *from);
+/* Calls fn for each rename of this host inode, until it returns false. */
+void plan_renames_of(const struct plan *p, const struct stat *st, bool (*fn)(const struct plan *p, size_t i, void *ctx), void *ctx);
 /* The rename that carries the host object at path away, because a directory above it moves; NO_ITEM: none, or the one that view is below
  * itself. */
 size_t plan_carrier(const struct plan *p, const char *path, const char *view);
