@@ -72,7 +72,7 @@ void commit_plan_freep(struct commit_plan **p);
 
 /* Chooses the changes at or below a path (of renamed objects the old place counts too). Returns how many there are. */
 size_t commit_choose(struct commit_plan *p, struct vpath path);
-/* Completes the choice; verdicts may become COMMIT_WAIT. */
+/* Completes the choice: new directories come along with what is in them, the names of one file with each other. Verdicts may become COMMIT_WAIT. */
 void commit_settle(struct commit_plan *p);
 
 /* Called before each item is tried; may be NULL. A positive return stops the commit before that item. */

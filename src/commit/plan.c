@@ -455,10 +455,47 @@ static void settle_place(struct plan *p, size_t i, bool *changed)
 	*changed = true;
 }
 
+static bool has_twins(const struct commit_item *it)
+{
+	return S_ISREG(it->change->box.st_mode) && it->change->box.st_nlink > 1;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct stat *x = &(*(struct commit_item *const *)a)->change->box, *y = &(*(struct commit_item *const *)b)->change->box;
+
+	if (x->st_dev != y->st_dev)
+		return x->st_dev < y->st_dev ? -1 : 1;
+	return x->st_ino < y->st_ino ? -1 : x->st_ino > y->st_ino;
+}
+
+/* The names of one file come along with one of them: else the host would get two files, and what the box shows would no longer be one. */
+static void settle_twins(struct commit_plan *plan)
+{
+	_cleanup_free_ struct commit_item **v = calloc(plan->count + 1, sizeof *v);
+	size_t n = 0;
+
+	for (size_t i = 0; v && i < plan->count; i++)
+		if (has_twins(&plan->items[i]))
+			v[n++] = &plan->items[i];
+	if (n > 1)
+		qsort(v, n, sizeof *v, by_inode);
+	for (size_t i = 0, end; i < n; i = end) {
+		bool chosen = false;
+
+		for (end = i; end < n && by_inode(&v[i], &v[end]) == 0; end++)
+			chosen |= item_planned(v[end]);
+		for (size_t k = i; chosen && k < end; k++)
+			v[k]->chosen = true;
+	}
+}
+
 void commit_settle(struct commit_plan *plan)
 {
 	struct plan *p = plan_of(plan);
 	bool changed = true;
+
+	settle_twins(plan);
 
 	/* Every round that changes something takes an item out of the plan or adds one: it ends. */
 	while (changed) {
