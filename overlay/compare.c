@@ -100,3 +100,11 @@ int pair_names(int path_fd, char ***ret)
 
 	return r < 0 ? r : dir_names(dir, ret);
 }
+
+bool pair_is_empty(int path_fd)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_force_ struct force f = { .fd = -1 };
+
+	return force_dir_open(path_fd, &f, &dir) == 0 && !dir_next(dir);
+}

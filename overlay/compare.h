@@ -27,6 +27,8 @@ bool pair_meta_differs(const struct pair *p);
 /* The modification time; of a directory only when somebody set it: it moves with the names in it, too, and that is no change of its own. */
 bool pair_time_differs(const struct pair *p);
 
+/* True when there is no name in the directory; one that cannot be read is not empty. */
+bool pair_is_empty(int path_fd);
 /* The names in a directory on either side (any descriptor of it), sorted; strv_free. */
 int pair_names(int path_fd, char ***ret);
 

@@ -9,14 +9,13 @@
 static bool mirror_is_idle(struct overlay *ov, int dirfd, const char *name, const char *host_path)
 {
 	_cleanup_pair_ struct pair p = PAIR_INIT;
-	_cleanup_strv_ char **names = NULL;
 	char v[8];
 
 	p.box_fd = sys_openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 	if (p.box_fd < 0 || sys_fstat(p.box_fd, &p.box) < 0 || fd_is_opaque(p.box_fd) ||
 	    fd_getxattr(p.box_fd, XATTR_REDIRECT, v, 0) >= 0)
 		return false;
-	if (pair_names(p.box_fd, &names) < 0 || *names)
+	if (!pair_is_empty(p.box_fd))
 		return false;
 	if (pair_open_host(ov, host_path, &p.host_fd, &p.host) < 0 || !S_ISDIR(p.host.st_mode))
 		return false;
