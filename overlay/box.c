@@ -211,7 +211,7 @@ static bool box_in_place(struct box *b)
 	       mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
 }
 
-int box_hold_running(struct box *b, struct err *err)
+static int hold_running(struct box *b, int how, struct err *err)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
@@ -219,13 +219,25 @@ int box_hold_running(struct box *b, struct err *err)
 	fd = box_open_file(b->fd, "running", O_RDWR | O_CREAT);
 	if (fd < 0)
 		return err_sys(err, fd, "cannot open %s/running", b->path);
-	/* Exclusive holders are those who ask and those who remove: both are done in a moment. */
-	r = sys_flock(fd, LOCK_SH);
+	/* Exclusive holders are those who ask and those who remove, who are done in a moment, and commits. */
+	r = sys_flock(fd, how);
+	if (r == -EWOULDBLOCK)
+		return err_set(err, -EBUSY, "the box %s is in use by another cowbox", b->name);
 	if (r < 0)
 		return err_sys(err, r, "cannot lock %s/running", b->path);
 	if (!box_in_place(b))
 		return err_set(err, -ENOENT, "the box %s was removed meanwhile", b->name);
 	return TAKE_FD(fd);
+}
+
+int box_hold_running(struct box *b, struct err *err)
+{
+	return hold_running(b, LOCK_SH, err);
+}
+
+int box_try_hold_running(struct box *b, struct err *err)
+{
+	return hold_running(b, LOCK_SH | LOCK_NB, err);
 }
 
 /* 0: ret_fd holds the lock exclusively. Positive: somebody runs. Others who ask hold it for a moment too, so it is tried again. */

@@ -77,6 +77,8 @@ void box_free(struct box *b);
 void box_freep(struct box **b);
 /* The running lock: shared for a run, for as long as the returned fd is open. */
 int box_hold_running(struct box *b, struct err *err);
+/* As box_hold_running, but -EBUSY at once while a commit or a removal works on the box. */
+int box_try_hold_running(struct box *b, struct err *err);
 /* Positive when some `run` holds the box now. */
 int box_is_running(struct box *b);
 /* Removes the box and all it holds, also directories the user has made unreadable, never following a symlink nor leaving the box.

@@ -179,6 +179,22 @@ static int open_box(struct session *s, const struct options *o, const char *want
 	return r < 0 ? r : overlay_new(s->box, &s->ov, err);
 }
 
+/* A commit holds the box for as long as it takes: that is said, once it is no matter of a moment. */
+static int hold_box(struct box *box, struct err *err)
+{
+	int r = -EBUSY;
+
+	for (int tries = 0; r == -EBUSY && tries < 20; tries++) {
+		if (tries > 0)
+			usleep(25000);
+		r = box_try_hold_running(box, err);
+	}
+	if (r != -EBUSY)
+		return r;
+	log_say("run: box %s is in use by another cowbox (a commit, perhaps): waiting for it", box->name);
+	return box_hold_running(box, err);
+}
+
 /* ---- after the run ---- */
 
 static void tell_refusals(const struct run_result *res)
@@ -289,7 +305,7 @@ static int run_in_box(const struct options *o, struct wish *w)
 	if (r == 0)
 		r = open_box(&s, o, w->box, w->remove, &fresh, &err);
 	if (r == 0)
-		r = hold = box_hold_running(s.box, &err);
+		r = hold = hold_box(s.box, &err);
 	if (r >= 0 && !o->nargs && prepare_shell(&c, w, s.box->name) < 0)
 		r = err_sys(&err, -ENOMEM, "cannot prepare the shell");
 	if (r < 0) {

@@ -51,6 +51,14 @@ wait $runner; is "the run goes on" 0 $?
 cb status -b busy; out "nothing is lost" 'kept'
 cb discard -f -b busy; status "discard afterwards" 0
 
+# a commit holds it: a run waits, and says so
+cb run -b held -- sh -c 'echo kept >kept'
+(flock -x 9; sleep 2) 9>"$COWBOX_HOME/boxes/held/running" &
+holder=$!
+sleep 0.2
+cb run -b held -- cat kept; status "a run while a commit works" 0; out "a run while a commit works" '^kept$'; err "it says that it waits" 'box held is in use by another cowbox .*waiting'
+wait $holder; cb discard -f -b held
+
 # ---- damage ----
 # damaged NAME: a box with one change
 damaged() {

@@ -258,7 +258,7 @@ static void test_running(void **state)
 
 	(void)state;
 	assert_int_equal(box_is_running(b), 0);
-	one = box_hold_running(b, &err);
+	one = box_try_hold_running(b, &err);
 	two = box_hold_running(b, &err);
 	assert_true(one >= 0 && two >= 0);
 	assert_true(box_is_running(b) > 0);
