@@ -364,9 +364,7 @@ static int classify_rename(struct plan *p, size_t i, const char *path)
 /* A directory of the box replaces something else of the host's, a symlink perhaps: nothing is below that. */
 static bool below_new_directory(const struct plan *p, size_t i)
 {
-	size_t k = i;
-
-	while ((k = plan_above(p, p->p.items[k].change->path)) != NO_ITEM)
+	for (size_t k = p->above[i]; k != NO_ITEM; k = p->above[k])
 		if (item_makes_dir(&p->p.items[k]) && p->now[k].st_mode && !S_ISDIR(p->now[k].st_mode))
 			return true;
 	return false;

@@ -58,19 +58,37 @@ size_t plan_find(const struct plan *p, const char *path)
 
 size_t plan_above(const struct plan *p, const char *path)
 {
-	char up[PATH_MAX];
-	size_t i;
+	size_t lo = 0, hi = p->p.count, i;
 
-	if (strlen(path) >= sizeof up)
-		return NO_ITEM;
-	strcpy(up, path);
-	while (up[1]) {
-		path_split(up, up, sizeof up);
-		i = plan_find(p, up);
-		if (i != NO_ITEM)
-			return i;
+	/* What is above the path is the last item before it, or above that. */
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (path_cmp(p->p.items[mid].change->path, path) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	return NO_ITEM;
+	i = lo ? lo - 1 : NO_ITEM;
+	while (i != NO_ITEM && !path_below(path, p->p.items[i].change->path, NULL))
+		i = p->above[i];
+	return i;
+}
+
+/* In the order of the items. */
+static int index_above(struct plan *p)
+{
+	p->above = calloc(p->p.count + 1, sizeof *p->above);
+	if (!p->above)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->p.count; i++) {
+		size_t k = i ? i - 1 : NO_ITEM;
+
+		while (k != NO_ITEM && !path_below(p->p.items[i].change->path, p->p.items[k].change->path, NULL))
+			k = p->above[k];
+		p->above[i] = k;
+	}
+	return 0;
 }
 
 size_t plan_end(const struct plan *p, size_t i)
@@ -187,7 +205,7 @@ size_t plan_renamed_above(const struct plan *p, const char *path)
 	size_t i = plan_above(p, path);
 
 	while (i != NO_ITEM && !item_is_dir_rename(&p->p.items[i]))
-		i = plan_above(p, p->p.items[i].change->path);
+		i = p->above[i];
 	return i;
 }
 
@@ -293,7 +311,9 @@ static int build(struct plan *p, struct err *err)
 	for (size_t i = 0; i < p->p.count; i++)
 		p->p.items[i].change = &p->p.changes.list[i];
 	qsort(p->p.items, p->p.count, sizeof *p->p.items, item_cmp);
-	r = index_renames(p);
+	r = index_above(p);
+	if (r == 0)
+		r = index_renames(p);
 	if (r < 0)
 		return err_sys(err, r, "commit");
 	for (size_t i = 0; i < p->p.count; i++) {
@@ -346,6 +366,7 @@ void commit_plan_free(struct commit_plan *plan)
 	free(p->p.items);
 	free(p->now);
 	free(p->in_way);
+	free(p->above);
 	free(p->renames);
 	free(p->taken);
 	inode_set_release(&p->known);
@@ -380,7 +401,7 @@ size_t commit_choose(struct commit_plan *plan, struct vpath path)
 /* Directories that the box made come along with what is in them. */
 static void settle_parents(struct plan *p, struct commit_item *it, bool *changed)
 {
-	for (size_t k = plan_above(p, it->change->path); k != NO_ITEM; k = plan_above(p, p->p.items[k].change->path)) {
+	for (size_t k = p->above[it - p->p.items]; k != NO_ITEM; k = p->above[k]) {
 		struct commit_item *up = &p->p.items[k];
 
 		if (!item_makes_dir(up))

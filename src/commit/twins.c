@@ -9,6 +9,7 @@
 
 #include "base/dir.h"
 #include "base/fd.h"
+#include "base/strv.h"
 #include "base/sys.h"
 
 static size_t slot_of(uint64_t dev, uint64_t ino, size_t size)
@@ -226,20 +227,25 @@ static int specials_add(struct apply *a, const struct stat *st, const char *path
 /* path: relative to the layer's tree, "." for its root. */
 static int specials_walk(struct apply *a, int tree, char path[static PATH_MAX])
 {
-	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_strv_ char **names = NULL;
 	size_t len = strlen(path);
 	bool root = strcmp(path, ".") == 0;
-	struct dirent *e;
+	DIR *dir;
 	int r = sys_openat2(tree, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
 	/* Its owner made it unreadable: what is in it is not found, and becomes an object of its own. */
 	dir = r < 0 ? NULL : dir_take(r);
 	if (!dir)
 		return 0;
-	while ((e = dir_next(dir))) {
+	/* The descriptor is closed before the next level is opened: there may be thousands of levels. */
+	r = dir_names(dir, &names);
+	closedir(dir);
+	if (r < 0)
+		return r;
+	for (char **n = names; *n; n++) {
 		struct stat st;
 
-		if (path_join(path, PATH_MAX, path, e->d_name) < 0)
+		if (path_join(path, PATH_MAX, path, *n) < 0)
 			continue;
 		r = sys_fstatat(tree, path, &st, AT_SYMLINK_NOFOLLOW);
 		if (r == 0 && S_ISDIR(st.st_mode))
