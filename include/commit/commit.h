@@ -16,7 +16,11 @@
  *
  * One file stays one file: a host file with several names that the box changed through one of them is written in place, since a rename
  * would leave its other names, which nobody can list, with the old content. So is a file whose owner could not be given to a new one, or
- * whose directory takes no new names from this user. These writes are not atomic; what the box has is kept until they are complete.
+ * whose directory takes no new names from this user. These writes are not atomic: what the file had is kept in the box's history/ until they are
+ * complete, and written back when they fail.
+ *
+ * The host's programs do not wait for a commit. A name is taken only from what was judged, which is compared right before and, where the
+ * file system can exchange names, after; what is another by then is left, or put back.
  *
  * A journal of what is done, merging of conflicts and undo belong between commit_settle and commit_apply; the plan holds what they need.
  */

@@ -448,7 +448,8 @@ static void why_moves(struct commit_item *it, const struct commit_item *other)
 
 	path_printable(other->change->path, text, sizeof text);
 	/* What was chosen and is left has a reason of its own. */
-	why(it, COMMIT_WAIT, "what the host has there moves to %.100s, %s", text, other->chosen ? "which is left" : "so commit that too");
+	why(it, COMMIT_WAIT, "what the host has there moves to %.100s, %s", text,
+	    other->chosen ? "which is left" : "so commit that too");
 }
 
 /* What comes into the place of something that moves elsewhere, or removes it, must not come before that has moved. */

@@ -131,6 +131,7 @@ void remove_leftovers(struct apply *a, const char *path)
 		return;
 	while ((e = dir_next(dir)))
 		/* A directory that has something in it is the host's, which was on its way out. */
-		if (is_leftover_name(e->d_name) && sys_fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_ours(&st, &there))
+		if (is_leftover_name(e->d_name) && sys_fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    is_ours(&st, &there))
 			sys_unlinkat(dirfd(dir), e->d_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
 }

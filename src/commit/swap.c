@@ -20,8 +20,9 @@ static bool still_is(const struct stat *now, const struct stat *seen)
 {
 	if (now->st_dev != seen->st_dev || now->st_ino != seen->st_ino || (now->st_mode & S_IFMT) != (seen->st_mode & S_IFMT))
 		return false;
-	return S_ISDIR(now->st_mode) || (now->st_mode == seen->st_mode && now->st_uid == seen->st_uid && now->st_gid == seen->st_gid &&
-	                                 now->st_size == seen->st_size && time_same(&now->st_mtim, &seen->st_mtim));
+	return S_ISDIR(now->st_mode) ||
+	       (now->st_mode == seen->st_mode && now->st_uid == seen->st_uid && now->st_gid == seen->st_gid &&
+	        now->st_size == seen->st_size && time_same(&now->st_mtim, &seen->st_mtim));
 }
 
 int swap_refuse(struct apply *a, size_t i)
@@ -264,7 +265,8 @@ static int move_over(struct apply *a, size_t i, const struct ends *e, const stru
 	return r < 0 ? r : drop_old(a, e->from, temp, src, in_way);
 }
 
-int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *judged, bool replace)
+int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *judged,
+              bool replace)
 {
 	_cleanup_close_ int from = -1;
 	struct ends e = { .from = -1 };

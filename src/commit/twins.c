@@ -142,8 +142,8 @@ static int nameless_copy(struct apply *a, const struct stat *host, int *ret_fd, 
 		char path[96];
 		int r;
 
-		snprintf(path, sizeof path, "layers/%d/links/%u:%u:%llu", box->layer[layer], major(host->st_dev), minor(host->st_dev),
-		         (unsigned long long)host->st_ino);
+		snprintf(path, sizeof path, "layers/%d/links/%u:%u:%llu", box->layer[layer], major(host->st_dev),
+		         minor(host->st_dev), (unsigned long long)host->st_ino);
 		fd = sys_openat(box->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
 		if (fd == -ENOENT || fd == -ELOOP || fd == -ENXIO)
 			continue;
