@@ -3,6 +3,8 @@
 #include "overlay/compare.h"
 
 #include <stdio.h>
+#include <sys/random.h>
+#include <xxhash.h>
 
 #define DEPTH_MAX (PATH_MAX / 2)
 #define DEPTH_OPEN 64   /* DEPTH_OPEN: levels of which a descriptor is kept */
@@ -12,6 +14,8 @@ struct collector {
 	unsigned flags;
 	struct changes *out;
 	size_t cap;
+	struct inode_set sources;  /* sources: see source_take */
+	uint64_t seed;
 	char view[PATH_MAX];   /* view: of the directory being visited; names are appended and cut off again */
 };
 
@@ -52,10 +56,31 @@ static int add(struct collector *c, enum change_kind kind, const struct pair *p,
 	return 0;
 }
 
+/* Where the view has, or would have, the name that the host has at a path: the directory that it is in may be renamed in the box. */
+static int view_of_name(const struct overlay *ov, const char *host, char ret[static PATH_MAX])
+{
+	char dir[PATH_MAX], view[PATH_MAX];
+	const char *name = path_split(host, dir, sizeof dir);
+	int r = name ? redirects_view(ov, PART_HOST, dir, view, sizeof view) : -ENAMETOOLONG;
+
+	return r < 0 ? r : path_join(ret, PATH_MAX, view, name);
+}
+
+/* The names that renames were found to come from, by a hash that nobody can make collide. */
+static int source_take(struct collector *c, const char *path)
+{
+	XXH128_hash_t h = XXH3_128bits_withSeed(path, strlen(path), c->seed);
+
+	if (inode_set_has(&c->sources, h.high64, h.low64 | 1))
+		return -EEXIST;
+	return inode_set_add(&c->sources, h.high64, h.low64 | 1);
+}
+
 /* The name that a copied-up regular file had on the host, when the view no longer has it there: it was renamed. */
 static bool renamed_from(struct collector *c, const struct pair *p, const char *host_path, struct record *rec)
 {
 	_cleanup_spot_ struct spot s;
+	char view[PATH_MAX];
 
 	spot_init(&s);
 	if (!S_ISREG(p->box.st_mode) || record_read(p->box_fd, rec) < 0 || !rec->path[1] || (host_path && !strcmp(rec->path, host_path)))
@@ -63,12 +88,9 @@ static bool renamed_from(struct collector *c, const struct pair *p, const char *
 	/* The text comes from a layer: it must at least be a canonical path. */
 	if (strstr(rec->path, "/../") || strstr(rec->path, "//") || strstr(rec->path, "/./"))
 		return false;
-	if (table_walk_locked(c->ov, rec->path, &s) < 0 || (s.kind != SPOT_WHITEOUT && s.kind != SPOT_HIDDEN))
+	if (view_of_name(c->ov, rec->path, view) < 0 || table_walk_locked(c->ov, view, &s) < 0 || (s.kind != SPOT_WHITEOUT && s.kind != SPOT_HIDDEN))
 		return false;
-	for (size_t i = 0; i < c->out->count; i++)
-		if (c->out->list[i].from && !strcmp(c->out->list[i].from, rec->path))
-			return false;
-	return true;
+	return source_take(c, rec->path) == 0;
 }
 
 static int visit_object(struct collector *c, struct pair *p, const char *host_path)
@@ -323,22 +345,26 @@ static int by_from(const void *a, const void *b)
 }
 
 /* A removal that is one half of a rename is told by the other half. */
-static int drop_renamed(struct changes *out)
+static int drop_renamed(const struct overlay *ov, struct changes *out)
 {
-	_cleanup_free_ const char **from = NULL;
+	_cleanup_strv_ char **from = NULL;
+	char view[PATH_MAX];
 	size_t n = 0, kept = 0;
 
 	for (size_t i = 0; i < out->count; i++)
 		n += out->list[i].from != NULL;
 	if (!n)
 		return 0;
-	from = calloc(n, sizeof *from);
+	from = calloc(n + 1, sizeof *from);
 	if (!from)
 		return -ENOMEM;
 	n = 0;
 	for (size_t i = 0; i < out->count; i++)
-		if (out->list[i].from)
-			from[n++] = out->list[i].from;
+		if (out->list[i].from && view_of_name(ov, out->list[i].from, view) >= 0) {
+			from[n] = strdup(view);
+			if (!from[n++])
+				return -ENOMEM;
+		}
 	qsort(from, n, sizeof *from, by_from);
 	for (size_t i = 0; i < out->count; i++) {
 		struct change *ch = &out->list[i];
@@ -358,6 +384,7 @@ int changes_collect(struct overlay *ov, unsigned flags, struct changes *ret, str
 	int r = 0;
 
 	memset(ret, 0, sizeof *ret);
+	(void)!getrandom(&c.seed, sizeof c.seed, GRND_NONBLOCK);
 	for (int i = 0; r == 0 && i < ov->nlayers; i++)
 		r = origins_load(ov->layers[i].fd, &ret->origins[i], err);
 	if (r < 0)
@@ -370,7 +397,8 @@ int changes_collect(struct overlay *ov, unsigned flags, struct changes *ret, str
 		table_end(ov);
 	}
 	if (r == 0)
-		r = drop_renamed(ret);
+		r = drop_renamed(ov, ret);
+	inode_set_release(&c.sources);
 	if (r < 0) {
 		err_sys(err, r, "box %s: %s cannot be compared with the host", ov->box->name, c.view);
 		changes_release(ret);

@@ -211,6 +211,8 @@ int dnode_resolve(struct overlay *ov, struct dnode *d);
 
 /* ---- redirects.c ---- */
 int redirects_update(struct overlay *ov);   /* lock held for writing */
+/* Where the view shows what a part's path names, through renamed directories. -ENAMETOOLONG. They are up to date. */
+int redirects_view(const struct overlay *ov, int layer, const char *real, char *ret, size_t size);
 /* True when the box shows the host's directory of this path (NULL: false) under another name: what it has here instead is new. They are up to date. */
 bool redirects_take(const struct overlay *ov, const char *host_path);
 

@@ -19,8 +19,6 @@ bool overlay_untouched(struct overlay *ov, struct vpath dir)
 /* The view path of what a part's path names, through renamed directories. */
 static int view_of_part(struct overlay *ov, int layer, const char *real, char *ret, size_t size)
 {
-	const struct redirect *best = NULL;
-	const char *rest, *best_rest = real;
 	int r = 0;
 
 	if (layer != ov->top && ov->has_redirects) {
@@ -34,14 +32,8 @@ static int view_of_part(struct overlay *ov, int layer, const char *real, char *r
 				return r;
 			r = redirects_update(ov);
 		}
-		for (size_t i = 0; r == 0 && i < ov->nredirects; i++)
-			if (ov->redirects[i].layer == layer && path_below(real, ov->redirects[i].real, &rest) &&
-			    (!best || strlen(rest) < strlen(best_rest))) {
-				best = &ov->redirects[i];
-				best_rest = rest;
-			}
-		if (r == 0 && snprintf(ret, size, "%s%s", best ? best->view : "", best ? best_rest : real) >= (int)size)
-			r = -ENAMETOOLONG;
+		if (r == 0)
+			r = redirects_view(ov, layer, real, ret, size);
 		table_end(ov);
 		return r;
 	}

@@ -79,3 +79,17 @@ bool redirects_take(const struct overlay *ov, const char *host_path)
 			return true;
 	return false;
 }
+
+int redirects_view(const struct overlay *ov, int layer, const char *real, char *ret, size_t size)
+{
+	const struct redirect *best = NULL;
+	const char *rest, *best_rest = real;
+
+	for (size_t i = 0; i < ov->nredirects; i++)
+		if (ov->redirects[i].layer == layer && path_below(real, ov->redirects[i].real, &rest) &&
+		    (!best || strlen(rest) < strlen(best_rest))) {
+			best = &ov->redirects[i];
+			best_rest = rest;
+		}
+	return snprintf(ret, size, "%s%s", best ? best->view : "", best ? best_rest : real) >= (int)size ? -ENAMETOOLONG : 0;
+}

@@ -36,6 +36,7 @@ struct report {
 struct options {
 	uint64_t seed;
 	int ops, rounds, check;
+	int layer_every;        /* layer_every: a new layer after so many operations; 0: one layer */
 	bool shrink, verbose;
 	bool any_error;         /* any_error: which error it is does not matter */
 	bool twin;              /* twin: no box at all, a second plain directory instead: tests the oracle itself */
@@ -194,6 +195,8 @@ static int run_ops(struct session *s, bool replay, int check)
 		if (do_op(s, op, i))
 			return 1;
 		s->rep->failed_at = -1;
+		if (s->o->layer_every && (i + 1) % s->o->layer_every == 0 && s->w.box->nlayers < BOX_LAYERS_MAX)
+			world_add_layer(&s->w);
 		if (++done % check == 0 && compare_trees(s, i))
 			return 1;
 	}
@@ -335,6 +338,7 @@ static const char usage[] =
 	"  --check N    compare the whole trees after every N operations (default 10)\n"
 	"  --as-uid U   as root: half of the operations with the rights of user U\n"
 	"  --run-as U   as root: everything as the ordinary user U\n"
+	"  --layer-every N  seal the top layer and go on in a new one after every N operations; no descriptors are held then\n"
 	"  --any-error  both sides must fail, with whatever error\n"
 	"  --root-exact  the same, but only when an ordinary user runs it (docs/DIFFERENCES.md says why)\n"
 	"  --twin       a second plain directory instead of the view, to test this program\n"
@@ -346,7 +350,7 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "seed", 1, 0, 's' }, { "ops", 1, 0, 'o' }, { "rounds", 1, 0, 'r' }, { "check", 1, 0, 'c' }, { "as-uid", 1, 0, 'a' },
 		{ "run-as", 1, 0, 'u' }, { "dir", 1, 0, 'd' }, { "no-shrink", 0, 0, 'n' }, { "no-directory-rename", 0, 0, 'R' },
 		{ "no-held", 0, 0, 'H' }, { "no-hard-links", 0, 0, 'L' }, { "verbose", 0, 0, 'v' }, { "twin", 0, 0, 't' },
-		{ "any-error", 0, 0, 'e' }, { "root-exact", 0, 0, 'E' }, { 0, 0, 0, 0 },
+		{ "layer-every", 1, 0, 'l' }, { "any-error", 0, 0, 'e' }, { "root-exact", 0, 0, 'E' }, { 0, 0, 0, 0 },
 	};
 	int c;
 
@@ -363,6 +367,7 @@ static void parse(int argc, char **argv, struct options *o)
 		case 'R': o->op.no_directory_rename = true; break;
 		case 'H': o->op.no_held = true; break;
 		case 'L': o->sample_flags &= ~(unsigned)SAMPLE_HARD_LINKS; break;
+		case 'l': o->layer_every = atoi(optarg); o->op.no_held = true; break;
 		case 't': o->twin = true; break;
 		case 'e': o->any_error = true; break;
 		case 'E': o->any_error = geteuid() != 0; break;

@@ -89,6 +89,43 @@ void world_reopen(struct world *w)
 	open_box(w, false);
 }
 
+/* The list of layers in box.json, one longer. */
+static void write_layers(const char *json, int n)
+{
+	char text[8192] = "", list[1024] = "", *at, *end;
+	FILE *f = fopen(json, "r");
+
+	if (!f || !fread(text, 1, sizeof(text) - 1, f) || fclose(f) || !(at = strstr(text, "\"layers\"")) || !(at = strchr(at, '[')) ||
+	    !(end = strchr(at, ']')))
+		die(json, -EIO, "it has no list of layers");
+	for (int i = 1; i <= n; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%d", i > 1 ? ", " : "", i);
+	f = fopen(json, "w");
+	if (!f || fprintf(f, "%.*s[%s%s", (int)(at - text), text, list, end) < 0 || fclose(f))
+		die(json, -errno, "");
+}
+
+void world_add_layer(struct world *w)
+{
+	static const char *const parts[] = { "", "/tree", "/work", "/links" };
+	char path[2 * PATH_MAX], json[2 * PATH_MAX];
+	int n = w->box->layer[w->box->nlayers - 1] + 1;
+	struct stat st;
+
+	snprintf(json, sizeof(json), "%s/box.json", w->box->path);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		snprintf(path, sizeof(path), "%s/layers/%d%s", w->box->path, n, parts[i]);
+		if (mkdir(path, 0700) < 0)
+			die(path, -errno, "");
+		/* the tree's root mirrors the host's */
+		if (i == 1 && (stat("/", &st) < 0 || chmod(path, st.st_mode & 07777) < 0))
+			die(path, -errno, "");
+	}
+	close_box(w);
+	write_layers(json, n);
+	open_box(w, false);
+}
+
 void world_renew(struct world *w)
 {
 	struct err err = { .msg = "" };

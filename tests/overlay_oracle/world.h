@@ -35,6 +35,8 @@ char *world_broken(struct world *w);
 void world_release(struct world *w, bool remove);
 /* Opens the box anew: what is on disk is all there is. */
 void world_reopen(struct world *w);
+/* Seals the top layer and puts an empty one on it, as a checkpoint would. No descriptors may be held. */
+void world_add_layer(struct world *w);
 /* A new box in the place of the first, of the host as it is now, which is sealed. */
 void world_renew(struct world *w);
 
