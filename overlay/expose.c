@@ -150,13 +150,14 @@ int overlay_expose(struct overlay *ov, struct vpath path)
 int overlay_reorigin(struct overlay *ov, struct vpath path)
 {
 	_cleanup_close_ int fd = -1;
-	char target[PATH_MAX] = "";
+	char target[PATH_MAX] = "", there[PATH_MAX];
 	struct stat st;
 	int r = change_begin(ov);
 
 	if (r < 0)
 		return r;
-	r = pair_open_host(ov, path.s, &fd, &st);
+	r = pair_host_path(ov, path.s, there);
+	r = r < 0 ? r : pair_open_host(ov, r ? there : path.s, &fd, &st);
 	if (r == 0 && S_ISLNK(st.st_mode) && sys_readlinkat(fd, "", target, sizeof target) < 0)
 		target[0] = 0;
 	if (r == 0)

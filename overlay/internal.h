@@ -297,7 +297,7 @@ int layer_open_parent(struct overlay *ov, int layer, const char *path, int *ret_
 int layer_lower_exists(struct overlay *ov, const char *view, struct stat *ret_host);
 int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
 		      uint64_t base_id);
-/* As layer_note_origin with nothing there, for a new name; but not in a directory that hides the host's: what the host has there has its record. */
+/* As layer_note_origin with nothing there, for a new name; but not where a directory hides something of the host's: that has its record. */
 int layer_note_absent(struct overlay *ov, const struct caller *c, const char *view);
 /* Keeps the content of a regular file of the host in base/. The id for its origin, 0 when it is not kept: too big, or not to be read. */
 uint64_t layer_keep_base(struct overlay *ov, const struct object *o);

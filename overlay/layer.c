@@ -325,8 +325,15 @@ int layer_note_absent(struct overlay *ov, const struct caller *c, const char *vi
 
 	spot_init(&s);
 	r = path_split(view, dir, sizeof dir) ? table_walk_locked(ov, dir, &s) : -ENAMETOOLONG;
-	if (r < 0 || !(s.kind == SPOT_HOST || (s.kind == SPOT_DIR && spot_host(&s))))
+	if (r < 0)
 		return r;
+	if (!(s.kind == SPOT_HOST || (s.kind == SPOT_DIR && spot_host(&s)))) {
+		_cleanup_cred_ int own = cred_own_begin();
+		struct stat st;
+		(void)own;
+		if (sys_fstatat(ov->root_fd, path_relative(view), &st, AT_SYMLINK_NOFOLLOW) != -ENOENT)
+			return 0;
+	}
 	return layer_note_origin(ov, c, view, NULL, NULL, 0);
 }
 

@@ -166,6 +166,16 @@ static size_t forget_item(struct apply *a, size_t i)
 	return i + 1;
 }
 
+/* What is left in the box is from now on compared with what this commit has made of the host. */
+static void renew_origins(struct apply *a)
+{
+	if (all_done(a, 0, a->p->p.count))
+		return;
+	for (size_t i = 0; i < a->p->p.count; i++)
+		if (item_done(item(a, i)) && overlay_reorigin(a->p->p.ov, (struct vpath){ item(a, i)->change->path }) < 0)
+			a->result->unforgotten++;
+}
+
 void apply_forget_done(struct apply *a)
 {
 	char dir[PATH_MAX], hiding[PATH_MAX], plain[PATH_MAX] = "", settled[PATH_MAX] = "";
@@ -188,4 +198,5 @@ void apply_forget_done(struct apply *a)
 		strcpy(settled, hiding);
 		i = next;
 	}
+	renew_origins(a);
 }
