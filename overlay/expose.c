@@ -165,3 +165,32 @@ int overlay_reorigin(struct overlay *ov, struct vpath path)
 	change_end(ov, false);
 	return r;
 }
+
+int overlay_cover(struct overlay *ov, struct vpath path)
+{
+	_cleanup_object_ struct object o;
+	_cleanup_close_ int fd = -1;
+	char dir[PATH_MAX];
+	struct stat st;
+	const char *name = path_split(path.s, dir, sizeof dir);
+	int r = name ? change_begin(ov) : -ENAMETOOLONG;
+
+	if (r < 0)
+		return r;
+	r = lookup_canonical_locked(ov, path.s, &o);
+	if (r == 0 && o.where == OBJECT_HOST) {
+		r = layer_mirror(ov, NULL, dir, &fd, NULL);
+		if (r == 0)
+			r = sys_fstat(fd, &st);
+		if (r == 0)
+			r = layer_note_origin(ov, NULL, path.s, &o.st, NULL, 0);
+		if (r == 0)
+			r = layer_whiteout(ov, fd, name);
+		if (r == 0) {
+			fd_set_times(fd, &st);
+			r = table_put(ov, path.s, DNODE_WHITEOUT, DT_CHR, 0);
+		}
+	}
+	change_end(ov, true);
+	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+}

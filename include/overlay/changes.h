@@ -53,6 +53,8 @@ int overlay_settle(struct overlay *ov, struct vpath path);
  * its own in the layer, which can be taken out, or committed, apart from the others; so for all directories down to path. The view stays as it
  * is, but that names show which the host has got since. Nothing to do is no error. */
 int overlay_expose(struct overlay *ov, struct vpath path);
+/* Where the view shows the host's object at the path, though it stands under another name in the box: takes the old name away again. */
+int overlay_cover(struct overlay *ov, struct vpath path);
 /* What the host has at the path now, after a commit put it there or took it away, becomes the origin of what the box has there. */
 int overlay_reorigin(struct overlay *ov, struct vpath path);
 

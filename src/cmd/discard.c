@@ -167,6 +167,25 @@ static int drop_apply(const struct drop *d, struct session *s, struct err *err)
 	return 0;
 }
 
+/* With a renamed directory its marks go back, those of what was moved out of it before too: what stays elsewhere must not show here again. */
+static int cover_sources(const struct drop *d, struct session *s, struct err *err)
+{
+	const struct changes *c = d->changes;
+	char text[4 * PATH_MAX];
+	bool renames = false;
+
+	for (size_t i = 0; i < c->count; i++)
+		renames |= d->goes[i] && c->list[i].from;
+	for (size_t i = 0; renames && i < c->count; i++) {
+		const char *from = c->list[i].from;
+		int r = d->goes[i] || !from ? 0 : overlay_cover(s->ov, (struct vpath){ from });
+
+		if (r < 0)
+			return err_sys(err, r, "%s", path_printable(from, text, sizeof text));
+	}
+	return 0;
+}
+
 static int by_path(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -215,7 +234,7 @@ static int discard_changes(const struct verb *v, struct session *s, const struct
 		log_say("box %s is kept as it is", s->box->name);
 		return CMD_LEFT;
 	}
-	if (drop_apply(d, s, &err) < 0)
+	if (drop_apply(d, s, &err) < 0 || cover_sources(d, s, &err) < 0)
 		return say_error(v->name, &err);
 	return tell_rest(v, s, d);
 }

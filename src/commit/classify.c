@@ -65,6 +65,15 @@ static int regular_same_as_origin(struct plan *p, const struct origin *o, const 
 	return same_as_base(p, o, path);
 }
 
+/* Written to by the host in the very moment that it was copied: the kernel sets the time before the data arrive, and its clock is coarse, so that a
+ * later write may have left the same stamps. Then the content decides, if it was kept. */
+static bool stamps_may_lie(const struct origin *o)
+{
+	enum { MOMENT_NS = 50000000 };
+
+	return o->kind == ORIGIN_REGULAR && o->base_id && o->when_ns < o->mtime_ns + MOMENT_NS;
+}
+
 int classify_same_as_origin(struct plan *p, const struct origin *o, const char *path, const struct stat *now)
 {
 	bool there = now->st_mode != 0;
@@ -72,7 +81,7 @@ int classify_same_as_origin(struct plan *p, const struct origin *o, const char *
 	if (o->kind == ORIGIN_ABSENT || !there)
 		return o->kind == ORIGIN_ABSENT && !there;
 	if (origin_same(o, now))
-		return 1;
+		return stamps_may_lie(o) ? same_as_base(p, o, path) : 1;
 	switch (o->kind) {
 	case ORIGIN_REGULAR:
 		return S_ISREG(now->st_mode) ? regular_same_as_origin(p, o, path, now) : 0;

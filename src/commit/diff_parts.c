@@ -296,6 +296,36 @@ static void settle(const struct parts *all, const struct crossing *x)
 	}
 }
 
+/* patch(1) renames as it reads: what makes way for another's new name comes before it. Of those that take each other's places any may be the first. */
+static int put_in_order(struct parts *all, const struct crossing *x)
+{
+	struct part *list = calloc(all->count + 1, sizeof *list);
+	struct part **chain = calloc(all->count + 1, sizeof *chain);
+	bool *taken = calloc(all->count + 1, sizeof *taken);
+	size_t n = 0;
+
+	for (size_t i = 0; list && chain && taken && i < all->count; i++) {
+		struct part *p = &all->list[i];
+		size_t len = 0;
+
+		while (p && !taken[p - all->list]) {
+			taken[p - all->list] = true;
+			chain[len++] = p;
+			p = p->renamed ? part_from(x, p->path) : NULL;
+			p = stands(p) ? p : NULL;
+		}
+		while (len)
+			list[n++] = *chain[--len];
+	}
+	if (list && chain && taken)
+		memcpy(all->list, list, n * sizeof *list);
+	int r = list && chain && taken ? 0 : -ENOMEM;
+	free(list);
+	free(chain);
+	free(taken);
+	return r;
+}
+
 static int sort_out(struct host *host, struct parts *all)
 {
 	struct crossing x = { .by_path = calloc(all->count + 1, sizeof *x.by_path),
@@ -317,8 +347,10 @@ static int sort_out(struct host *host, struct parts *all)
 	for (size_t i = 0; r == 0 && i < all->count; i++)
 		if (!all->list[i].code)
 			all->list[i].code = look(host, &x, &all->list[i]);
-	if (r == 0)
+	if (r == 0) {
 		settle(all, &x);
+		r = put_in_order(all, &x);
+	}
 	free(x.by_path);
 	free(x.by_from);
 	return r;

@@ -123,8 +123,9 @@ static size_t forget_hidden(struct apply *a, size_t i, const char *dir)
 
 	while (end < a->p->p.count && path_below(item(a, end)->change->path, dir, NULL))
 		end++;
+	/* Its metadata are left, but the host has a directory there, and what is in it can be told apart from what it hides. */
 	if (own != NO_ITEM && !item_done(item(a, own)))
-		return end;
+		return item(a, own)->change->kind == CHANGE_META && overlay_expose(a->p->p.ov, (struct vpath){ dir }) == 0 ? i : end;
 	if (all_done(a, i, end)) {
 		forget(a, dir);
 		forget_sources(a, i, end);

@@ -41,6 +41,7 @@ struct cr_options {
 	uint64_t seed;
 	int ops, rounds, property, seconds, shrink_max;
 	bool verbose, keep, dir_times;
+	const char *known;          /* known: seeds to leave out, "1,20,300" */
 	const char *ignored[16];     /* ignored: texts of failures that are passed over */
 	int nignored;
 	const char *parent;

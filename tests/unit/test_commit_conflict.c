@@ -1,6 +1,8 @@
 /* test_commit_conflict.c - what a commit leaves: conflicts, what was not chosen, what waits. */
 #include "commit_world.h"
 
+#include "overlay/origins.h"
+
 /* ---- conflicts ---- */
 
 static void assert_conflict(struct world *x, const char *name)
@@ -63,6 +65,45 @@ static void test_conflict_in_removed_dir(void **state)
 	assert_conflict(x, "d");
 	assert_string_equal(host_read("d/late"), "late\n");
 	assert_string_equal(host_read("d/a"), "a\n");
+}
+
+/* The record of the host's file with the stamps that it has now, of the content that was kept. */
+static void record_again(struct world *x, const char *name)
+{
+	struct origins *all = NULL;
+	char path[2 * PATH_MAX];
+	struct origin o;
+	struct stat st;
+	int layer, log;
+
+	snprintf(path, sizeof path, "%s/layers/1", x->box->path);
+	layer = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(origins_load(layer, &all, NULL), 0);
+	snprintf(path, sizeof path, "%s/%s", x->w, name);
+	assert_non_null(origins_find(all, path));
+	o = *origins_find(all, path);
+	assert_true(o.base_id > 0);
+	assert_int_equal(stat(path, &st), 0);
+	origin_from_stat(&o, &st);
+	o.when_ns = o.mtime_ns + 1000000;
+	assert_int_equal(origins_open(layer, &log), 0);
+	assert_int_equal(origins_append(log, &o), 0);
+	close(log);
+	close(layer);
+	origins_free(all);
+}
+
+/* A write in the very moment of the copy: the kernel's clock is coarse, and may give it the stamps that the file had already. */
+static void test_written_in_the_same_moment(void **state)
+{
+	struct world *x = *state;
+
+	host_write("f", "before\n");
+	box_append(x, "f", "box\n");
+	host_write("f", "behind\n");
+	record_again(x, "f");
+	assert_conflict(x, "f");
+	assert_string_equal(host_read("f"), "behind\n");
 }
 
 static void test_false_conflict(void **state)
@@ -393,6 +434,7 @@ int main(void)
 		WORLD_TEST(test_conflict_added_both),
 		WORLD_TEST(test_conflict_removed),
 		WORLD_TEST(test_conflict_in_removed_dir),
+		WORLD_TEST(test_written_in_the_same_moment),
 		WORLD_TEST(test_false_conflict),
 		WORLD_TEST(test_parent_became_symlink),
 		WORLD_TEST(test_changed_under_our_hands),
