@@ -69,7 +69,7 @@ struct dnode {
 	unsigned char type;        /* type: DT_* */
 	bool resolved, loaded;     /* resolved: parts are known; loaded: children are (directories only) */
 	bool impure;               /* impure: of one part, and yet some directory below it has more */
-	bool redirected;           /* redirected: its mirror carries a redirect */
+	bool redirected;           /* redirected: a mirror of it carries a redirect */
 	bool acl;                  /* acl: the topmost part has one that may say more than its mode */
 	mode_t mode;               /* mode, uid, gid: of the topmost part, once resolved */
 	uid_t uid;

@@ -119,7 +119,7 @@ static int child_parts(struct overlay *ov, const struct part *in, int nin, const
 		if (n <= 0)
 			continue;
 		redirect[n] = 0;
-		if (ret_marks && out->n == 1)
+		if (ret_marks)   /* of whichever layer: the mirrors above it need not say it again */
 			ret_marks->redirect = true;
 		if (redirect[0] != '/') {   /* a new name in the same directory */
 			char dir[PATH_MAX];
