@@ -141,8 +141,8 @@ int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, c
 
 /* Learns which host files are to get new names, before anything is changed. -ENOMEM. */
 int twins_begin(struct apply *a);
-/* Where the layer's file already is on the host. -ENOENT: nowhere yet. */
-int twins_find(const struct apply *a, const struct stat *layer, char ret[static PATH_MAX]);
+/* Where the layer's file already is on the host, and what is there now. -ENOENT: nowhere yet. */
+int twins_find(const struct apply *a, const struct stat *layer, char ret[static PATH_MAX], struct stat *ret_host);
 int twins_add(struct apply *a, const struct stat *layer, const char *path);
 void twins_free(struct apply *a);
 /* True when the item's file in the layer is the copy of this very inode of the host. The box knows it by the inode, not by a name: what
@@ -158,8 +158,9 @@ void twins_drop_spared(struct apply *a);
  * shows it under the others. It is written before this name, the last that the commit has to do with perhaps, is taken. *seen becomes what is
  * there then. */
 int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen);
-/* The host's name of the file that the item's is a copy of, when the item is to become one more name of it. -ENOENT: none. */
-int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX]);
+/* The host's name of the file that the item's is a copy of, when the item is to become one more name of it, and that file as
+ * it was judged. -ENOENT: none. */
+int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX], struct stat *st);
 
 /* ---- remove.c ---- */
 

@@ -4,7 +4,9 @@
  *      fails too, the kept copy stays, and is named.
  * (I2) Nothing is cut off or given back to the file system before all is written, and what goes beyond the old end is written first: so that a
  *      disk that is full is met before anything is lost, and what was there can be written back.
- * (I3) A file that was written back is no conflict the next time: its record is told of the new change time.
+ * (I3) The host's programs do not wait for us: what was kept is compared once more with what is there, right before the first byte is written, and
+ *      the length before anything is cut off.
+ * (I4) A file that was written back is no conflict the next time: its record is told of the new change time.
  */
 #include "apply.h"
 
@@ -24,6 +26,11 @@
 
 /* ---- the host's file ---- */
 
+static bool same_content(const struct stat *a, const struct stat *b)
+{
+	return a->st_size == b->st_size && time_same(&a->st_mtim, &b->st_mtim);
+}
+
 /* The file, to read and to write, also one of ours that is kept from that by its mode. *st: as it was before. */
 static int open_to_rewrite(struct apply *a, size_t i, const char *path, const struct stat *seen, int *ret_fd, struct stat *st)
 {
@@ -34,8 +41,7 @@ static int open_to_rewrite(struct apply *a, size_t i, const char *path, const st
 		r = sys_fstat(fd, st);
 	if (r < 0)
 		return r;
-	if (!S_ISREG(st->st_mode) || st->st_dev != seen->st_dev || st->st_ino != seen->st_ino || st->st_size != seen->st_size ||
-	    !time_same(&st->st_mtim, &seen->st_mtim))
+	if (!S_ISREG(st->st_mode) || st->st_dev != seen->st_dev || st->st_ino != seen->st_ino || !same_content(st, seen))
 		return swap_refuse(a, i);
 	r = sys_reopen(fd, O_RDWR | O_NOCTTY | O_CLOEXEC, 0);
 	if (r == -EACCES && st->st_uid == geteuid()) {
@@ -78,16 +84,22 @@ static int write_over(int src, int dst, off_t at, off_t end, off_t old, char *bu
 	return 0;
 }
 
-/* dst, which has old bytes, becomes the size bytes of src (I2). */
-static int rewrite(int src, int dst, off_t size, off_t old)
+/* dst, which has old bytes, becomes the size bytes of src (I2). -ESTALE: it is longer than we can have made it, so somebody else writes to it, and
+ * nothing is cut off (I3). */
+static int rewrite(int src, int dst, off_t size, off_t old, off_t longest)
 {
 	char *buf = malloc(STEP);
+	struct stat now;
 	int r = buf ? write_over(src, dst, old, size, old, buf) : -ENOMEM;
 
 	if (r == 0)
 		r = write_over(src, dst, 0, size < old ? size : old, old, buf);
 	free(buf);
-	return r < 0 ? r : sys_ftruncate(dst, size);
+	if (r == 0)
+		r = sys_fstat(dst, &now);
+	if (r < 0)
+		return r;
+	return now.st_size > longest ? -ESTALE : sys_ftruncate(dst, size);
 }
 
 /* ---- what was there (I1) ---- */
@@ -107,10 +119,11 @@ static void kept_drop(struct apply *a, struct kept *k)
 	sys_unlinkat(overlay_box(a->p->p.ov)->fd, path, 0);
 }
 
-static int keep_content(struct apply *a, int fd, const struct stat *st, struct kept *k)
+static int keep_content(struct apply *a, size_t i, int fd, const struct stat *st, struct kept *k)
 {
 	char path[64];
 	unsigned lost = 0;
+	struct stat now;
 	int r;
 
 	place_kept_name(a, k->name);
@@ -123,12 +136,16 @@ static int keep_content(struct apply *a, int fd, const struct stat *st, struct k
 		k->attributes = copy_metadata(fd, k->fd, st, COPY_XATTRS, &lost) == 0 && !lost;
 	if (r == 0)
 		r = sys_fsync(k->fd);
+	if (r == 0)
+		r = sys_fstat(fd, &now);
+	if (r == 0 && !same_content(&now, st))
+		r = swap_refuse(a, i);
 	if (r < 0)
 		kept_drop(a, k);
 	return r;
 }
 
-/* The record that was right about the file before is right about it again (I3). */
+/* The record that was right about the file before is right about it again (I4). */
 static void renew_record(struct apply *a, size_t i, const struct stat *before, const struct stat *after)
 {
 	const struct box *box = overlay_box(a->p->p.ov);
@@ -155,14 +172,24 @@ static void renew_record(struct apply *a, size_t i, const struct stat *before, c
 		}
 }
 
+/* Somebody else writes to the file at the same time: nothing more is done to it. */
+static int leave_as_is(struct apply *a, size_t i, struct kept *k)
+{
+	why(item(a, i), item(a, i)->verdict, "the host's was written to just now; what it had before is in the box's history/%s", k->name);
+	a->said = true;
+	fd_closep(&k->fd);
+	return -EBUSY;
+}
+
 /* Writing has failed with code: the file is as it was, or else what it had is named. */
-static int write_back(struct apply *a, size_t i, int fd, const struct stat *st, struct kept *k, bool attributes, int code)
+static int write_back(struct apply *a, size_t i, int fd, const struct stat *st, struct kept *k, bool attributes, off_t longest,
+                      int code)
 {
 	struct stat now;
 	int r = sys_fstat(fd, &now);
 
 	if (r == 0)
-		r = rewrite(k->fd, fd, st->st_size, now.st_size < st->st_size ? now.st_size : st->st_size);
+		r = rewrite(k->fd, fd, st->st_size, now.st_size < st->st_size ? now.st_size : st->st_size, longest);
 	if (r < 0) {
 		why(item(a, i), item(a, i)->verdict, "%.50s; what it had could not be written back: it is in the box's history/%s",
 		    strerror(-code), k->name);
@@ -189,6 +216,7 @@ int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, c
 	_cleanup_close_ int fd = -1;
 	struct kept kept = { .fd = -1 };
 	bool written = false;
+	off_t longest;
 	struct stat st;
 	unsigned what;
 	int r = open_to_rewrite(a, i, path, seen, &fd, &st);
@@ -202,22 +230,25 @@ int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, c
 	if (r == 0 && copy_content_equal(fd, box) == 1)
 		return copy_metadata(box, fd, want, what, &item(a, i)->lost);
 	if (r == 0)
-		r = keep_content(a, fd, &st, &kept);
+		r = keep_content(a, i, fd, &st, &kept);
 	if (r < 0) {
 		if (what == COPY_ALL)
 			sys_chmod_fd(fd, st.st_mode & 07777);
 		return r;
 	}
 	item(a, i)->in_place = true;
-	r = rewrite(box, fd, want->st_size, st.st_size);
+	longest = want->st_size > st.st_size ? want->st_size : st.st_size;
+	r = rewrite(box, fd, want->st_size, st.st_size, longest);
 	if (r == 0) {
 		written = true;
 		r = copy_metadata(box, fd, want, what, &item(a, i)->lost);
 	}
 	if (r == 0)
 		r = sys_fsync(fd);
+	if (r == -ESTALE)
+		return leave_as_is(a, i, &kept);
 	if (r < 0)
-		return write_back(a, i, fd, &st, &kept, written, r);
+		return write_back(a, i, fd, &st, &kept, written, longest, r);
 	kept_drop(a, &kept);
 	return 0;
 }

@@ -220,8 +220,8 @@ static int make_special(struct apply *a, size_t i, int box, int dir, const char 
 	return fd < 0 ? fd : give_metadata(a, i, box, fd, COPY_ALL);
 }
 
-/* Another name for what this commit has put on the host already, or what the host always had. */
-static int make_link(struct apply *a, const char *existing, int dir, const char *temp)
+/* Another name for what this commit has put on the host already, or what the host always had. known: its inode; another is not linked. */
+static int make_link(struct apply *a, size_t i, const char *existing, const struct stat *known, int dir, const char *temp)
 {
 	const char *name;
 	struct stat st;
@@ -229,29 +229,34 @@ static int make_link(struct apply *a, const char *existing, int dir, const char 
 
 	if (r == 0)
 		r = sys_linkat(from, name, dir, temp, 0);
+	if (r < 0)
+		return r;
+	r = sys_fstatat(dir, temp, &st, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && (st.st_dev != known->st_dev || st.st_ino != known->st_ino))
+		r = swap_refuse(a, i);
 	if (r == 0)
-		r = sys_fstatat(dir, temp, &st, AT_SYMLINK_NOFOLLOW);
-	return r < 0 ? r : apply_touch(a, &st);
+		r = apply_touch(a, &st);
+	if (r < 0)
+		sys_unlinkat(dir, temp, 0);
+	return r;
 }
 
-/* A name for something that is on the host under another one. */
-static int place_link(struct apply *a, size_t i, const char *existing, const char *path, const struct stat *seen)
+/* A name for something that is on the host under another one. known: what that is. */
+static int place_link(struct apply *a, size_t i, const char *existing, const struct stat *known, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int dir = -1;
 	const char *name;
 	char temp[48];
-	struct stat x;
 	int r;
 
-	r = host_stat(&a->p->host, existing, &x);
 	/* It is one already. */
-	if (r < 0 || (seen->st_mode && x.st_dev == seen->st_dev && x.st_ino == seen->st_ino))
-		return r;
+	if (seen->st_mode && known->st_dev == seen->st_dev && known->st_ino == seen->st_ino)
+		return 0;
 	r = own_parent(a, path, &dir, &name);
 	if (r < 0)
 		return r;
 	place_temp_name(a, temp);
-	r = make_link(a, existing, dir, temp);
+	r = make_link(a, i, existing, known, dir, temp);
 	if (r < 0)
 		return r;
 	r = swap_put(a, i, dir, temp, name, path, seen);
@@ -302,7 +307,7 @@ static bool keeps_inode(struct apply *a, size_t i, const struct stat *host)
 static int place_regular(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
 	char twin[PATH_MAX];
-	struct stat layer, linked;
+	struct stat layer, known;
 	bool many;
 	int r;
 
@@ -310,16 +315,14 @@ static int place_regular(struct apply *a, size_t i, int box, const char *path, c
 	if (r < 0)
 		return r;
 	many = layer.st_nlink > 1;
-	if (many && twins_find(a, &layer, twin) == 0)
-		return place_link(a, i, twin, path, seen);
+	if (many && twins_find(a, &layer, twin, &known) == 0)
+		return place_link(a, i, twin, &known, path, seen);
 	if (keeps_inode(a, i, seen)) {
 		r = place_in_inode(a, i, path, seen);
-	} else if (many && twins_original(a, i, twin) == 0) {
-		r = place_link(a, i, twin, path, seen);
+	} else if (many && twins_original(a, i, twin, &known) == 0) {
+		r = place_link(a, i, twin, &known, path, seen);
 		if (r == 0)
-			r = host_stat(&a->p->host, path, &linked);
-		if (r == 0)
-			r = place_in_inode(a, i, path, &linked);
+			r = place_in_inode(a, i, path, &known);
 	} else {
 		r = place_new(a, i, box, path, seen);
 		/* A directory that takes no names from us may still hold a file that we can write. */
@@ -333,17 +336,17 @@ static int place_regular(struct apply *a, size_t i, int box, const char *path, c
 static int place_special(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
 	char twin[PATH_MAX];
-	struct stat layer;
+	struct stat layer, known;
 	int r = sys_fstat(box, &layer);
 
 	if (r < 0)
 		return r;
 	if (layer.st_nlink < 2)
 		return place_new(a, i, box, path, seen);
-	r = twins_find(a, &layer, twin);
+	r = twins_find(a, &layer, twin, &known);
 	if (r < 0)
-		r = twins_original(a, i, twin);
-	r = r == 0 ? place_link(a, i, twin, path, seen) : place_new(a, i, box, path, seen);
+		r = twins_original(a, i, twin, &known);
+	r = r == 0 ? place_link(a, i, twin, &known, path, seen) : place_new(a, i, box, path, seen);
 	return r < 0 ? r : twins_add(a, &layer, path);
 }
 

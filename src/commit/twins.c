@@ -76,9 +76,11 @@ static void table_release(struct twins *t)
 	*t = (struct twins){ 0 };
 }
 
-int twins_find(const struct apply *a, const struct stat *layer, char ret[static PATH_MAX])
+int twins_find(const struct apply *a, const struct stat *layer, char ret[static PATH_MAX], struct stat *ret_host)
 {
-	return table_find(a, &a->twins, layer, ret);
+	int r = table_find(a, &a->twins, layer, ret);
+
+	return r < 0 ? r : host_stat(&a->p->host, ret, ret_host);
 }
 
 int twins_add(struct apply *a, const struct stat *layer, const char *path)
@@ -281,11 +283,11 @@ static int specials_read(struct apply *a)
 }
 
 /* A name of the same object in the layer that no change is about: then the host has that object there, as it was. */
-static int special_original(struct apply *a, size_t i, char ret[static PATH_MAX])
+static int special_original(struct apply *a, size_t i, char ret[static PATH_MAX], struct stat *st)
 {
 	const struct commit_item *it = &a->p->p.items[i];
 	_cleanup_close_ int box = -1;
-	struct stat layer, st;
+	struct stat layer;
 	int r = a->specials_read ? 0 : specials_read(a);
 
 	if (r == 0)
@@ -299,8 +301,8 @@ static int special_original(struct apply *a, size_t i, char ret[static PATH_MAX]
 		if (s->ino != layer.st_ino || s->dev != layer.st_dev || plan_find(a->p, s->view) != NO_ITEM)
 			continue;
 		as_there.path = s->view;
-		if (host_stat(&a->p->host, s->view, &st) == 0 && st.st_mode &&
-		    classify_same_as_box(a->p, &as_there, s->view, &st) == 1) {
+		if (host_stat(&a->p->host, s->view, st) == 0 && st->st_mode &&
+		    classify_same_as_box(a->p, &as_there, s->view, st) == 1) {
 			strcpy(ret, s->view);
 			return 0;
 		}
@@ -316,19 +318,18 @@ static bool known_elsewhere(struct apply *a, size_t i, const char *path, const s
 	                                      classify_same_as_box(a->p, a->p->p.items[i].change, path, st) == 1);
 }
 
-int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX])
+int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX], struct stat *st)
 {
 	const struct commit_item *it = &a->p->p.items[i];
 	const struct origin *o;
 	char from[PATH_MAX];
-	struct stat st;
 	size_t k;
 	int r;
 
 	if (!S_ISREG(it->change->box.st_mode))
-		return special_original(a, i, ret);
+		return special_original(a, i, ret, st);
 	r = table_find(a, &a->spared, &it->change->box, ret);
-	if (r == 0 && host_stat(&a->p->host, ret, &st) == 0 && twins_is_copy_of(a, i, &st))
+	if (r == 0 && host_stat(&a->p->host, ret, st) == 0 && twins_is_copy_of(a, i, st))
 		return 0;
 	r = changes_copied_from(a->p->p.ov, it->change, from, sizeof from);
 	if (r < 0)
@@ -339,13 +340,13 @@ int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX])
 		return -ENOENT;
 	r = apply_forward(a, from, ret);
 	if (r == 0)
-		r = host_stat(&a->p->host, ret, &st);
+		r = host_stat(&a->p->host, ret, st);
 	if (r < 0)
 		return r;
-	if (!twins_is_copy_of(a, i, &st))
+	if (!twins_is_copy_of(a, i, st))
 		return -ENOENT;
 	o = plan_origin(a->p, from);
-	if (!o || o->dev != st.st_dev || o->ino != st.st_ino)
-		return known_elsewhere(a, i, ret, &st) ? 0 : -ENOENT;
-	return apply_touched(a, &st) || classify_same_as_origin(a->p, o, ret, &st) == 1 ? 0 : -ENOENT;
+	if (!o || o->dev != st->st_dev || o->ino != st->st_ino)
+		return known_elsewhere(a, i, ret, st) ? 0 : -ENOENT;
+	return apply_touched(a, st) || classify_same_as_origin(a->p, o, ret, st) == 1 ? 0 : -ENOENT;
 }

@@ -67,6 +67,48 @@ static void test_written_while_copied(void **state)
 	assert_int_equal(x->result.failed, 0);
 }
 
+static void *append_at_once(void *arg)
+{
+	struct writer *w = arg;
+	char events[4096];
+	int fd;
+
+	if (read(w->inotify, events, sizeof events) > 0 && (fd = open("w/g", O_WRONLY | O_APPEND | O_CLOEXEC)) >= 0) {
+		if (write(fd, "the host's\n", 11) == 11)
+			atomic_store(&w->wrote, 1);
+		close(fd);
+	}
+	return NULL;
+}
+
+/* A file of two names is written in place, once what it had is kept: that takes a while, and what comes meanwhile is not written over. */
+static void test_appended_while_kept(void **state)
+{
+	struct world *x = *state;
+	struct writer w = { .inotify = inotify_init1(IN_CLOEXEC) };
+	pthread_t thread;
+	char path[PATH_MAX], end[12] = "";
+	int fd;
+
+	assert_int_equal(mkdir("w", 0755), 0);
+	host_write("w/f", "old\n");
+	assert_int_equal(truncate("w/f", BIG) | link("w/f", "w/g"), 0);
+	box_write_big(x);
+	plan(x);
+	choose(x, "");
+	snprintf(path, sizeof path, "/proc/self/fd/%d/history", x->box->fd);
+	assert_true(inotify_add_watch(w.inotify, path, IN_CREATE) >= 0);
+	assert_int_equal(pthread_create(&thread, NULL, append_at_once, &w), 0);
+	apply(x);
+	pthread_join(thread, NULL);
+	close(w.inotify);
+	assert_true(atomic_load(&w.wrote));
+	fd = open("w/f", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(fd, end, 11, lseek(fd, -11, SEEK_END)), 11);
+	close(fd);
+	assert_string_equal(end, "the host's\n");
+}
+
 /* Called before each item: what the host does then was not there when the plan was made. */
 static int host_acts(void *ctx, const struct commit_item *it, size_t done, size_t total)
 {
@@ -199,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_written_while_copied),
+		WORLD_TEST(test_appended_while_kept),
 		WORLD_TEST(test_removed_file_changed),
 		WORLD_TEST(test_removed_tree_grows),
 		WORLD_TEST(test_renamed_file_replaced),
