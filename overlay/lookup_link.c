@@ -1,7 +1,9 @@
 /* lookup_link.c - symlinks on the way of a lookup: found, read, put into the walk; magic links of procfs. */
 #include "overlay/lookup.h"
 
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/vfs.h>
 
 /* ---- /proc ---- */
 
@@ -38,6 +40,26 @@ static bool is_magic(const char *path)
 		if (!strncmp(path, dir[i], strlen(dir[i])) && !strchr(path + strlen(dir[i]), '/'))
 			return true;
 	return false;
+}
+
+/* The same in a procfs mounted at another place, or in a bind mount of a part of one. */
+static bool is_magic_elsewhere(const struct walk *w, const char *path)
+{
+	static const char *const names[] = { "cwd", "root", "exe" }, *const dirs[] = { "fd", "map_files", "ns" };
+	const char *name = strrchr(path, '/'), *dir = name;
+	bool named = false;
+	struct statfs fs;
+
+	if (!name || name == path)
+		return false;
+	while (dir > path && dir[-1] != '/')
+		dir--;
+	for (size_t i = 0; i < 3; i++)
+		named |= !strcmp(name + 1, names[i]) || ((size_t)(name - dir) == strlen(dirs[i]) && !strncmp(dir, dirs[i], strlen(dirs[i])));
+	if (!named)
+		return false;
+	_cleanup_close_ int fd = sys_openat(w->ov->root_fd, path_relative(path), O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
 }
 
 /* The text that /proc/self and /proc/thread-self have for this caller; 0 when the path is neither. */
@@ -193,6 +215,8 @@ int walk_link(struct walk *w, bool follow, const char *after, struct object *o)
 		link[upto] = 0;
 		if (is_magic(link))
 			return step_magic(w, upto, after, o);
+		if (is_magic_elsewhere(w, link))   /* whose processes that procfs tells of is not known */
+			return -EACCES;
 	}
 	int r = put_link(w, upto, target, after);
 	return r < 0 ? r : STEP_AGAIN;

@@ -207,16 +207,16 @@ void cred_own_endp(int *state)
 }
 
 /* By the raw calls, which are for one thread. */
-int cred_ids_begin(void)
+int cred_ids_begin(bool real)
 {
 	gid_t gid;
 
 	if (!self.acting)
 		return 0;
 	gid = self.as->fsgid;
-	if (syscall(SYS_setresgid, gid, gid, -1) < 0)
+	if (syscall(SYS_setresgid, real ? gid : (gid_t)-1, gid, -1) < 0)
 		return 0;
-	if (syscall(SYS_setresuid, self.as->fsuid, self.as->fsuid, -1) == 0)
+	if (syscall(SYS_setresuid, real ? self.as->fsuid : (uid_t)-1, self.as->fsuid, -1) == 0)
 		return 1;
 	if (syscall(SYS_setresgid, own.real_gid, own.gid, -1) < 0)
 		abort();

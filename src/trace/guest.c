@@ -674,10 +674,14 @@ int guest_map_path(struct overlay *ov, const char *real, char *ret, size_t size)
 int guest_may_look_into(const struct call *c, const char *proc_path)
 {
 	char own[32];
+	const char *rest;
 	struct stat st;
 	int pid;
 
-	if (sscanf(proc_path, "/proc/%d", &pid) != 1)
+	/* Whose processes a procfs at another place tells of is not known. */
+	if (!path_below(proc_path, "/proc", &rest))
+		return -EACCES;
+	if (sscanf(rest, "/%d", &pid) != 1)
 		return 0;
 	if (pid != c->tgid && pid != c->tid && !guest_is_ours(c->sup, pid))
 		return -EACCES;

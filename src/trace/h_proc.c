@@ -110,15 +110,41 @@ static bool is_public(const char *name)
 	return !len;
 }
 
+/* The path below the root of the procfs that the file is on ("/5/maps", or "" for the root itself), NULL when that cannot be told, as below a
+ * bind mount of a part of one. The root has inode 1 (PROC_ROOT_INO in the kernel's proc_ns.h). */
+static const char *below_proc_root(const char *real, dev_t dev)
+{
+	char prefix[PATH_MAX];
+	struct stat st;
+	if (path_below(real, "/proc", &real))
+		return real;
+	if (strlen(real) >= sizeof prefix)
+		return NULL;
+	for (size_t n = 1; n <= strlen(real); n++) {
+		if (real[n] && real[n] != '/')
+			continue;
+		memcpy(prefix, real, n);
+		prefix[n] = '\0';
+		if (sys_fstatat(AT_FDCWD, prefix, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return NULL;
+		if (st.st_dev == dev && st.st_ino == 1)
+			return real + n;
+	}
+	return NULL;
+}
+
 /* A file or directory of procfs opened for reading. */
-static int may_read(struct call *c, const char *real)
+static int may_read(struct call *c, const char *real, const struct stat *st)
 {
 	int pid, tid, at = 0;
-	if (!strcmp(real, "/proc/kmsg")) /* what is read there is gone for the host */
+	const char *rest = below_proc_root(real, st->st_dev);
+	if (!rest)
+		return -EACCES;
+	if (!strcmp(rest, "/kmsg")) /* what is read there is gone for the host */
 		return -EPERM;
-	if (sscanf(real, "/proc/%d/task/%d/%n", &pid, &tid, &at) != 2 && (sscanf(real, "/proc/%d/%n", &pid, &at) != 1 || !at))
+	if (sscanf(rest, "/%d/task/%d/%n", &pid, &tid, &at) != 2 && (sscanf(rest, "/%d/%n", &pid, &at) != 1 || !at))
 		return 0;
-	return !at || is_public(real + at) ? 0 : guest_may_look_into(c, real);
+	return !at || is_public(rest + at) ? 0 : guest_may_look_into(c, real);
 }
 
 /* ---- maps ---- */
@@ -321,7 +347,7 @@ int proc_opened(struct call *c, uint64_t flags, int *fd)
 		return 0;
 	int r = fd_real_path(*fd, real, sizeof real);
 	if (r >= 0 && magic == PROC_SUPER_MAGIC)
-		r = may_read(c, real);
+		r = may_read(c, real, &st);
 	if (r < 0 || S_ISDIR(st.st_mode))
 		return r < 0 ? r : 0;
 	if ((flags & O_ACCMODE) != O_RDONLY)

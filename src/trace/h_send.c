@@ -178,7 +178,7 @@ static ssize_t send_as_guest(int sock, const struct msghdr *h, int flags)
 	ssize_t n;
 	{
 		/* The receiver may ask who sends. As somebody else the thread has no capabilities anyway. */
-		_cleanup_cred_ids_ int ids = cred_ids_begin();
+		_cleanup_cred_ids_ int ids = cred_ids_begin(true);
 		if (ids == 0 && syscall(SYS_capset, &head, less) < 0)
 			return -errno;
 		n = sendmsg(sock, h, flags);

@@ -176,7 +176,16 @@ static void ids_that_peers_are_told(void **state)
 	need_root();
 	assert_int_equal(cred_assume(&c), 0);
 	{
-		_cleanup_cred_ids_ int ids = cred_ids_begin();
+		_cleanup_cred_ids_ int ids = cred_ids_begin(false);
+
+		assert_int_equal(ids, 1);
+		assert_int_equal(syscall(SYS_getresuid, &r, &e, &s), 0);
+		assert_int_equal(r, 0);
+		assert_int_equal(e, c.fsuid);
+		assert_int_equal(s, 0);
+	}
+	{
+		_cleanup_cred_ids_ int ids = cred_ids_begin(true);
 
 		assert_int_equal(ids, 1);
 		assert_int_equal(syscall(SYS_getresuid, &r, &e, &s), 0);
@@ -192,7 +201,7 @@ static void ids_that_peers_are_told(void **state)
 	assert_int_equal(syscall(SYS_getresgid, &r, &e, &s), 0);
 	assert_int_equal(r + e + s, 0);
 	{
-		_cleanup_cred_ids_ int ids = cred_ids_begin();
+		_cleanup_cred_ids_ int ids = cred_ids_begin(true);
 
 		assert_int_equal(ids, 0);
 	}
