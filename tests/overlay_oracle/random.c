@@ -77,16 +77,20 @@ static bool held_is_gone(struct session *s, const struct op *op)
 	return op->kind >= OP_HELD_STAT && fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
 }
 
-/* A host file opened for reading, and renamed or removed since: where its copy is now the view cannot know (DIFFERENCES.md). */
+/* A host file opened for reading, and renamed or removed since: where its copy is now the view cannot know. Nor which copy an open FIFO or device
+ * of the host has, as the copies of these do not say what they were made from (DIFFERENCES.md). */
 static bool is_left_out(struct session *s, const struct op *op)
 {
 	unsigned slot = op->seed % SIDE_HELD;
 	int plain = s->w.plain.held[slot], view = s->w.view.held[slot];
 	char now[PATH_MAX], real[PATH_MAX];
+	struct stat st;
 
 	if (op->kind < OP_HELD_STAT || op->kind > OP_HELD_UTIMENS || plain < 0 || view < 0)
 		return false;
-	return fd_real_path(plain, now, sizeof now) > 0 && strcmp(now, s->held_path[slot]) &&
+	if (fstat(plain, &st) < 0 || fd_real_path(plain, now, sizeof now) <= 0)
+		return false;
+	return (strcmp(now, s->held_path[slot]) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) &&
 	       fd_real_path(view, real, sizeof real) > 0 && !strstr(real, "/home/boxes/");
 }
 
