@@ -95,6 +95,10 @@ int commit_apply(struct commit_plan *p, commit_progress progress, void *ctx, str
 /* Keeps runs out of the box as long as the returned fd is open; -EBUSY while one is in it. */
 int commit_hold(struct box *b, struct err *err);
 
+/* What host files had that a commit, which was killed or met with somebody else's writing, began to write in place: tells each file's path ("" when
+ * that is not known) and the name of what it had in the box's history/. Returns how many. While no commit is at work. */
+size_t commit_kept(const struct box *box, void (*tell)(void *ctx, const char *host, const char *kept), void *ctx);
+
 /* ---- diff ---- */
 
 enum diff_flags {

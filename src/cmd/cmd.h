@@ -61,6 +61,8 @@ int session_open(struct session *s, const char *name, struct err *err);
 /* Removes the box, and says so, when nobody named it and nothing is in it any more: no change, and no history that undo needs. The caller holds
  * no lock of it. True: it is gone. */
 bool session_drop_empty(struct session *s);
+/* Warns of what commit_kept tells. True: there is some. */
+bool session_tell_kept(struct box *b);
 void session_close(struct session *s);
 #define _cleanup_session_ __attribute__((cleanup(session_close)))
 /* Warns when the working directory is not there any more, on the host or in the view: a shell's own words about that name no cause. */

@@ -310,8 +310,11 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 		return usage(v, "what to commit? -a for all, or PATHs (there is no terminal to ask on)");
 	if (r == 0 && !wish->dry)
 		r = hold = commit_hold(s.box, &err);
-	if (r >= 0)
+	if (r >= 0) {
+		if (hold >= 0)
+			session_tell_kept(s.box);
 		r = commit_plan_new(s.ov, &plan, &err);
+	}
 	if (r < 0)
 		return s.box ? say_box_error(v->name, s.box->name, &err) : say_error(v->name, &err);
 	if (plan->count == 0) {

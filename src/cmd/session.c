@@ -144,6 +144,20 @@ static bool has_history(const struct box *b)
 	return n > 2; /* more than . and .. */
 }
 
+static void say_one_kept(void *ctx, const char *host, const char *kept)
+{
+	const struct box *b = ctx;
+	char shown[4 * PATH_MAX];
+
+	log_warn("a commit did not finish writing %s; what that had before is %s/boxes/%s/history/%s",
+	         *host ? path_printable(host, shown, sizeof shown) : "a file", b->store_path, b->name, kept);
+}
+
+bool session_tell_kept(struct box *b)
+{
+	return commit_kept(b, say_one_kept, b) > 0;
+}
+
 bool session_drop_empty(struct session *s)
 {
 	struct changes changes;

@@ -137,6 +137,12 @@ int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *
 /* The host's file, which is what was seen, gets the content of box and the metadata that want tells, or stays as it was. */
 int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, const char *path, const struct stat *seen);
 
+/* ---- kept.c: what such a file had before, in the box's history/ ---- */
+
+/* An empty file to keep what the host's file at that path has. name: by place_kept_name. Returns a descriptor. */
+int kept_make(const struct box *box, const char *name, const char *host);
+void kept_remove(const struct box *box, const char *name);
+
 /* ---- twins.c: files of several names ---- */
 
 /* Learns which host files are to get new names, before anything is changed. -ENOMEM. */

@@ -112,26 +112,19 @@ struct kept {
 
 static void kept_drop(struct apply *a, struct kept *k)
 {
-	char path[64];
-
 	fd_closep(&k->fd);
-	snprintf(path, sizeof path, "history/%s", k->name);
-	sys_unlinkat(overlay_box(a->p->p.ov)->fd, path, 0);
+	kept_remove(overlay_box(a->p->p.ov), k->name);
 }
 
-static int keep_content(struct apply *a, size_t i, int fd, const struct stat *st, struct kept *k)
+static int keep_content(struct apply *a, size_t i, const char *path, int fd, const struct stat *st, struct kept *k)
 {
-	char path[64];
 	unsigned lost = 0;
 	struct stat now;
 	int r;
 
 	place_kept_name(a, k->name);
-	snprintf(path, sizeof path, "history/%s", k->name);
-	k->fd = sys_openat(overlay_box(a->p->p.ov)->fd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (k->fd < 0)
-		return k->fd;
-	r = copy_data(fd, k->fd, st->st_size);
+	k->fd = kept_make(overlay_box(a->p->p.ov), k->name, path);
+	r = k->fd < 0 ? k->fd : copy_data(fd, k->fd, st->st_size);
 	if (r == 0)
 		k->attributes = copy_metadata(fd, k->fd, st, COPY_XATTRS, &lost) == 0 && !lost;
 	if (r == 0)
@@ -230,7 +223,7 @@ int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, c
 	if (r == 0 && copy_content_equal(fd, box) == 1)
 		return copy_metadata(box, fd, want, what, &item(a, i)->lost);
 	if (r == 0)
-		r = keep_content(a, i, fd, &st, &kept);
+		r = keep_content(a, i, path, fd, &st, &kept);
 	if (r < 0) {
 		if (what == COPY_ALL)
 			sys_chmod_fd(fd, st.st_mode & 07777);
