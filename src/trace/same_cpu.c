@@ -5,21 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-void same_cpu_begin(struct same_cpu *s, pid_t tid)
-{
-	int cpu = sched_getcpu();
-
-	s->tid = 0;
-	if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(tid, sizeof s->theirs, &s->theirs) < 0 || CPU_COUNT(&s->theirs) < 2 ||
-	    sched_getaffinity(0, sizeof s->ours, &s->ours) < 0)
-		return;
-	CPU_ZERO(&s->here);
-	CPU_SET(cpu, &s->here);
-	if (!CPU_ISSET(cpu, &s->theirs) || sched_setaffinity(tid, sizeof s->here, &s->here) < 0)
-		return;
-	s->tid = tid;
-	sched_setaffinity(0, sizeof s->here, &s->here);
-}
+/* Of the calling thread. held: the CPU it is held on, or -1. */
+static _Thread_local int held = -1;
+static _Thread_local cpu_set_t ours;
 
 static int cpus_online(void)
 {
@@ -46,14 +34,55 @@ static void put_back(pid_t tid, const cpu_set_t *set)
 	sched_setaffinity(tid, sizeof all, &all);
 }
 
+static bool hold(int cpu, const cpu_set_t *here)
+{
+	if (held == cpu)
+		return true;
+	if (sched_setaffinity(0, sizeof *here, here) < 0)
+		return false;
+	held = cpu;
+	return true;
+}
+
+void same_cpu_begin(struct same_cpu *s, pid_t tid)
+{
+	int cpu = sched_getcpu();
+
+	s->tid = 0;
+	if (cpu < 0 || cpu >= CPU_SETSIZE || CPU_COUNT(&ours) < 2 || !CPU_ISSET(cpu, &ours))
+		return;
+	if (sched_getaffinity(tid, sizeof s->theirs, &s->theirs) < 0 || CPU_COUNT(&s->theirs) < 2 || !CPU_ISSET(cpu, &s->theirs))
+		return;
+	CPU_ZERO(&s->here);
+	CPU_SET(cpu, &s->here);
+	if (hold(cpu, &s->here) && sched_setaffinity(tid, sizeof s->here, &s->here) == 0)
+		s->tid = tid;
+}
+
 void same_cpu_end(struct same_cpu *s)
 {
 	cpu_set_t now;
 
-	if (!s->tid)
-		return;
 	/* Somebody may have set another mask meanwhile, which then holds. */
-	if (sched_getaffinity(s->tid, sizeof now, &now) == 0 && CPU_EQUAL(&now, &s->here))
+	if (s->tid && sched_getaffinity(s->tid, sizeof now, &now) == 0 && CPU_EQUAL(&now, &s->here))
 		put_back(s->tid, &s->theirs);
-	put_back(0, &s->ours);
+}
+
+void same_cpu_start(const cpu_set_t *all)
+{
+	ours = *all;
+	held = 0;
+	same_cpu_release();
+}
+
+bool same_cpu_held(void)
+{
+	return held >= 0;
+}
+
+void same_cpu_release(void)
+{
+	if (held >= 0)
+		put_back(0, &ours);
+	held = -1;
 }

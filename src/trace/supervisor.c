@@ -236,6 +236,16 @@ static void wake_main(struct supervisor *sup)
 		return;
 }
 
+/* Held on one CPU, a thread does not follow a guest that has moved to another: not for longer than a tick, and not among several guests. */
+static void let_move(const struct supervisor *sup, unsigned *seen)
+{
+	unsigned now = atomic_load_explicit(&sup->ticks, memory_order_relaxed);
+
+	if (same_cpu_held() && (*seen != now || atomic_load_explicit(&sup->idle_max, memory_order_relaxed) > 1))
+		same_cpu_release();
+	*seen = now;
+}
+
 /* True: received. False: this thread is to end. */
 static bool receive(struct supervisor *sup, struct work *w)
 {
@@ -282,13 +292,17 @@ static void *worker_main(void *arg)
 	struct supervisor *sup = arg;
 	/* A umask of its own, which the overlay sets to the guest's before it makes anything: without that two guests' masks would mix. */
 	struct work *w = unshare(CLONE_FS) < 0 ? NULL : calloc(1, sizeof *w);
+	unsigned tick = 0;
 
+	same_cpu_start(&sup->cpus);
 	child_capabilities_serve();
 	if (w) {
 		w->notif = calloc(1, sup->notif_size);
 		w->resp = calloc(1, sup->resp_size);
-		while (w->notif && w->resp && park(sup) && receive(sup, w))
+		while (w->notif && w->resp && park(sup) && receive(sup, w)) {
 			serve(sup, w);
+			let_move(sup, &tick);
+		}
 		free(w->notif);
 		free(w->resp);
 		free(w);
@@ -378,6 +392,7 @@ int supervisor_tick(struct supervisor *sup)
 
 	if (atomic_load(&sup->stop))
 		return -1;
+	atomic_fetch_add(&sup->ticks, 1);
 	if (moved)
 		tune(sup, calls - sup->last_calls);
 	sup->last_calls = calls;
@@ -482,6 +497,8 @@ int supervisor_new(struct overlay *ov, const struct run_options *opt, int listen
 	pthread_cond_init(&sup->unpark, NULL);
 	pthread_mutex_init(&sup->refused_lock, NULL);
 	sup->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (sched_getaffinity(0, sizeof sup->cpus, &sup->cpus) < 0)
+		CPU_ZERO(&sup->cpus);
 	e = sup->wake_fd < 0 ? -errno : notif_sizes(sup);
 	if (e == 0)
 		e = guest_table_new(&sup->guests);

@@ -11,6 +11,7 @@
 #define COWBOX_TRACE_SUPERVISOR_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include "handler.h"
 #include "trace/run.h"
@@ -32,6 +33,7 @@ struct supervisor {
 	pid_t reaper;                 /* reaper: the process that every guest descends from */
 	struct guest_table *guests;
 	struct steer_table *steered;
+	cpu_set_t cpus;               /* cpus: what we may run on */
 	size_t notif_size, resp_size; /* sizes that this kernel uses for the two structs */
 
 	pthread_mutex_t lock;         /* lock: guards the fields down to `parked` */
@@ -43,6 +45,7 @@ struct supervisor {
 
 	_Atomic unsigned idle_max;    /* idle_max: more receivers than this park themselves */
 	_Atomic pid_t last_tid;       /* last_tid: who called last */
+	_Atomic unsigned ticks;       /* ticks: of the main thread, until now */
 	_Atomic unsigned turns;       /* turns: calls that came from another thread than the one before */
 	_Atomic unsigned idle;        /* idle: threads in NOTIF_RECV */
 	_Atomic unsigned blocked;     /* blocked: threads that said they wait */
