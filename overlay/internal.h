@@ -168,6 +168,7 @@ struct spot {
 	char path[PATH_MAX];
 	struct part *parts;     /* parts: for SPOT_DIR, owned, top first */
 	int nparts;
+	bool own;               /* own: it is opened with our rights, also below mirrors that lack our search bit (layer_open_own) */
 };
 void spot_init(struct spot *s);
 void spot_release(struct spot *s);
@@ -250,6 +251,8 @@ static inline bool stat_is_whiteout(const struct stat *st)
 }
 
 /* ---- lookup.c, with lookup_link.c below it (lookup.h) ---- */
+#define LOOKUP_AGAIN 0x10000u    /* lookup_again's */
+#define LOOKUP_CREATE 0x20000u   /* what is missing will be made, and be no directory: -EISDIR for a name with a slash behind it */
 /* Opens a canonical view path without following anything. ret: as overlay_lookup. */
 int lookup_canonical(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);
 /* As lookup_canonical, of an object that the caller has already: whether the directories on the way may be searched does not matter. */
@@ -274,6 +277,8 @@ struct leaf {
 enum leaf_last { LEAF_NORMAL, LEAF_DOT, LEAF_DOTDOT, LEAF_ROOT };
 /* Resolves all but the last component. ret_last tells of ".", ".." and "/" in the last place. */
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last);
+/* The directory of a leaf must let itself be searched, which the kernel finds out before it looks at the name. */
+int leaf_may_search(struct overlay *ov, const struct caller *c, const struct leaf *leaf);
 
 /* ---- perm.c ---- */
 int perm_fd(int fd, int mode);

@@ -9,7 +9,6 @@
  */
 #include "overlay/lookup.h"
 
-#define LOOKUP_AGAIN 0x10000u   /* lookup_again's */
 
 /* ---- one step ---- */
 
@@ -58,6 +57,7 @@ static int step_open(struct walk *w, bool follow, bool dir, const char *after, s
 	r = (w->flags & LOOKUP_AGAIN) ? table_walk(w->ov, w->cand, &w->spot) : table_walk_search(w->ov, w->cand, &w->spot);
 	if (r < 0)
 		return r;
+	w->spot.own = w->flags & LOOKUP_AGAIN;
 	switch (w->spot.kind) {
 	case SPOT_WHITEOUT:
 	case SPOT_HIDDEN:
@@ -95,11 +95,14 @@ static int step_open(struct walk *w, bool follow, bool dir, const char *after, s
 /* How a segment ended. */
 enum tail { TAIL_NONE, TAIL_SLASH, TAIL_DOT };
 
-/* Takes the next part of rest: ret_seg gets what is before the first "..", cleaned of "." and "//". Returns what follows. */
-static const char *next_segment(const char *rest, char *ret_seg, enum tail *ret_tail, int *ret_err)
+/* Takes the next part of rest: ret_seg gets what is before the first "..", cleaned of "." and "//", or as much of it as leaves done a path. Returns
+ * what follows. */
+static const char *next_segment(const char *done, const char *rest, char *ret_seg, enum tail *ret_tail, int *ret_err)
 {
-	size_t n = 0;
+	size_t n = 0, before = strlen(done);
 
+	if (before == 1)
+		before = 0;
 	*ret_tail = TAIL_NONE;
 	*ret_err = 0;
 	for (;;) {
@@ -118,17 +121,16 @@ static const char *next_segment(const char *rest, char *ret_seg, enum tail *ret_
 			ret_seg[n] = 0;
 			return at;
 		}
-		rest = at + len;
-		if (len == 1 && at[0] == '.') {
-			*ret_tail = TAIL_DOT;
-			continue;
-		}
-		*ret_tail = TAIL_NONE;
-		if (n + len + 2 > PATH_MAX) {
-			*ret_err = -ENAMETOOLONG;
-			ret_seg[0] = 0;
+		bool dot = len == 1 && at[0] == '.';
+		if (!dot && before + n + len + 2 > PATH_MAX) {   /* a link in what fits may make it shorter */
+			*ret_err = n ? 0 : -ENAMETOOLONG;
+			ret_seg[n] = 0;
 			return at;
 		}
+		rest = at + len;
+		*ret_tail = dot ? TAIL_DOT : TAIL_NONE;
+		if (dot)
+			continue;
 		ret_seg[n++] = '/';
 		memcpy(ret_seg + n, at, len);
 		n += len;
@@ -141,7 +143,7 @@ static int walk_start(struct walk *w, struct overlay *ov, const struct caller *c
 	w->c = c;
 	w->flags = flags;
 	w->links = 0;
-	w->is_dir = false;
+	w->is_dir = w->at_link = false;
 	spot_init(&w->spot);
 	size_t len = strlen(at.path);
 	if (!len && !(flags & LOOKUP_EMPTY_PATH))
@@ -171,19 +173,16 @@ static int step_up(struct walk *w)
 	return 0;
 }
 
-static int set_cand(struct walk *w, const char *seg)
+static void set_cand(struct walk *w, const char *seg)
 {
 	size_t a = strlen(w->done), b = strlen(seg);
 
 	if (a == 1)
 		a = 0;
-	if (a + b + 1 > sizeof w->cand)
-		return -ENAMETOOLONG;
 	memcpy(w->cand, w->done, a);
 	memcpy(w->cand + a, seg, b + 1);
 	if (!w->cand[0])
 		strcpy(w->cand, "/");
-	return 0;
 }
 
 /* "." and ".." are looked for in a directory as any name is: who may not search it does not get to them. */
@@ -198,6 +197,19 @@ static int may_leave(struct walk *w, struct object *o)
 	return (o->st.st_mode & 0111) == 0111 ? 0 : perm_fd(o->fd, X_OK);
 }
 
+/* A name that is to be made and has a slash behind it, in the path or in the text of a link: whatever is there, once its directory is found. */
+static int create_slash(struct walk *w)
+{
+	enum leaf_last last;
+	struct leaf leaf;
+	int r;
+
+	if (strlen(w->rest) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	r = lookup_leaf(w->ov, w->c, (struct at){ { w->done }, w->rest }, &leaf, &last);
+	return r < 0 ? r : last == LEAF_NORMAL ? -EISDIR : 0;
+}
+
 /* Walks to the end; -ENOENT leaves the canonical path that was missing in w->cand (when ret_missing says so). */
 static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 {
@@ -207,7 +219,7 @@ static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 
 	*ret_missing = false;
 	for (;;) {
-		const char *more = next_segment(w->rest, seg, &end, &err);
+		const char *more = next_segment(w->done, w->rest, seg, &end, &err);
 		bool last = !*more, slash = end != TAIL_NONE;
 
 		memmove(after, more, strlen(more) + 1);
@@ -217,21 +229,18 @@ static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 			memmove(w->rest, after + 2, strlen(after + 2) + 1);
 			continue;
 		}
-		if ((r = set_cand(w, seg)) < 0)
-			return r;
+		set_cand(w, seg);
 		bool dir = !last || slash || (last && (w->flags & LOOKUP_DIRECTORY));
 		bool follow = !last || slash || !(w->flags & LOOKUP_NOFOLLOW);
 		w->is_dir = dir;
-		char tail[WALK_MAX];   /* what is to stand behind a link's text */
-		tail[0] = last && slash ? '/' : 0;
-		if (!tail[0])
-			memcpy(tail, after, strlen(after) + 1);
-		else
-			tail[1] = 0;   /* a slash is only noted at the end, where nothing follows */
-		r = step_open(w, follow, dir, tail, o);
+		if (last && end == TAIL_SLASH && (w->flags & LOOKUP_CREATE) && (r = create_slash(w)) < 0)
+			return r;
+		if (last && slash)   /* behind a link's text as it is here */
+			strcpy(after, end == TAIL_DOT ? "/." : "/");
+		r = step_open(w, follow, dir, after, o);
 		if (r == -ENOENT && last && !err)
 			*ret_missing = !slash;
-		if (r == -ELOOP && !follow && (w->flags & LOOKUP_DIRECTORY))
+		if (r == -ELOOP && w->at_link && (w->flags & LOOKUP_DIRECTORY))
 			return -ENOTDIR;
 		if (r < 0)
 			return r;
@@ -390,8 +399,11 @@ int lookup_open_host(struct overlay *ov, const struct caller *c, struct at at, u
 	r = walk_start(&w, ov, c, at, 0);
 	if (r < 0)
 		return -EAGAIN;
-	const char *more = next_segment(w.rest, seg, &end, &err);
-	if (*more || end != TAIL_NONE || err || set_cand(&w, seg) < 0 || overlay_hides(ov, w.cand))
+	const char *more = next_segment(w.done, w.rest, seg, &end, &err);
+	if (*more || end != TAIL_NONE || err)
+		return -EAGAIN;
+	set_cand(&w, seg);
+	if (overlay_hides(ov, w.cand))
 		return -EAGAIN;
 	r = table_walk_search(ov, w.cand, &w.spot);
 	bool host = r == 0 && w.spot.kind == SPOT_HOST;

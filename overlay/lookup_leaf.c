@@ -65,3 +65,15 @@ int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct
 	ret->name = ret->view + strlen(ret->view) - nlen;
 	return 0;
 }
+
+int leaf_may_search(struct overlay *ov, const struct caller *c, const struct leaf *leaf)
+{
+	_cleanup_object_ struct object dir;
+	int r;
+
+	object_init(&dir);
+	if (cred_is_root())
+		return 0;
+	r = lookup_canonical(ov, c, leaf->dir, &dir);
+	return r < 0 ? r : perm_object(ov, &dir, X_OK);
+}

@@ -130,8 +130,8 @@ static int put_link(struct walk *w, size_t upto, const char *target, const char 
 	if (*target == '/' && (w->flags & LOOKUP_BENEATH))
 		return -EXDEV;
 	int n = snprintf(text, sizeof text, "%s%s%s%s", target, w->cand + upto, *after && *after != '/' ? "/" : "", after);
-	if (n >= (int)sizeof text)
-		return -ENAMETOOLONG;
+	if (n >= (int)sizeof text)   /* the kernel keeps each text apart, and ends by their number: what grows so is a loop */
+		return -ELOOP;
 	if (*target == '/') {
 		strcpy(w->done, (w->flags & LOOKUP_IN_ROOT) ? w->base : "/");
 	} else {
@@ -162,7 +162,7 @@ static int step_magic(struct walk *w, size_t upto, const char *after, struct obj
 	}
 	if (r != -ENXIO)
 		return r;
-	bool below = w->cand[upto] || after[strspn(after, "/")], slash = *after || w->is_dir;
+	bool below = w->cand[upto] || (*after && strcmp(after, "/") && strcmp(after, "/.")), slash = *after || w->is_dir;
 	r = sys_openat(w->ov->root_fd, path_relative(link), O_PATH | O_CLOEXEC, 0);
 	if (r < 0)
 		return r;
@@ -207,8 +207,10 @@ int walk_link(struct walk *w, bool follow, const char *after, struct object *o)
 		return at;
 	/* The tails of both texts are the same. */
 	size_t upto = s->kind == SPOT_THROUGH ? s->through : strlen(w->cand) - (strlen(s->path) - (size_t)at);
-	if (!w->cand[upto] && !*after && !follow)
+	if (!w->cand[upto] && !*after && !follow) {
+		w->at_link = true;
 		return -ELOOP;
+	}
 	if (s->kind == SPOT_HOST) {
 		char link[PATH_MAX];
 		memcpy(link, w->cand, upto);

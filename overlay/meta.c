@@ -146,10 +146,17 @@ int object_statfs(struct overlay *ov, const struct object *o, struct statfs *ret
 
 /* ---- changing ---- */
 
-/* After a change: the table knows the metadata of directories of several parts. */
+/* After a change: what the table remembers. */
 static int updated(struct overlay *ov, const struct object *o)
 {
-	return S_ISDIR(o->st.st_mode) && o->where == OBJECT_MERGED ? table_meta(ov, o->view, meta(o)) : 0;
+	char v;
+
+	if (!S_ISDIR(o->st.st_mode))
+		return 0;
+	/* In a directory of the layer alone the kernel judges, unless something of another place was moved into it. */
+	if (o->where == OBJECT_LAYER && fd_getxattr(o->fd, XATTR_IMPURE, &v, 1) == -ENODATA)
+		return 0;
+	return o->where == OBJECT_MERGED || o->where == OBJECT_LAYER ? table_meta(ov, o->view, meta(o)) : 0;
 }
 
 /* Brings the object into the top layer for a change of its metadata. What has no path in the view is changed as it is when it is the layer's

@@ -113,6 +113,8 @@ static int link_object(struct overlay *ov, const struct caller *c, struct object
 	int r;
 
 	r = leaf_to_make(ov, c, at, false, &leaf);
+	if (r == 0)
+		r = leaf_may_search(ov, c, &leaf);
 	if (r < 0)
 		return r;
 	/* What cannot be made must not have been copied up: look first. */

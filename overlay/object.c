@@ -49,7 +49,7 @@ int spot_open(struct overlay *ov, const struct spot *s, bool dir, int *ret_fd)
 		*ret_fd = fd;
 		return 0;
 	}
-	return layer_open(ov, s->layer, s->path, flags, ret_fd);
+	return (s->own ? layer_open_own : layer_open)(ov, s->layer, s->path, flags, ret_fd);
 }
 
 int spot_open_parts(struct overlay *ov, const struct spot *s, struct object *o)
@@ -62,6 +62,7 @@ int spot_open_parts(struct overlay *ov, const struct spot *s, struct object *o)
 		part.kind = s->parts[i].layer == PART_HOST ? SPOT_HOST : SPOT_OTHER;
 		part.layer = s->parts[i].layer;
 		part.host_through = strlen(s->parts[i].path);
+		part.own = s->own;
 		if (strlen(s->parts[i].path) >= sizeof part.path)
 			return -ENAMETOOLONG;
 		strcpy(part.path, s->parts[i].path);
@@ -77,7 +78,7 @@ int spot_open_parts(struct overlay *ov, const struct spot *s, struct object *o)
 		}
 	}
 	if (o->where == OBJECT_MERGED)
-		r = layer_open(ov, s->parts[0].layer, s->parts[0].path, O_PATH | O_DIRECTORY, &o->meta_fd);
+		r = (s->own ? layer_open_own : layer_open)(ov, s->parts[0].layer, s->parts[0].path, O_PATH | O_DIRECTORY, &o->meta_fd);
 	o->is_top = s->parts[0].layer == ov->top;
 	return r;
 }

@@ -182,22 +182,12 @@ static int open_create(struct overlay *ov, const struct caller *c, struct at at,
 {
 	int r = -EEXIST;
 
-	/* With a trailing slash it fails whatever is there, once the directory is found. */
-	if (at.path[0] && at.path[strlen(at.path) - 1] == '/') {
-		enum leaf_last last;
-		struct leaf leaf;
-		r = lookup_leaf(ov, c, at, &leaf, &last);
-		if (r < 0)
-			return r;
-		if (last == LEAF_NORMAL)
-			return -EISDIR;
-	}
 	for (int tries = 0; tries < CREATE_TRIES; tries++) {
 		_cleanup_object_ struct object o;
 		char missing[PATH_MAX];
 
 		object_init(&o);
-		r = lookup_full(ov, c, at, lookup | ((flags & (O_NOFOLLOW | O_EXCL)) ? LOOKUP_NOFOLLOW : 0), &o, missing);
+		r = lookup_full(ov, c, at, lookup | LOOKUP_CREATE | ((flags & (O_NOFOLLOW | O_EXCL)) ? LOOKUP_NOFOLLOW : 0), &o, missing);
 		if (r == 0 && (flags & O_EXCL))
 			return -EEXIST;
 		if (r == 0)

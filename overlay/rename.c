@@ -362,18 +362,6 @@ static int inside_pure(struct renaming *x)
 	return r;
 }
 
-/* Both directories are walked to, and must let themselves be searched, before either name is looked at. */
-static int may_search(struct renaming *x, const char *dir, enum leaf_last last)
-{
-	_cleanup_object_ struct object o;
-
-	object_init(&o);
-	if (cred_is_root() || last != LEAF_NORMAL)   /* lookup_leaf has asked */
-		return 0;
-	int r = lookup_canonical(x->ov, x->c, dir, &o);
-	return r < 0 ? r : perm_object(x->ov, &o, X_OK);
-}
-
 int overlay_rename(struct overlay *ov, const struct caller *c, struct at old, struct at at, unsigned flags)
 {
 	struct renaming x = { .ov = ov, .c = c, .flags = flags };
@@ -388,13 +376,14 @@ int overlay_rename(struct overlay *ov, const struct caller *c, struct at old, st
 		return -EINVAL;   /* also RENAME_WHITEOUT: whiteouts are ours */
 	if ((flags & RENAME_NOREPLACE) && (flags & RENAME_EXCHANGE))
 		return -EINVAL;
+	/* Both directories are walked to before either name is looked at. Of other names than normal ones lookup_leaf has asked. */
 	r = lookup_leaf(ov, c, old, &x.old, &last_old);
-	if (r == 0)
-		r = may_search(&x, x.old.dir, last_old);
+	if (r == 0 && last_old == LEAF_NORMAL)
+		r = leaf_may_search(ov, c, &x.old);
 	if (r == 0)
 		r = lookup_leaf(ov, c, at, &x.new, &last_new);
-	if (r == 0)
-		r = may_search(&x, x.new.dir, last_new);
+	if (r == 0 && last_new == LEAF_NORMAL)
+		r = leaf_may_search(ov, c, &x.new);
 	if (r < 0)
 		return r;
 	if (last_old != LEAF_NORMAL)

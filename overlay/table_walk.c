@@ -5,6 +5,7 @@ void spot_init(struct spot *s)
 {
 	s->parts = NULL;
 	s->nparts = 0;
+	s->own = false;
 }
 
 void spot_release(struct spot *s)

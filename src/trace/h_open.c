@@ -152,7 +152,7 @@ static int open_fifo(struct call *c, struct answer *a, const struct caller *who,
 {
 	if (o->where == OBJECT_ANON)
 		return open_pipe(c, a, flags, o);
-	int r = object_access(c->ov, o, access_wanted(flags & ~(uint64_t)O_TRUNC), AT_EACCESS);
+	int r = object_access(c->ov, o, access_wanted(flags), AT_EACCESS);
 	if (r >= 0 && !(o->where == OBJECT_LAYER && o->is_top))
 		r = object_copy_up(c->ov, who, o); /* guests talk among themselves, not to the host */
 	if (r >= 0)

@@ -63,6 +63,11 @@ int main(void)
 	SHOW(open("host/fifo2", O_WRONLY));
 	SHOW(mkfifo("pipe", 0644));
 	SHOW(mkfifo("host/f1/x", 0644));
+	/* nothing is emptied, but the right to write is asked for (who is root has it) */
+	SHOW(chmod("pipe", 0400));
+	SHOW(open("pipe", O_RDONLY | O_TRUNC | O_NONBLOCK));
+	SHOW(chmod("host/fifo2", 0400));
+	SHOW(open("host/fifo2", O_RDONLY | O_TRUNC | O_NONBLOCK));
 	SHOW(unlink("pipe"));
 	SHOW(unlink("host/fifo2"));
 	return 0;

@@ -340,6 +340,30 @@ static void test_open_flags(void **state)
 	assert_int_equal(write(none, "x", 1), 1);
 }
 
+/* A slash at the end of a link's text counts as one at the end of the path. */
+static void test_create_with_slash(void **state)
+{
+	const int create = O_WRONLY | O_CREAT | O_CLOEXEC;
+	struct test *t = T(state);
+
+	host_mkdir(t, "d");
+	host_symlink(t, "d/new/", "slash");
+	host_symlink(t, "none/new/", "nowhere");
+	host_symlink(t, "loop", "loop");
+	host_symlink(t, "loop/", "to_loop");
+	host_symlink(t, "d/.", "dot");
+	test_seal(t);
+	assert_int_equal(V(t, open, W("d/new/"), create, 0644), -EISDIR);
+	assert_int_equal(V(t, open, W("slash"), create, 0644), -EISDIR);
+	assert_int_equal(V(t, open, W("slash"), create | O_EXCL, 0644), -EEXIST);
+	assert_int_equal(V(t, open, W("nowhere"), create, 0644), -ENOENT);
+	assert_int_equal(V(t, open, W("to_loop"), create, 0644), -EISDIR);
+	assert_int_equal(V(t, open, W("loop"), create, 0644), -ELOOP);
+	assert_int_equal(V(t, open, W("dot"), create, 0644), -EISDIR);
+	assert_int_equal(V(t, open, W("d/.."), create | O_EXCL, 0644), -EEXIST);
+	assert_names(t, "d", "");
+}
+
 static void test_reader_follows_copy_by_lookup(void **state)
 {
 	struct test *t = T(state);
@@ -383,7 +407,7 @@ int directed_files(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_copyup_keeps), TEST(test_copyup_holes), TEST(test_open_for_writing_keeps_times), TEST(test_hard_links),
 		TEST(test_hard_link_rename), TEST(test_copyup_race), TEST(test_special_copyup_does_not_block), TEST(test_tmpfile),
-		TEST(test_open_flags), TEST(test_reader_follows_copy_by_lookup), TEST(test_long_names),
+		TEST(test_open_flags), TEST(test_create_with_slash), TEST(test_reader_follows_copy_by_lookup), TEST(test_long_names),
 	};
 
 	return cmocka_run_group_tests_name("files", tests, NULL, NULL);

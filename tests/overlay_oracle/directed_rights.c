@@ -281,11 +281,59 @@ static void test_touch_device(void **state)
 	assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
 }
 
+/* A directory that the box made and that something of the host was moved into: the table remembers its mode, also a new one. */
+static void test_mode_of_filled_directory(void **state)
+{
+	struct test *t = T(state);
+	struct object o;
+
+	if (cred_process_is_root()) {
+		SKIP("needs an ordinary user");
+	}
+	host_mkdir(t, "from");
+	host_mkdir(t, "from/in");
+	test_seal(t);
+	assert_int_equal(V(t, mkdir, W("made"), 0755), 0);
+	assert_int_equal(V(t, rename, W("from"), W("made/moved"), 0), 0);
+	assert_int_equal(V(t, chmod, W("made"), 0600), 0);
+	assert_int_equal(view_object(t, "made/moved/in", 0, &o), -EACCES);
+	assert_int_equal(view_object(t, "made/moved/none", 0, &o), -EACCES);
+	assert_int_equal(V(t, chmod, W("made"), 0200), 0);
+	assert_int_equal(V(t, chmod, W("made"), 0100), 0);
+	assert_int_equal(view_object(t, "made/moved/in", 0, &o), 0);
+	object_release(&o);
+	assert_int_equal(V(t, chmod, W("made"), 0700), 0);
+}
+
+/* An open descriptor shows the copy of its file, also where the way to it is barred since. */
+static void test_fstat_below_barred(void **state)
+{
+	struct test *t = T(state);
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	host_mkdir(t, "d");
+	host_write(t, "d/f", "text");
+	test_seal(t);
+	as_user();
+	fd = V(t, open, W("d/f"), O_RDONLY | O_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	as_self();
+	assert_int_equal(V(t, chmod, W("d/f"), 0604), 0);
+	assert_int_equal(V(t, chmod, W("d"), 0600), 0);
+	as_user();
+	assert_int_equal(V(t, fd_stat, fd, &st), 0);
+	as_self();
+	assert_int_equal(st.st_mode & 07777, 0604);
+	assert_int_equal(V(t, chmod, W("d"), 0755), 0);
+}
+
 int directed_rights(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_system_directories), TEST(test_sticky), TEST(test_other_users_directory), TEST(test_unreadable_files),
 		TEST(test_own_locked_objects), TEST(test_ownership_of_new), TEST(test_touch_device),
+		TEST(test_mode_of_filled_directory), TEST(test_fstat_below_barred),
 	};
 
 	return cmocka_run_group_tests_name("rights", tests, NULL, NULL);

@@ -60,6 +60,7 @@ struct side {
 	char root[PATH_MAX];    /* root: absolute path of the tree */
 	char shown[PATH_MAX];   /* shown: text in symlinks that stands for the root ("@" in reports) */
 	struct overlay *ov;     /* ov: NULL for a plain directory */
+	bool refused;           /* refused: the start directory of the last call could not be opened, so that call was not made */
 	int held[SIDE_HELD];    /* held: descriptors that live across operations; -1 when free */
 };
 

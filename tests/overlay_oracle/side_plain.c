@@ -34,6 +34,7 @@ static void umask_back(mode_t *old)
 
 #define WITH_BASE(s, w, fd)                              \
 	_cleanup_close_ int fd = base_open((s), (w));    \
+	(s)->refused |= fd < 0;                          \
 	if (fd < 0)                                      \
 		return fd;                               \
 	_cleanup_(umask_back) mode_t umask_##fd = umask((w)->umask); \

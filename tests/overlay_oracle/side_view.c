@@ -28,12 +28,14 @@ static void start_init(struct start *st, struct side *s, const struct where *w)
 	start_init(&name, (s), (w))
 
 /* What a caller has to do itself for OPENED_SPECIAL: a FIFO or device is opened through its descriptor. */
-static int open_special(struct opened *o, uint64_t flags)
+static int open_special(struct side *s, struct opened *o, uint64_t flags)
 {
 	int fd;
 
 	if (flags & O_PATH)
 		fd = fcntl(o->object.fd, F_DUPFD_CLOEXEC, 0);
+	else if (flags & O_TRUNC && object_access(s->ov, &o->object, W_OK, AT_EACCESS) < 0)   /* asked for, also where nothing is emptied */
+		return -EACCES;
 	else
 		fd = open(FD_PATH(o->object.fd), (int)flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW | O_TRUNC));
 	return fd < 0 ? -errno : fd;
@@ -49,7 +51,7 @@ static int view_open(struct side *s, const struct where *w, uint64_t flags, mode
 	r = overlay_open(s->ov, &st.c, st.at, flags, mode, 0, &o);
 	if (r < 0)
 		return r;
-	return o.how == OPENED_SPECIAL ? open_special(&o, flags) : TAKE_FD(o.fd);
+	return o.how == OPENED_SPECIAL ? open_special(s, &o, flags) : TAKE_FD(o.fd);
 }
 
 static int find(struct side *s, const struct start *st, unsigned flags, struct object *ret)
