@@ -94,7 +94,7 @@ int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, i
 		const char *path = s.kind == SPOT_DIR ? s.parts[0].path : s.path;
 		if (ret_path)
 			strcpy(ret_path, path);
-		return layer_open(ov, ov->top, path, O_PATH | O_DIRECTORY, ret_fd);
+		return layer_open_own(ov, ov->top, path, O_PATH | O_DIRECTORY, ret_fd);
 	}
 	for (;;) {
 		char path[PATH_MAX];
@@ -106,7 +106,7 @@ int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, i
 		if (s.kind == SPOT_LAYER && s.layer == ov->top) {   /* all that follows is in the top layer too */
 			r = table_walk_locked(ov, view, &s);
 			if (r == 0)
-				r = s.kind == SPOT_LAYER ? layer_open(ov, s.layer, s.path, O_PATH | O_DIRECTORY, ret_fd) : -ENOENT;
+				r = s.kind == SPOT_LAYER ? layer_open_own(ov, s.layer, s.path, O_PATH | O_DIRECTORY, ret_fd) : -ENOENT;
 			if (r == 0 && ret_path)
 				strcpy(ret_path, s.path);
 			return r;
@@ -114,7 +114,7 @@ int layer_mirror(struct overlay *ov, const struct caller *c, const char *view, i
 		if (s.kind != SPOT_DIR || s.parts[0].layer != ov->top)
 			return s.kind == SPOT_WHITEOUT || s.kind == SPOT_HIDDEN ? -ENOENT : -EIO;
 		strcpy(path, s.parts[0].path);
-		r = layer_open(ov, ov->top, path, O_PATH | O_DIRECTORY, &fd);
+		r = layer_open_own(ov, ov->top, path, O_PATH | O_DIRECTORY, &fd);
 		if (r < 0)
 			return r;
 		rest += strspn(rest, "/");

@@ -101,11 +101,14 @@ int object_open(struct overlay *ov, const struct caller *c, struct object *o, ui
 	if (!wants_write(flags) || (o->is_top && o->where == OBJECT_LAYER && !ov->fix_owner))
 		return reopen(ov, o, flags, ret);
 	r = perm_object(ov, o, access_mode(flags));
+	if (r == 0 && (flags & O_NOATIME) && !perm_is_owner(o))
+		r = -EPERM;
 	if (r < 0)
 		return r;
 	if (o->where == OBJECT_ANON)   /* a deleted file of the host: nothing to copy up to; of the layer, or nowhere: as it is */
 		return fd_in_layer(ov, o->fd) || fd_is_nowhere(o->fd) ? reopen(ov, o, flags, ret) : -EACCES;
-	r = copyup_object(ov, c, o, (flags & O_TRUNC) ? COPYUP_NO_DATA : 0);
+	/* With O_DIRECT the open may fail yet, and the content must then be there. */
+	r = copyup_object(ov, c, o, (flags & (O_TRUNC | O_DIRECT)) == O_TRUNC ? COPYUP_NO_DATA : 0);
 	return r < 0 ? r : reopen(ov, o, flags, ret);
 }
 

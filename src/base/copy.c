@@ -273,14 +273,20 @@ static int drop_extra(const struct names *want, const char *dst, bool *lost)
 	return r;
 }
 
-static int copy_names(const struct names *want, const char *src, const char *dst, bool *lost)
+/* An ACL decides, as the mode does, who may set the other attributes: of an ordinary user it could bar this one. */
+static bool is_acl(const char *name)
+{
+	return starts(name, "system.posix_acl_");
+}
+
+static int copy_names(const struct names *want, bool acls, const char *src, const char *dst, bool *lost)
 {
 	_cleanup_free_ char *value = NULL;
 
 	for (const char *s = names_first(want); s; s = names_next(want, s)) {
 		int r;
 
-		if (is_private(s))
+		if (is_private(s) || is_acl(s) != acls)
 			continue;
 		if (!value) {
 			value = malloc(XATTR_SIZE_MAX);
@@ -310,7 +316,9 @@ static int copy_xattrs(int src, int dst, bool *lost)
 	if (r == 0)
 		r = drop_extra(&want, to, lost);
 	if (r == 0)
-		r = copy_names(&want, from, to, lost);
+		r = copy_names(&want, false, from, to, lost);
+	if (r == 0)
+		r = copy_names(&want, true, from, to, lost);
 	names_release(&want);
 	return r;
 }
@@ -364,7 +372,7 @@ int copy_metadata(int src, int dst, const struct stat *st, unsigned flags, unsig
 		if (lost_xattr)
 			lost |= COPY_LOST_XATTR;
 	}
-	/* Mode after the attributes: a mode without the write bit would refuse user.* to their owner. With an ACL the group bits of
+	/* Mode after the attributes, as ACLs after the others: a mode without the write bit would refuse user.* to their owner. With an ACL the group bits of
 	 * the source's mode are the mask its ACL has, so that this changes nothing of it. */
 	if ((flags & COPY_MODE) && !S_ISLNK(st->st_mode)) {
 		r = sys_chmod_fd(dst, st->st_mode & 07777 & ~(mode_t)drop);

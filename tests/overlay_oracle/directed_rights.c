@@ -328,12 +328,50 @@ static void test_fstat_below_barred(void **state)
 	assert_int_equal(V(t, chmod, W("d"), 0755), 0);
 }
 
+/* What is copied up by a descriptor needs no way to it. */
+static void test_fchmod_below_barred(void **state)
+{
+	struct test *t = T(state);
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	host_mkdir(t, "d");
+	host_mkdir(t, "d/e");
+	host_write(t, "d/e/f", "text");
+	test_seal(t);
+	fd = V(t, open, W("d/e/f"), O_RDONLY | O_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(V(t, chmod, W("d"), 0400), 0);
+	assert_int_equal(V(t, fd_chmod, fd, 0604), 0);
+	assert_int_equal(V(t, fd_stat, fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0604);
+	assert_int_equal(V(t, chmod, W("d"), 0755), 0);
+	assert_int_equal(view_lstat(t, "d/e/f").st_mode & 07777, 0604);
+	assert_view(t, "d/e/f", "text");
+}
+
+/* An open that is refused empties nothing. */
+static void test_noatime_of_others(void **state)
+{
+	struct test *t = T(state);
+
+	need_root();
+	host_write(t, "f", "text");
+	give(t, "f", 0, 0666);
+	test_seal(t);
+	as_user();
+	assert_int_equal(V(t, open, W("f"), O_RDWR | O_TRUNC | O_NOATIME | O_CLOEXEC, 0), -EPERM);
+	as_self();
+	assert_view(t, "f", "text");
+}
+
 int directed_rights(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_system_directories), TEST(test_sticky), TEST(test_other_users_directory), TEST(test_unreadable_files),
 		TEST(test_own_locked_objects), TEST(test_ownership_of_new), TEST(test_touch_device),
 		TEST(test_mode_of_filled_directory), TEST(test_fstat_below_barred),
+		TEST(test_fchmod_below_barred), TEST(test_noatime_of_others),
 	};
 
 	return cmocka_run_group_tests_name("rights", tests, NULL, NULL);

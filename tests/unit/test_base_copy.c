@@ -305,6 +305,25 @@ static void acls_are_copied(void **state)
 	assert_int_equal(a.st_mode, b.st_mode);
 }
 
+/* For an ordinary user an ACL that bars the owner from writing bars them from setting attributes too. */
+static void an_acl_does_not_bar_other_attributes(void **state)
+{
+	_cleanup_close_ int src = new_file(T(state), "src"), dst = new_file(T(state), "dst");
+	struct acl barring = sample_acl;
+	unsigned lost = 99;
+	char v;
+
+	barring.e[0].perm = 4;
+	assert_int_equal(fsetxattr(src, "user.after", "v", 1, 0), 0);
+	if (fsetxattr(src, "system.posix_acl_access", &barring, sizeof barring, 0) < 0) {
+		SKIP("no ACLs here: %s", strerror(errno));
+	}
+	assert_int_equal(copy_all(src, dst, &lost), 0);
+	assert_int_equal(lost, 0);
+	assert_int_equal(fgetxattr(dst, "user.after", &v, 1), 1);
+	assert_int_equal(fgetxattr(dst, "system.posix_acl_access", NULL, 0), sizeof barring);
+}
+
 /* A directory with a default ACL gives new files an ACL that the source never had. */
 static void an_inherited_acl_is_taken_away(void **state)
 {
@@ -445,6 +464,7 @@ int main(void)
 		DIR_TEST(many_xattrs),
 		DIR_TEST(symlinks_carry_times_and_owner),
 		DIR_TEST(acls_are_copied),
+		DIR_TEST(an_acl_does_not_bar_other_attributes),
 		DIR_TEST(an_inherited_acl_is_taken_away),
 		DIR_TEST(directories_carry_default_acls),
 		DIR_TEST(root_keeps_owner_set_id_bits_and_capabilities),
