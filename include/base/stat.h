@@ -8,6 +8,9 @@
 /* Identity of an object that nobody has touched between two looks: device, inode, type and mode, size, time of modification and of change. */
 bool stat_same(const struct stat *a, const struct stat *b);
 
+/* Nothing has been written to a file between two looks, by its size and time of modification. */
+bool stat_same_content(const struct stat *a, const struct stat *b);
+
 static inline bool time_same(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;

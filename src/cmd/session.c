@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/sys.h"
 
 #define COMMAND_SHOWN 40 /* columns of a command that tell boxes apart */
@@ -129,19 +130,10 @@ static bool named_by_us(const struct box *b)
 
 static bool has_history(const struct box *b)
 {
-	_cleanup_close_ int fd = sys_openat(b->fd, "history", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	_cleanup_closedir_ DIR *dir = NULL;
-	size_t n = 0;
+	int fd = sys_openat(b->fd, "history", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : dir_take(fd);
 
-	if (fd < 0)
-		return fd != -ENOENT;
-	dir = fdopendir(fd);
-	if (!dir)
-		return true;
-	(void)TAKE_FD(fd);
-	while (readdir(dir))
-		n++;
-	return n > 2; /* more than . and .. */
+	return dir ? dir_next(dir) != NULL : fd != -ENOENT;
 }
 
 static void say_one_kept(void *ctx, const char *host, const char *kept)

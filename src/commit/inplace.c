@@ -26,11 +26,6 @@
 
 /* ---- the host's file ---- */
 
-static bool same_content(const struct stat *a, const struct stat *b)
-{
-	return a->st_size == b->st_size && time_same(&a->st_mtim, &b->st_mtim);
-}
-
 /* The file, to read and to write, also one of ours that is kept from that by its mode. *st: as it was before. */
 static int open_to_rewrite(struct apply *a, size_t i, const char *path, const struct stat *seen, int *ret_fd, struct stat *st)
 {
@@ -41,7 +36,7 @@ static int open_to_rewrite(struct apply *a, size_t i, const char *path, const st
 		r = sys_fstat(fd, st);
 	if (r < 0)
 		return r;
-	if (!S_ISREG(st->st_mode) || st->st_dev != seen->st_dev || st->st_ino != seen->st_ino || !same_content(st, seen))
+	if (!S_ISREG(st->st_mode) || st->st_dev != seen->st_dev || st->st_ino != seen->st_ino || !stat_same_content(st, seen))
 		return swap_refuse(a, i);
 	r = sys_reopen(fd, O_RDWR | O_NOCTTY | O_CLOEXEC, 0);
 	if (r == -EACCES && st->st_uid == geteuid()) {
@@ -131,7 +126,7 @@ static int keep_content(struct apply *a, size_t i, const char *path, int fd, con
 		r = sys_fsync(k->fd);
 	if (r == 0)
 		r = sys_fstat(fd, &now);
-	if (r == 0 && !same_content(&now, st))
+	if (r == 0 && !stat_same_content(&now, st))
 		r = swap_refuse(a, i);
 	if (r < 0)
 		kept_drop(a, k);

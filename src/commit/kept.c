@@ -13,13 +13,13 @@
 #include "base/strv.h"
 #include "base/sys.h"
 
-/* history/NAME.kept and history/NAME.path; name: with either ending or none. */
-static void kept_path(const char *name, const char *ending, char ret[static 64])
-{
-	const char *dot = strrchr(name, '.');
-	int n = dot && (!strcmp(dot, ".kept") || !strcmp(dot, ".path")) ? (int)(dot - name) : (int)strlen(name);
+#define ENDING ".kept"   /* of place_kept_name */
+#define KEPT_NAME_MAX 47
 
-	snprintf(ret, 64, "history/%.*s%s", n < 40 ? n : 40, name, ending);
+/* The second file of NAME.kept is NAME.path. */
+static void path_file(const char *kept, char ret[static 64])
+{
+	snprintf(ret, 64, "history/%.*s.path", (int)(strlen(kept) - strlen(ENDING)), kept);
 }
 
 int kept_make(const struct box *box, const char *name, const char *host)
@@ -28,12 +28,12 @@ int kept_make(const struct box *box, const char *name, const char *host)
 	char path[64];
 	int r;
 
-	kept_path(name, ".path", path);
+	path_file(name, path);
 	fd = sys_openat(box->fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	r = fd < 0 ? fd : sys_write_all(fd, host, strlen(host));
 	if (r < 0)
 		return r;
-	kept_path(name, ".kept", path);
+	snprintf(path, sizeof path, "history/%s", name);
 	return sys_openat(box->fd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
@@ -41,9 +41,9 @@ void kept_remove(const struct box *box, const char *name)
 {
 	char path[64];
 
-	kept_path(name, ".kept", path);
+	snprintf(path, sizeof path, "history/%s", name);
 	sys_unlinkat(box->fd, path, 0);
-	kept_path(name, ".path", path);
+	path_file(name, path);
 	sys_unlinkat(box->fd, path, 0);
 }
 
@@ -57,14 +57,14 @@ size_t commit_kept(const struct box *box, void (*tell)(void *ctx, const char *ho
 	if (history < 0 || dir_open(history, &dir) < 0 || dir_names(dir, &names) < 0)
 		return 0;
 	for (char **n = names; *n; n++) {
-		const char *dot = strrchr(*n, '.');
+		size_t size = strlen(*n), end = strlen(ENDING);
 		char path[64], host[PATH_MAX];
 		_cleanup_close_ int fd = -1;
 		ssize_t len;
 
-		if (strncmp(*n, ".cowbox-", 8) != 0 || !dot || strcmp(dot, ".kept") != 0 || strlen(*n) > 44)
+		if (strncmp(*n, ".cowbox-", 8) != 0 || size > KEPT_NAME_MAX || strcmp(*n + size - end, ENDING) != 0)
 			continue;
-		kept_path(*n, ".path", path);
+		path_file(*n, path);
 		fd = sys_openat(box->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
 		len = fd < 0 ? fd : sys_pread_all(fd, host, sizeof host - 1, 0);
 		host[len > 0 ? len : 0] = '\0';

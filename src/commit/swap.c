@@ -22,7 +22,7 @@ static bool still_is(const struct stat *now, const struct stat *seen)
 		return false;
 	return S_ISDIR(now->st_mode) ||
 	       (now->st_mode == seen->st_mode && now->st_uid == seen->st_uid && now->st_gid == seen->st_gid &&
-	        now->st_size == seen->st_size && time_same(&now->st_mtim, &seen->st_mtim));
+	        stat_same_content(now, seen));
 }
 
 int swap_refuse(struct apply *a, size_t i)
@@ -70,7 +70,7 @@ static int swap_back(struct apply *a, size_t i, int dir, const char *temp, const
 	/* Somebody may have written to our file for the moment that it was there. */
 	if (r == 0 && S_ISREG(box->st_mode))
 		r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && S_ISREG(box->st_mode) && (ours.st_size != box->st_size || !time_same(&ours.st_mtim, &box->st_mtim)))
+	if (r == 0 && S_ISREG(box->st_mode) && !stat_same_content(&ours, box))
 		r = -ESTALE;
 	return r < 0 ? keep(a, i, dir, temp, path) : swap_refuse(a, i);
 }

@@ -24,24 +24,11 @@ static bool replaying;
 
 /* ---- in the child ---- */
 
-static char *run_side(const struct op *op, struct side *side)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		abort();
-	op_run(op, side, f);
-	fclose(f);
-	return text;
-}
-
 static void do_op(struct cr *c, const struct op *op)
 {
 	if (c->o->verbose)
 		op_print(stderr, op);
-	_cleanup_free_ char *plain = run_side(op, &c->w.plain), *view = run_side(op, &c->w.view);
+	_cleanup_free_ char *plain = op_run_text(op, &c->w.plain), *view = op_run_text(op, &c->w.view);
 
 	if (c->o->verbose)
 		fprintf(stderr, "    plain %.200s\n     view %.200s\n", plain, view);

@@ -94,19 +94,6 @@ static int mount_layers(struct world *w, const char *mount_at)
 	return mount("overlay", mount_at, "overlay", MS_RDONLY, options) < 0 ? -errno : 0;
 }
 
-static void run_quietly(const struct op *op, struct side *side)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		abort();
-	op_run(op, side, f);
-	fclose(f);
-	free(text);
-}
-
 static void run_ops(struct world *w, const struct options *o, struct op *ops)
 {
 	const struct op_options rules = { .root = true, .no_directory_rename = true, .as_uid = (uid_t)-1 };
@@ -120,8 +107,8 @@ static void run_ops(struct world *w, const struct options *o, struct op *ops)
 		while (!op_stays_inside(&ops[i], &w->plain, &rules) && ++tries < 50);
 		if (tries >= 50)
 			continue;
-		run_quietly(&ops[i], &w->plain);
-		run_quietly(&ops[i], &w->view);
+		free(op_run_text(&ops[i], &w->plain));
+		free(op_run_text(&ops[i], &w->view));
 	}
 }
 

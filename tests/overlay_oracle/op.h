@@ -53,6 +53,8 @@ void op_make(struct op *op, struct rng *r, struct side *plain, const struct op_o
 bool op_stays_inside(const struct op *op, struct side *plain, const struct op_options *options);
 /* Does it; writes what the caller sees to out, the first thing being the result or the errno's name. */
 void op_run(const struct op *op, struct side *s, FILE *out);
+/* The same into a string, which the caller frees. */
+char *op_run_text(const struct op *op, struct side *s);
 void op_print(FILE *f, const struct op *op);
 
 /* The operand as the side's own path. buf: PATH_MAX + 64 bytes. */

@@ -548,6 +548,19 @@ static void print_open_flags(FILE *f, uint64_t flags)
 			fprintf(f, "|%s", bits[i].name);
 }
 
+char *op_run_text(const struct op *op, struct side *s)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		abort();
+	op_run(op, s, f);
+	fclose(f);
+	return text;
+}
+
 void op_print(FILE *f, const struct op *op)
 {
 	fputs(kind_names[op->kind], f);

@@ -54,18 +54,13 @@ struct session {
 	char held_path[SIDE_HELD][PATH_MAX];   /* held_path: where a held object was when it was opened, on the plain side */
 };
 
-static void run_side(struct session *s, const struct op *op, struct side *side, char **ret)
+static char *run_side(struct session *s, const struct op *op, struct side *side)
 {
-	size_t size;
-	FILE *f = open_memstream(ret, &size);
-
-	if (!f)
-		abort();
 	if (op->as_user && cred_assume(&s->user) < 0)
 		abort();
-	op_run(op, side, f);
+	char *text = op_run_text(op, side);
 	cred_drop();
-	fclose(f);
+	return text;
 }
 
 /* What an already removed object still answers is the kernel's business on one side and nobody's on the other. */
@@ -152,7 +147,7 @@ static bool same_but_errors(const char *a, const char *b)
 
 static int do_op(struct session *s, const struct op *op, int at)
 {
-	char *plain = NULL, *view = NULL, a[6000], b[6000];
+	char *plain, *view, a[6000], b[6000];
 	bool gone = held_is_gone(s, op);
 	int r = 0;
 
@@ -164,10 +159,10 @@ static int do_op(struct session *s, const struct op *op, int at)
 	if (s->o->verbose)
 		op_print(stderr, op);
 	s->w.plain.refused = false;
-	run_side(s, op, &s->w.plain, &plain);
+	plain = run_side(s, op, &s->w.plain);
 	if (s->o->verbose)
 		fprintf(stderr, "    %.300s\n", plain);
-	run_side(s, op, &s->w.view, &view);
+	view = run_side(s, op, &s->w.view);
 	note_held(s, op);
 	if (!gone && strcmp(plain, view) && !((s->o->any_error || s->w.plain.refused) && same_but_errors(plain, view))) {
 		snprintf(a, sizeof(a), "  plain: %.5000s", plain);
