@@ -1,7 +1,6 @@
 /* session.c - the box a verb works on, and the paths it was given. */
 #include "cmd.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

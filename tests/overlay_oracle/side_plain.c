@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-#include "base/cred.h"
 #include "base/fd.h"
 #include "side.h"
 
@@ -15,11 +14,11 @@
 /* The start directory as a descriptor. */
 static int base_open(struct side *s, const struct where *w)
 {
-	_cleanup_cred_ int own = w->path[0] == '/' ? cred_own_begin() : 0;   /* an absolute path does not ask for it */
 	char path[2 * PATH_MAX];
 
-	(void)own;
-	if (w->base[0])
+	if (w->path[0] == '/')   /* does not ask for it, and may be just removing it */
+		strcpy(path, "/");
+	else if (w->base[0])
 		snprintf(path, sizeof(path), "%s/%s", s->root, w->base);
 	else
 		snprintf(path, sizeof(path), "%s", s->root);
