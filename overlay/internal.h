@@ -261,6 +261,8 @@ int lookup_again(struct overlay *ov, const struct caller *c, const char *view, s
 int lookup_canonical_locked(struct overlay *ov, const char *view, struct object *ret);
 /* overlay_lookup, which on -ENOENT leaves in missing (PATH_MAX bytes, may be NULL) the canonical path that was not there. */
 int lookup_full(struct overlay *ov, const struct caller *c, struct at at, unsigned flags, struct object *ret, char *missing);
+/* The canonical path (ret: PATH_MAX bytes) where the text tells it, provided that there is no symlink on the way; -EAGAIN where it does not. */
+int lookup_text(struct overlay *ov, struct at at, char *ret);
 /* For reading an untouched host file in two system calls: an fd, or -EAGAIN when the long way must be taken. */
 int lookup_open_host(struct overlay *ov, const struct caller *c, struct at at, uint64_t oflags, bool nofollow);
 

@@ -388,22 +388,39 @@ int lookup_canonical_locked(struct overlay *ov, const char *view, struct object 
 
 /* ---- the short way ---- */
 
+/* Leaves in w->cand the path as the text alone tells it: if there is no symlink on the way, that is what is meant. */
+static bool walk_text(struct walk *w, struct overlay *ov, const struct caller *c, struct at at)
+{
+	char seg[PATH_MAX];
+	enum tail end;
+	int err;
+
+	if (walk_start(w, ov, c, at, 0) < 0)
+		return false;
+	const char *more = next_segment(w->done, w->rest, seg, &end, &err);
+	if (*more || end != TAIL_NONE || err)
+		return false;
+	set_cand(w, seg);
+	return !overlay_hides(ov, w->cand);
+}
+
+int lookup_text(struct overlay *ov, struct at at, char *ret)
+{
+	struct walk w;
+
+	if (!walk_text(&w, ov, NULL, at))
+		return -EAGAIN;
+	strcpy(ret, w.cand);
+	return 0;
+}
+
 int lookup_open_host(struct overlay *ov, const struct caller *c, struct at at, uint64_t oflags, bool nofollow)
 {
 	struct walk w;
-	char seg[PATH_MAX];
 	struct stat st;
-	enum tail end;
-	int r, err;
+	int r;
 
-	r = walk_start(&w, ov, c, at, 0);
-	if (r < 0)
-		return -EAGAIN;
-	const char *more = next_segment(w.done, w.rest, seg, &end, &err);
-	if (*more || end != TAIL_NONE || err)
-		return -EAGAIN;
-	set_cand(&w, seg);
-	if (overlay_hides(ov, w.cand))
+	if (!walk_text(&w, ov, c, at))
 		return -EAGAIN;
 	r = table_walk_search(ov, w.cand, &w.spot);
 	bool host = r == 0 && w.spot.kind == SPOT_HOST;

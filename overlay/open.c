@@ -15,6 +15,7 @@ void opened_init(struct opened *o)
 {
 	o->how = OPENED_FD;
 	o->fd = -1;
+	o->is_layers = false;
 	object_init(&o->object);
 }
 
@@ -63,6 +64,7 @@ static int reopen(struct overlay *ov, struct object *o, uint64_t flags, struct o
 		return fd;
 	ret->how = OPENED_FD;
 	ret->fd = fd;
+	ret->is_layers = o->where == OBJECT_LAYER;
 	return 0;
 }
 
@@ -112,40 +114,72 @@ int object_open(struct overlay *ov, const struct caller *c, struct object *o, ui
 	return r < 0 ? r : reopen(ov, o, flags, ret);
 }
 
+static int create_flags(uint64_t flags)
+{
+	return (int)((flags & ~(uint64_t)(O_TRUNC | O_DIRECTORY)) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Makes a regular file in a directory that the top layer alone has; -EAGAIN where it has not. -EEXIST: something is there. */
+static int create_pure(struct overlay *ov, const struct caller *c, const struct leaf *leaf, uint64_t flags, mode_t mode, struct opened *ret)
+{
+	_cleanup_close_ int dirfd = -1;
+	int fd;
+
+	if (pure_begin(ov, leaf, &dirfd) != 1)
+		return -EAGAIN;
+	caller_umask(c);
+	fd = sys_openat(dirfd, leaf->name, create_flags(flags), mode & 07777);
+	pure_end(ov);
+	if (fd < 0)
+		return fd;
+	ret->fd = fd;
+	ret->is_layers = true;
+	return 0;
+}
+
+static int leaf_of(const char *view, struct leaf *ret)
+{
+	strcpy(ret->view, view);
+	ret->name = path_split(ret->view, ret->dir, sizeof ret->dir);
+	return ret->name ? 0 : -ENAMETOOLONG;
+}
+
 /* Makes a regular file at a canonical path that is not there. -EEXIST: now it is. */
 static int create(struct overlay *ov, const struct caller *c, const char *view, uint64_t flags, mode_t mode, struct opened *ret)
 {
 	_cleanup_maker_ struct maker m = MAKER_INIT;
 	_cleanup_close_ int fd = -1;
 	struct leaf leaf;
-	int r;
+	int r = leaf_of(view, &leaf);
 
-	strcpy(leaf.view, view);
-	leaf.name = path_split(leaf.view, leaf.dir, sizeof leaf.dir);
-	if (!leaf.name)
-		return -ENAMETOOLONG;
-	uint64_t f = (flags & ~(uint64_t)(O_TRUNC | O_DIRECTORY)) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	_cleanup_close_ int dirfd = -1;
-	if (pure_begin(ov, &leaf, &dirfd) == 1) {
-		caller_umask(c);
-		fd = sys_openat(dirfd, leaf.name, (int)f, mode & 07777);
-		pure_end(ov);
-		ret->how = OPENED_FD;
-		ret->fd = TAKE_FD(fd);
-		return ret->fd < 0 ? ret->fd : 0;
-	}
+	if (r == 0)
+		r = create_pure(ov, c, &leaf, flags, mode, ret);
+	if (r != -EAGAIN)
+		return r;
 	r = maker_begin(&m, ov, c, &leaf);
 	if (r < 0)
 		return r;
-	fd = sys_openat(m.fd, m.name, (int)f, mode & 07777);
+	fd = sys_openat(m.fd, m.name, create_flags(flags), mode & 07777);
 	if (fd < 0)
 		return fd;
 	r = maker_end(&m, false);
 	if (r < 0)
 		return r;
-	ret->how = OPENED_FD;
 	ret->fd = TAKE_FD(fd);
+	ret->is_layers = true;
 	return 0;
+}
+
+/* A new file in the layer's own directory, as archives are full of: the kernel finds out what is there. -EAGAIN: it takes a walk. */
+static int create_exclusive(struct overlay *ov, const struct caller *c, struct at at, uint64_t flags, mode_t mode, struct opened *ret)
+{
+	char view[PATH_MAX];
+	struct leaf leaf;
+	int r = lookup_text(ov, at, view);
+
+	if (r == 0)
+		r = leaf_of(view, &leaf);
+	return r < 0 ? -EAGAIN : create_pure(ov, c, &leaf, flags, mode, ret);
 }
 
 static int open_tmpfile(struct overlay *ov, const struct caller *c, struct at at, uint64_t flags, mode_t mode, unsigned lookup,
@@ -183,8 +217,12 @@ static int open_tmpfile(struct overlay *ov, const struct caller *c, struct at at
 static int open_create(struct overlay *ov, const struct caller *c, struct at at, uint64_t flags, mode_t mode, unsigned lookup,
 		       struct opened *ret)
 {
-	int r = -EEXIST;
+	int r = -EAGAIN;
 
+	if ((flags & O_EXCL) && !lookup)
+		r = create_exclusive(ov, c, at, flags, mode, ret);
+	if (r != -EAGAIN)
+		return r;
 	for (int tries = 0; tries < CREATE_TRIES; tries++) {
 		_cleanup_object_ struct object o;
 		char missing[PATH_MAX];

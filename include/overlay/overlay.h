@@ -122,6 +122,7 @@ enum opened_how {
 struct opened {
 	enum opened_how how;
 	int fd;
+	bool is_layers;         /* is_layers: fd is surely a file or directory of a layer, and none of the kernel's own */
 	struct object object;   /* object: filled for OPENED_SPECIAL only */
 };
 void opened_init(struct opened *o);

@@ -261,7 +261,7 @@ static int open_at(struct call *c, struct answer *a, const struct open_args *o)
 		return answer_errno(a, r);
 	if (opened.how == OPENED_SPECIAL)
 		return open_special(c, a, &who, &p.at, o->flags, &opened.object);
-	r = proc_opened(c, o->flags, &opened.fd);
+	r = opened.is_layers ? 0 : proc_opened(c, o->flags, &opened.fd);
 	if (r < 0)
 		return answer_errno(a, r);
 	return answer_fd(a, TAKE_FD(opened.fd), o->flags & O_CLOEXEC);
