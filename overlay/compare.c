@@ -87,9 +87,7 @@ bool pair_meta_differs(const struct pair *p)
 		return true;
 	if (pair_time_differs(p))
 		return true;
-	if (S_ISREG(a->st_mode) || S_ISDIR(a->st_mode))
-		return copy_xattrs_equal(p->box_fd, p->host_fd) == 0;
-	return false;
+	return copy_xattrs_equal(p->box_fd, p->host_fd) == 0;
 }
 
 int pair_names(int path_fd, char ***ret)

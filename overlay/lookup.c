@@ -143,7 +143,7 @@ static int walk_start(struct walk *w, struct overlay *ov, const struct caller *c
 	w->c = c;
 	w->flags = flags;
 	w->links = 0;
-	w->is_dir = w->at_link = false;
+	w->is_dir = w->at_link = w->done_known = false;
 	spot_init(&w->spot);
 	size_t len = strlen(at.path);
 	if (!len && !(flags & LOOKUP_EMPTY_PATH))
@@ -161,11 +161,30 @@ static int walk_start(struct walk *w, struct overlay *ov, const struct caller *c
 	return 0;
 }
 
+/* The start directory comes from the caller, and may be anything. */
+static int check_start(struct walk *w)
+{
+	_cleanup_object_ struct object o;
+	int r;
+
+	object_init(&o);
+	if (w->done_known || !w->done[1])
+		return 0;
+	r = lookup_full(w->ov, w->c, AT_VIEW(w->done), LOOKUP_NOFOLLOW | LOOKUP_DIRECTORY | (w->flags & LOOKUP_AGAIN), &o, NULL);
+	if (r == 0 && !cred_is_root() && !(w->flags & LOOKUP_AGAIN))
+		r = perm_object(w->ov, &o, X_OK);
+	w->done_known = true;
+	return r;
+}
+
 /* One "..": to the parent of done, within what openat2's flags allow. */
 static int step_up(struct walk *w)
 {
 	char dir[PATH_MAX];
+	int r = check_start(w);
 
+	if (r < 0)
+		return r;
 	if ((w->flags & (LOOKUP_BENEATH | LOOKUP_IN_ROOT)) && !strcmp(w->done, w->base))
 		return (w->flags & LOOKUP_BENEATH) ? -EXDEV : 0;
 	path_split(w->done, dir, sizeof dir);
@@ -257,6 +276,7 @@ static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 		if (err)
 			return err;
 		strcpy(w->done, w->cand);
+		w->done_known = true;
 		object_release(o);
 		memcpy(w->rest, after, strlen(after) + 1);
 	}

@@ -66,6 +66,15 @@ int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct
 	return 0;
 }
 
+int overlay_lookup_parent(struct overlay *ov, const struct caller *c, struct at at)
+{
+	enum leaf_last last;
+	struct leaf leaf;
+	int r = lookup_leaf(ov, c, at, &leaf, &last);
+
+	return r == 0 && last == LEAF_NORMAL ? leaf_may_search(ov, c, &leaf) : r;
+}
+
 int leaf_may_search(struct overlay *ov, const struct caller *c, const struct leaf *leaf)
 {
 	_cleanup_object_ struct object dir;

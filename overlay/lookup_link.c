@@ -138,6 +138,7 @@ static int put_link(struct walk *w, size_t upto, const char *target, const char 
 		w->cand[upto] = 0;
 		path_split(w->cand, w->done, sizeof w->done);
 	}
+	w->done_known = true;
 	memcpy(w->rest, text, (size_t)n + 1);
 	return 0;
 }

@@ -16,6 +16,8 @@
 struct cred {
 	uid_t fsuid;
 	gid_t fsgid;
+	uid_t uid;      /* uid, gid: the real ones, by which access(2) goes; they are not assumed */
+	gid_t gid;
 	int ngroups;
 	gid_t groups[CRED_GROUPS_MAX];
 };

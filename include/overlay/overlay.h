@@ -86,6 +86,9 @@ enum lookup_flags {
 	LOOKUP_NO_SYMLINKS = 8, LOOKUP_NO_MAGICLINKS = 16, LOOKUP_BENEATH = 32, LOOKUP_IN_ROOT = 64, LOOKUP_NO_XDEV = 128,
 };
 int overlay_lookup(struct overlay *ov, const struct caller *c, struct at at, unsigned flags, struct object *ret);
+/* What a call finds out that makes, removes or renames `at`, before it looks at the last name: 0 when the directory is there and may be
+ * searched. */
+int overlay_lookup_parent(struct overlay *ov, const struct caller *c, struct at at);
 /* The object that an open descriptor of a guest is (fd: our duplicate of it; borrowed). A host file that was copied up since it was opened
  * is the copy. A directory or file that the view no longer has is OBJECT_ANON with fd a duplicate. */
 int overlay_lookup_fd(struct overlay *ov, const struct caller *c, int fd, struct object *ret);

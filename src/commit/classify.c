@@ -116,7 +116,9 @@ int classify_same_as_box(struct plan *p, const struct change *ch, const char *pa
 		return r;
 	if (S_ISLNK(now->st_mode)) {
 		r = sys_readlinkat(box, "", text, sizeof text);
-		return r < 0 ? r : symlink_is(p, path, text);
+		r = r < 0 ? r : symlink_is(p, path, text);
+		if (r != 1)
+			return r;
 	}
 	r = host_open(&p->host, path, S_ISREG(now->st_mode) ? O_RDONLY : O_PATH, &fd);
 	if (r < 0)

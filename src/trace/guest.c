@@ -207,9 +207,11 @@ int guest_read_status(pid_t tid, struct guest_status *ret)
 		ret->tracer = atoi(p);
 	if (!(p = status_field(text, "Uid:")) || sscanf(p, "%u %u %u %u", &a, &b, &c, &d) != 4)
 		return -ESRCH;
+	ret->cred.uid = a;
 	ret->cred.fsuid = d;
 	if (!(p = status_field(text, "Gid:")) || sscanf(p, "%u %u %u %u", &a, &b, &c, &d) != 4)
 		return -ESRCH;
+	ret->cred.gid = a;
 	ret->cred.fsgid = d;
 	status_groups(status_field(text, "Groups:"), &ret->cred);
 	return ret->tgid > 0 ? 0 : -ESRCH;

@@ -154,11 +154,16 @@ static int link_at(struct call *c, struct answer *a, int olddir, uint64_t oldpat
 	if (flags & ~(unsigned)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return answer_errno(a, EINVAL);
 	int r = place_read(c, olddir, oldpath, flags & AT_EMPTY_PATH, &old);
-	if (r >= 0)
-		r = place_read(c, newdir, newpath, false, &new);
 	if (r < 0)
 		return answer_errno(a, r);
 	guest_caller(c, false, &who);
+	r = place_read(c, newdir, newpath, false, &new);
+	if (r < 0) { /* the old name is looked up before that is seen */
+		_cleanup_object_ struct object o;
+		object_init(&o);
+		int found = target_place(c, &who, olddir, &old, flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW, &o);
+		return answer_errno(a, found < 0 ? found : r);
+	}
 	if (!*old.at.path)
 		return answer_done(a, link_fd(c, &who, olddir, new.at));
 	int fd = flags & AT_SYMLINK_FOLLOW ? own_fd_link(c, &who, old.at) : -1;
@@ -214,13 +219,15 @@ static int rename_at(struct call *c, struct answer *a, int olddir, uint64_t oldp
 	if (flags & RENAME_EXCHANGE && flags & (RENAME_NOREPLACE | RENAME_WHITEOUT))
 		return answer_errno(a, EINVAL);
 	int r = place_read(c, olddir, oldpath, false, &old);
-	if (r >= 0)
-		r = place_read(c, newdir, newpath, false, &new);
-	if (r >= 0) {
-		guest_caller(c, false, &who);
-		r = overlay_rename(c->ov, &who, old.at, new.at, flags);
+	if (r < 0)
+		return answer_errno(a, r);
+	guest_caller(c, false, &who);
+	r = place_read(c, newdir, newpath, false, &new);
+	if (r < 0) { /* the way to the old name is gone before that is seen */
+		int found = overlay_lookup_parent(c->ov, &who, old.at);
+		return answer_errno(a, found < 0 ? found : r);
 	}
-	return answer_done(a, r);
+	return answer_done(a, overlay_rename(c->ov, &who, old.at, new.at, flags));
 }
 
 int h_rename(struct call *c, struct answer *a)

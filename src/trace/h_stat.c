@@ -5,6 +5,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "h_proc.h"
+#include "supervisor.h"
 
 #define STAT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)
 
@@ -33,11 +34,14 @@ static int stat_at(struct call *c, struct answer *a, int dirfd, uint64_t path, u
 	struct caller who;
 	_cleanup_object_ struct object o;
 	object_init(&o);
-	char first;
-	if ((flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD && (!path || (guest_read(c, path, &first, 1) == 0 && !first)))
+	struct place p;
+	int r = path_is_null(path, flags) ? place_of_fd(c, dirfd, &p) : place_read(c, dirfd, path, flags & AT_EMPTY_PATH, &p);
+	if (r < 0)
+		return answer_errno(a, r);
+	if (!*p.at.path && dirfd != AT_FDCWD)
 		return stat_fd(c, a, dirfd, buf);
 	guest_caller(c, false, &who);
-	int r = target_find(c, &who, dirfd, path, flags, &o);
+	r = target_place(c, &who, dirfd, &p, flags, &o);
 	return r < 0 ? answer_errno(a, r) : answer_done(a, guest_write(c, buf, &o.st, sizeof o.st));
 }
 
@@ -71,8 +75,13 @@ int h_statx(struct call *c, struct answer *a)
 	object_init(&o);
 	if (mask & STATX__RESERVED || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE || flags & ~(unsigned)STAT_FLAGS)
 		return answer_errno(a, EINVAL);
+	struct place p;
+	int dirfd = arg_int(c, 0);
+	int r = path_is_null(c->arg[1], flags) ? place_of_fd(c, dirfd, &p) : place_read(c, dirfd, c->arg[1], flags & AT_EMPTY_PATH, &p);
+	if (r < 0)
+		return answer_errno(a, r);
 	guest_caller(c, false, &who);
-	int r = target_find(c, &who, arg_int(c, 0), c->arg[1], flags, &o);
+	r = target_place(c, &who, dirfd, &p, flags, &o);
 	if (r >= 0)
 		r = object_statx(c->ov, &o, flags, mask, &sx);
 	return r < 0 ? answer_errno(a, r) : answer_done(a, guest_write(c, c->arg[4], &sx, sizeof sx));
@@ -80,17 +89,37 @@ int h_statx(struct call *c, struct answer *a)
 
 /* ---- access ---- */
 
+/* Without AT_EACCESS the real ids count, also on the way to the object. Where the guest's differ from those it acts with, they are assumed: 1. */
+static int assume_real(const struct call *c, unsigned flags, struct cred *real)
+{
+	if (flags & AT_EACCESS || !cred_process_is_root() || atomic_load(&c->sup->ids_gen) == 0)
+		return 0;
+	if (c->cred.uid == c->cred.fsuid && c->cred.gid == c->cred.fsgid)
+		return 0;
+	*real = c->cred;
+	real->fsuid = c->cred.uid;
+	real->fsgid = c->cred.gid;
+	int r = cred_assume(real);
+	return r < 0 ? r : 1;
+}
+
 static int access_at(struct call *c, struct answer *a, int dirfd, uint64_t path, int mode, unsigned flags)
 {
 	struct caller who;
+	struct cred real;
 	_cleanup_object_ struct object o;
 	object_init(&o);
 	if (mode & ~(R_OK | W_OK | X_OK) || flags & ~(unsigned)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return answer_errno(a, EINVAL);
 	guest_caller(c, false, &who);
+	int assumed = assume_real(c, flags, &real);
+	if (assumed < 0)
+		return assumed;
 	int r = target_find(c, &who, dirfd, path, flags, &o);
 	if (r >= 0 && mode != F_OK)
-		r = object_access(c->ov, &o, mode, (int)(flags & AT_EACCESS));
+		r = object_access(c->ov, &o, mode, assumed ? AT_EACCESS : (int)(flags & AT_EACCESS));
+	if (assumed)
+		cred_drop();
 	return answer_done(a, r);
 }
 

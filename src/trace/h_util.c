@@ -3,7 +3,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/path.h"
@@ -14,6 +17,32 @@
 int place_read(const struct call *c, int dirfd, uint64_t addr, bool empty_ok, struct place *ret)
 {
 	return guest_at(c, dirfd, addr, empty_ok, ret->path, ret->dir, &ret->at);
+}
+
+static bool kernel_takes_null(void)
+{
+	static _Atomic int known; /* 0: not asked yet, 1: no, 2: yes */
+	int k = atomic_load_explicit(&known, memory_order_relaxed);
+	struct statx sx;
+	if (k == 0) {
+		k = syscall(__NR_statx, AT_FDCWD, NULL, AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 ? 2 : 1;
+		atomic_store_explicit(&known, k, memory_order_relaxed);
+	}
+	return k == 2;
+}
+
+bool path_is_null(uint64_t addr, unsigned at_flags)
+{
+	return !addr && at_flags & AT_EMPTY_PATH && kernel_takes_null();
+}
+
+int place_of_fd(const struct call *c, int dirfd, struct place *ret)
+{
+	ret->at = AT_VIEW("");
+	strcpy(ret->dir, "/");
+	int r = dirfd == AT_FDCWD ? guest_dir(c, dirfd, ret->dir, sizeof ret->dir) : 0;
+	ret->at.dir.s = ret->dir;
+	return r < 0 ? r : 0;
 }
 
 int place_text(const struct call *c, const char *text, struct place *ret)
@@ -55,11 +84,8 @@ int target_place(struct call *c, const struct caller *who, int dirfd, const stru
 
 int target_find(struct call *c, const struct caller *who, int dirfd, uint64_t addr, unsigned at_flags, struct object *ret)
 {
-	bool empty_ok = at_flags & AT_EMPTY_PATH;
-	if (empty_ok && !addr && dirfd != AT_FDCWD)
-		return target_fd(c, who, dirfd, TARGET_ANY_FD, ret);
 	struct place p;
-	int r = place_read(c, dirfd, addr, empty_ok, &p);
+	int r = place_read(c, dirfd, addr, at_flags & AT_EMPTY_PATH, &p);
 	return r < 0 ? r : target_place(c, who, dirfd, &p, at_flags, ret);
 }
 

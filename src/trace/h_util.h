@@ -17,8 +17,13 @@ int place_read(const struct call *c, int dirfd, uint64_t addr, bool empty_ok, st
 /* The same for a path that is already in our memory (borrowed); relative ones start at the guest's working directory. */
 int place_text(const struct call *c, const char *text, struct place *ret);
 
-/* The object a call names by (dirfd, path, AT_* flags). AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW count, other flags are the caller's to
- * check. With AT_EMPTY_PATH the path may be NULL, as since Linux 6.11. */
+/* With AT_EMPTY_PATH some calls take NULL for an empty path, since Linux 6.11 (stat and statx) and 6.13 (the xattrat calls): true where this
+ * is such a path, on such a kernel. */
+bool path_is_null(uint64_t addr, unsigned at_flags);
+/* As place_read with empty_ok, of a path that path_is_null. */
+int place_of_fd(const struct call *c, int dirfd, struct place *ret);
+
+/* The object a call names by (dirfd, path, AT_* flags). AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW count, other flags are the caller's to check. */
 int target_find(struct call *c, const struct caller *who, int dirfd, uint64_t addr, unsigned at_flags, struct object *ret);
 /* The same when the path has been read already. */
 int target_place(struct call *c, const struct caller *who, int dirfd, const struct place *p, unsigned at_flags, struct object *ret);

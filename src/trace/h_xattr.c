@@ -11,6 +11,7 @@ struct subject {
 	int fd; /* fd: the descriptor, or the directory of the path */
 	uint64_t path;
 	unsigned at_flags;
+	bool fd_only; /* fd_only: an empty path is no name for the working directory, as listxattrat and removexattrat have it */
 };
 
 static struct subject by_path(const struct call *c, unsigned at_flags)
@@ -38,14 +39,12 @@ static int subject_find(struct call *c, struct caller *who, const struct subject
 	guest_caller(c, false, who);
 	if (s->by_fd)
 		return target_fd(c, who, s->fd, TARGET_FILE_FD, ret);
-	if (!(s->at_flags & AT_EMPTY_PATH) || s->fd == AT_FDCWD)
-		return target_find(c, who, s->fd, s->path, s->at_flags, ret);
 	/* With an empty path, or none, these are the calls by descriptor, which want no O_PATH one. */
 	struct place p;
-	int r = s->path ? place_read(c, s->fd, s->path, true, &p) : 0;
+	int r = path_is_null(s->path, s->at_flags) ? place_of_fd(c, s->fd, &p) : place_read(c, s->fd, s->path, s->at_flags & AT_EMPTY_PATH, &p);
 	if (r < 0)
 		return r;
-	if (s->path && *p.at.path)
+	if (*p.at.path || (s->fd == AT_FDCWD && !s->fd_only))
 		return target_place(c, who, s->fd, &p, s->at_flags, ret);
 	return target_fd(c, who, s->fd, TARGET_FILE_FD, ret);
 }
@@ -220,7 +219,9 @@ int h_flistxattr(struct call *c, struct answer *a)
 }
 int h_listxattrat(struct call *c, struct answer *a)
 {
-	return list(c, a, by_at(c), c->arg[3], c->arg[4]);
+	struct subject s = by_at(c);
+	s.fd_only = true;
+	return list(c, a, s, c->arg[3], c->arg[4]);
 }
 
 /* ---- remove ---- */
@@ -255,5 +256,7 @@ int h_fremovexattr(struct call *c, struct answer *a)
 }
 int h_removexattrat(struct call *c, struct answer *a)
 {
-	return drop(c, a, by_at(c), c->arg[3]);
+	struct subject s = by_at(c);
+	s.fd_only = true;
+	return drop(c, a, s, c->arg[3]);
 }

@@ -49,10 +49,17 @@ close_doors() {
 	chmod 0 host/unreadable host/locked
 }
 
+# A program that needs more than that tree makes it itself.
+# Other users must be able to come to the working directory.
+setup_identities() { setup_tree; chmod a+x ../..; }
+setup_every_call() { setup_tree; "$GUEST_BIN/every_call" setup; }
+
 LIMIT=60
 PREPARE=close_doors
 for PROGRAM in "$@"; do
 	eval "run_$PROGRAM() { exec \"\$GUEST_BIN/$PROGRAM\"; }"
-	both "$PROGRAM" setup_tree "run_$PROGRAM"
+	SETUP=setup_$PROGRAM
+	declare -F "$SETUP" >/dev/null || SETUP=setup_tree
+	both "$PROGRAM" "$SETUP" "run_$PROGRAM"
 done
 finish
