@@ -9,6 +9,8 @@
  */
 #include "overlay/lookup.h"
 
+#include <stdio.h>
+
 
 /* ---- one step ---- */
 
@@ -47,6 +49,21 @@ static int may_search(struct walk *w)
 	return r < 0 ? r : -ENOENT;
 }
 
+/* The caller's own /proc/PID/fd and fdinfo, and those of its threads, it may always search, be it dumpable or not. */
+static bool own_fds(const struct caller *c, const char *path)
+{
+	int pid, n = 0;
+
+	if (!c || !c->pid || sscanf(path, "/proc/%d/%n", &pid, &n) != 1 || !n || pid != c->pid)
+		return false;
+	path += n;
+	if (!strncmp(path, "task/", 5)) {
+		path += 5 + strspn(path + 5, "0123456789");
+		path += *path == '/';
+	}
+	return !strncmp(path, "fd/", 3) || !strncmp(path, "fdinfo/", 7);
+}
+
 /* Opens cand. STEP_AGAIN: a symlink was put in its place. after: what follows cand in the walk, "" for nothing. */
 static int step_open(struct walk *w, bool follow, bool dir, const char *after, struct object *o)
 {
@@ -74,6 +91,11 @@ static int step_open(struct walk *w, bool follow, bool dir, const char *after, s
 		break;
 	}
 	r = spot_open(w->ov, &w->spot, false, &o->fd);
+	if (r == -EACCES && w->spot.kind == SPOT_HOST && own_fds(w->c, w->spot.path)) {
+		_cleanup_cred_ int own = cred_own_begin();
+		(void)own;
+		r = spot_open(w->ov, &w->spot, false, &o->fd);
+	}
 	if (r == -ELOOP)
 		return walk_link(w, follow, after, o);
 	if (r < 0)

@@ -27,6 +27,23 @@ static int leaf_to_make(struct overlay *ov, const struct caller *c, struct at at
 	return 0;
 }
 
+int overlay_may_make(struct overlay *ov, const struct caller *c, struct at at)
+{
+	_cleanup_object_ struct object dir, there;
+	struct leaf leaf;
+	int r = leaf_to_make(ov, c, at, false, &leaf);
+
+	object_init(&dir);
+	object_init(&there);
+	if (r < 0)
+		return r;
+	r = lookup_canonical(ov, c, leaf.view, &there);
+	if (r != -ENOENT)
+		return r < 0 ? r : -EEXIST;
+	r = lookup_canonical(ov, c, leaf.dir, &dir);
+	return r < 0 ? r : perm_object(ov, &dir, W_OK | X_OK);
+}
+
 static int make_begin(struct maker *m, struct overlay *ov, const struct caller *c, struct at at, bool is_dir, struct leaf *leaf)
 {
 	int r = leaf_to_make(ov, c, at, is_dir, leaf);

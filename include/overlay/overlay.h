@@ -89,6 +89,8 @@ int overlay_lookup(struct overlay *ov, const struct caller *c, struct at at, uns
 /* What a call finds out that makes, removes or renames `at`, before it looks at the last name: 0 when the directory is there and may be
  * searched. */
 int overlay_lookup_parent(struct overlay *ov, const struct caller *c, struct at at);
+/* What keeps the caller from making something at `at`: -EEXIST, and who may not write to the directory -EACCES. */
+int overlay_may_make(struct overlay *ov, const struct caller *c, struct at at);
 /* The object that an open descriptor of a guest is (fd: our duplicate of it; borrowed). A host file that was copied up since it was opened
  * is the copy. A directory or file that the view no longer has is OBJECT_ANON with fd a duplicate. */
 int overlay_lookup_fd(struct overlay *ov, const struct caller *c, int fd, struct object *ret);

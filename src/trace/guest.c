@@ -564,8 +564,11 @@ int guest_proc_fd(const struct call *c)
 int guest_readlink(const struct call *c, const char *name, char *ret, size_t size)
 {
 	int dir = guest_proc_fd(c);
+	/* Who has changed ids without an exec is not dumpable, and its /proc/TID/fd root's. */
+	_cleanup_cred_ int own = cred_own_begin();
 	ssize_t n;
 
+	(void)own;
 	if (dir < 0)
 		return dir;
 	n = readlinkat(dir, name, ret, size);
@@ -691,7 +694,9 @@ int guest_may_look_into(const struct call *c, const char *proc_path)
 		return -EACCES;
 	if (sscanf(rest, "/%d", &pid) != 1)
 		return 0;
-	if (pid != c->tgid && pid != c->tid && !guest_is_ours(c->sup, pid))
+	if (pid == c->tgid || pid == c->tid)
+		return 0;
+	if (!guest_is_ours(c->sup, pid))
 		return -EACCES;
 	if (!cred_process_is_root() || cred_is_root())
 		return 0;
@@ -719,9 +724,14 @@ static int guest_magic_link(const struct caller *caller, struct hpath link, char
 	r = guest_may_look_into(c, path);
 	if (r < 0)
 		return r;
-	n = readlink(path, real, sizeof real);
-	if (n < 0)
-		return -errno;
+	{
+		_cleanup_cred_ int as_own = cred_own_begin();
+		(void)as_own;
+		n = readlink(path, real, sizeof real);
+		r = n < 0 ? -errno : 0;
+	}
+	if (r < 0)
+		return r;
 	if ((size_t)n >= sizeof real)
 		return -ENAMETOOLONG;
 	real[n] = '\0';

@@ -79,11 +79,9 @@ static int mknod_at(struct call *c, struct answer *a, int dirfd, uint64_t path, 
 		return answer_errno(a, r);
 	guest_caller(c, true, &who);
 	if (refused < 0) {
-		/* The kernel finds the place first: what exists already is EEXIST. */
-		_cleanup_object_ struct object o;
-		object_init(&o);
-		r = overlay_lookup(c->ov, &who, p.at, LOOKUP_NOFOLLOW, &o);
-		return answer_errno(a, r >= 0 ? EEXIST : r == -ENOENT ? refused : r);
+		/* The kernel finds the place first. */
+		r = overlay_may_make(c->ov, &who, p.at);
+		return answer_errno(a, r < 0 ? r : refused);
 	}
 	bool device = S_ISCHR(mode) || S_ISBLK(mode);
 	return answer_done(a, overlay_mknod(c->ov, &who, p.at, mode, device ? dev : 0));
@@ -161,7 +159,9 @@ static int link_at(struct call *c, struct answer *a, int olddir, uint64_t oldpat
 	if (r < 0) { /* the old name is looked up before that is seen */
 		_cleanup_object_ struct object o;
 		object_init(&o);
-		int found = target_place(c, &who, olddir, &old, flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW, &o);
+		int found = *old.at.path && flags & AT_SYMLINK_FOLLOW ? own_fd_link(c, &who, old.at) : -1;
+		if (found < 0) /* a descriptor of its own needs no way to it */
+			found = target_place(c, &who, olddir, &old, flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW, &o);
 		return answer_errno(a, found < 0 ? found : r);
 	}
 	if (!*old.at.path)
