@@ -135,8 +135,8 @@ struct overlay {
 	pthread_mutex_t links_mutex;
 	struct link_table links;        /* links: host inodes with several names that the box touched (links.c) */
 	_Atomic size_t nlinks;
-	bool fix_owner;                 /* fix_owner: some copied-up file has another true owner */
-	bool has_redirects, redirects_valid;
+	_Atomic bool fix_owner;         /* fix_owner: some copied-up file has another true owner */
+	_Atomic bool has_redirects, redirects_valid;
 	struct redirect *redirects;
 	size_t nredirects;
 	atomic_uint_fast64_t serial;    /* serial: for names of temporaries */
