@@ -35,7 +35,7 @@ static int stat_at(struct call *c, struct answer *a, int dirfd, uint64_t path, u
 	_cleanup_object_ struct object o;
 	object_init(&o);
 	struct place p;
-	int r = path_is_null(path, flags) ? place_of_fd(c, dirfd, &p) : place_read(c, dirfd, path, flags & AT_EMPTY_PATH, &p);
+	int r = place_read_null(c, dirfd, path, flags, &p);
 	if (r < 0)
 		return answer_errno(a, r);
 	if (!*p.at.path && dirfd != AT_FDCWD)
@@ -77,7 +77,7 @@ int h_statx(struct call *c, struct answer *a)
 		return answer_errno(a, EINVAL);
 	struct place p;
 	int dirfd = arg_int(c, 0);
-	int r = path_is_null(c->arg[1], flags) ? place_of_fd(c, dirfd, &p) : place_read(c, dirfd, c->arg[1], flags & AT_EMPTY_PATH, &p);
+	int r = place_read_null(c, dirfd, c->arg[1], flags, &p);
 	if (r < 0)
 		return answer_errno(a, r);
 	guest_caller(c, false, &who);

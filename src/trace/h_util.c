@@ -31,13 +31,10 @@ static bool kernel_takes_null(void)
 	return k == 2;
 }
 
-bool path_is_null(uint64_t addr, unsigned at_flags)
+int place_read_null(const struct call *c, int dirfd, uint64_t addr, unsigned at_flags, struct place *ret)
 {
-	return !addr && at_flags & AT_EMPTY_PATH && kernel_takes_null();
-}
-
-int place_of_fd(const struct call *c, int dirfd, struct place *ret)
-{
+	if (addr || !(at_flags & AT_EMPTY_PATH) || !kernel_takes_null())
+		return place_read(c, dirfd, addr, at_flags & AT_EMPTY_PATH, ret);
 	ret->at = AT_VIEW("");
 	strcpy(ret->dir, "/");
 	int r = dirfd == AT_FDCWD ? guest_dir(c, dirfd, ret->dir, sizeof ret->dir) : 0;

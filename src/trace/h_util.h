@@ -17,11 +17,9 @@ int place_read(const struct call *c, int dirfd, uint64_t addr, bool empty_ok, st
 /* The same for a path that is already in our memory (borrowed); relative ones start at the guest's working directory. */
 int place_text(const struct call *c, const char *text, struct place *ret);
 
-/* With AT_EMPTY_PATH some calls take NULL for an empty path, since Linux 6.11 (stat and statx) and 6.13 (the xattrat calls): true where this
- * is such a path, on such a kernel. */
-bool path_is_null(uint64_t addr, unsigned at_flags);
-/* As place_read with empty_ok, of a path that path_is_null. */
-int place_of_fd(const struct call *c, int dirfd, struct place *ret);
+/* As place_read, for calls that with AT_EMPTY_PATH take NULL for an empty path: stat and statx since Linux 6.11, the xattrat calls of 6.13. Here as
+ * this kernel has it. */
+int place_read_null(const struct call *c, int dirfd, uint64_t addr, unsigned at_flags, struct place *ret);
 
 /* The object a call names by (dirfd, path, AT_* flags). AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW count, other flags are the caller's to check. */
 int target_find(struct call *c, const struct caller *who, int dirfd, uint64_t addr, unsigned at_flags, struct object *ret);

@@ -41,7 +41,7 @@ static int subject_find(struct call *c, struct caller *who, const struct subject
 		return target_fd(c, who, s->fd, TARGET_FILE_FD, ret);
 	/* With an empty path, or none, these are the calls by descriptor, which want no O_PATH one. */
 	struct place p;
-	int r = path_is_null(s->path, s->at_flags) ? place_of_fd(c, s->fd, &p) : place_read(c, s->fd, s->path, s->at_flags & AT_EMPTY_PATH, &p);
+	int r = place_read_null(c, s->fd, s->path, s->at_flags, &p);
 	if (r < 0)
 		return r;
 	if (*p.at.path || (s->fd == AT_FDCWD && !s->fd_only))
