@@ -9,7 +9,6 @@
 #define COWBOX_BASE_CRED_H
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 #include "base/fd.h"
 
@@ -19,8 +18,6 @@ struct cred {
 	gid_t fsgid;
 	uid_t uid;      /* uid, gid: the real ones, by which access(2) goes; they are not assumed */
 	gid_t gid;
-	bool powerless; /* powerless: uid 0 that has given up rights over files (capset(2)): judged as any user is, by caps */
-	uint64_t caps;
 	int ngroups;
 	gid_t groups[CRED_GROUPS_MAX];
 };
@@ -28,15 +25,13 @@ struct cred {
 /* Remembers the process's own credentials; call once, before threads start. */
 void cred_init(void);
 bool cred_process_is_root(void);
-/* The effective capabilities (bits as in /proc/PID/status) of one whose fsuid is set already: whether it lacks rights over files that we have. */
-void cred_set_caps(struct cred *c, uint64_t caps);
 /* This thread acts as *c from now on (borrowed: c must live until cred_drop). c equal to our own: nothing happens. */
 int cred_assume(const struct cred *c);
 void cred_drop(void);
 /* The uid and gid that new files get for this thread: the assumed ones, or the process's own. */
 uid_t cred_fsuid(void);
 gid_t cred_fsgid(void);
-/* True when the thread acts with all of root's rights over files (fsuid 0, and not powerless). */
+/* True when the thread acts with all of root's rights (fsuid 0). */
 bool cred_is_root(void);
 /* True when gid is the fsgid or among the groups of the one this thread acts for. */
 bool cred_in_group(gid_t gid);

@@ -13,7 +13,6 @@
 #include "base/cred.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <linux/securebits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,51 +22,28 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The rights over files that root has: CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER. */
-#define FILE_CAPS 0xfu
-
 static struct {
 	pthread_once_t once;
 	uid_t uid, real_uid;
 	gid_t gid, real_gid;
 	gid_t *groups;
 	int ngroups;
-	uint32_t caps; /* caps: which of FILE_CAPS we have; in a container not all, perhaps */
 	bool fixup; /* fixup: the kernel drops capabilities with fsuid */
 } own = { .once = PTHREAD_ONCE_INIT };
 
 static _Thread_local struct {
 	const struct cred *as; /* as: whom the thread serves, NULL for nobody else */
 	bool acting;           /* acting: its kernel credentials are those of `as` now */
-	bool capped;           /* capped: its effective capabilities are `as`'s too; caps: what they were */
-	struct __user_cap_data_struct caps[2];
 } self;
-
-static int get_caps(struct __user_cap_data_struct data[2])
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-
-	return syscall(SYS_capget, &head, data) < 0 ? -errno : 0;
-}
-
-static int set_caps(const struct __user_cap_data_struct data[2])
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-
-	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
-}
 
 static void load_own(void)
 {
-	struct __user_cap_data_struct caps[2];
 	int n;
 
 	own.uid = geteuid();
 	own.gid = getegid();
 	own.real_uid = getuid();
 	own.real_gid = getgid();
-	if (get_caps(caps) == 0)
-		own.caps = caps[0].effective & FILE_CAPS;
 	own.fixup = !(prctl(PR_GET_SECUREBITS) & SECBIT_NO_SETUID_FIXUP);
 	n = getgroups(0, NULL);
 	if (n <= 0)
@@ -108,28 +84,6 @@ static int set_groups(int n, const gid_t *groups)
 	return syscall(SYS_setgroups, n, groups) < 0 ? -errno : 0;
 }
 
-void cred_set_caps(struct cred *c, uint64_t caps)
-{
-	cred_init();
-	c->caps = caps;
-	c->powerless = c->fsuid == 0 && (caps & own.caps) != own.caps;
-}
-
-/* Takes from the thread the rights over files that c lacks. */
-static int take_caps(const struct cred *c)
-{
-	struct __user_cap_data_struct less[2];
-	int r = get_caps(self.caps);
-
-	if (r < 0)
-		return r;
-	memcpy(less, self.caps, sizeof less);
-	less[0].effective &= ~(own.caps & ~(uint32_t)c->caps);
-	r = set_caps(less);
-	self.capped = r == 0;
-	return r;
-}
-
 static bool same_groups(int n, const gid_t *a, int m, const gid_t *b)
 {
 	return n == m && (n == 0 || memcmp(a, b, (size_t)n * sizeof *a) == 0);
@@ -137,9 +91,6 @@ static bool same_groups(int n, const gid_t *a, int m, const gid_t *b)
 
 static void become_own(void)
 {
-	if (self.capped && set_caps(self.caps) < 0)
-		abort();
-	self.capped = false;
 	/* Root's fsuid first, since that gives the capabilities back. Not to be ourselves again would mean serving one guest with
 	 * another's rights. */
 	if (set_fsuid(own.uid) < 0 || set_fsgid(own.gid) < 0)
@@ -161,14 +112,12 @@ static int become(const struct cred *c)
 		r = set_fsgid(c->fsgid);
 	if (r == 0)
 		r = set_fsuid(c->fsuid);
-	if (r == 0 && c->powerless)
-		r = take_caps(c);
 	return r;
 }
 
 static bool is_own(const struct cred *c)
 {
-	return !c->powerless && c->fsuid == own.uid && c->fsgid == own.gid && same_groups(c->ngroups, c->groups, own.ngroups, own.groups);
+	return c->fsuid == own.uid && c->fsgid == own.gid && same_groups(c->ngroups, c->groups, own.ngroups, own.groups);
 }
 
 int cred_assume(const struct cred *c)
@@ -216,7 +165,7 @@ gid_t cred_fsgid(void)
 
 bool cred_is_root(void)
 {
-	return cred_fsuid() == 0 && !(self.as && self.as->powerless);
+	return cred_fsuid() == 0;
 }
 
 bool cred_in_group(gid_t gid)

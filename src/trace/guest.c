@@ -214,9 +214,6 @@ int guest_read_status(pid_t tid, struct guest_status *ret)
 	ret->cred.gid = a;
 	ret->cred.fsgid = d;
 	status_groups(status_field(text, "Groups:"), &ret->cred);
-	if (!(p = status_field(text, "CapEff:")))
-		return -ESRCH;
-	cred_set_caps(&ret->cred, strtoull(p, NULL, 16));
 	return ret->tgid > 0 ? 0 : -ESRCH;
 }
 
@@ -370,9 +367,6 @@ void guest_execed(const struct call *c)
 {
 	struct guest *g = guest_get(c->sup, c->tgid);
 
-	/* Who is root has its capabilities again after an exec. */
-	if (atomic_load(&c->sup->ids_gen) > 0)
-		guest_ids_changed(c->sup);
 	if (g) {
 		atomic_store(&g->comm[0], 0);
 		guest_put(c->sup, g);

@@ -55,38 +55,6 @@ static void no_op_for_an_ordinary_user(void **state)
 	cred_drop();
 }
 
-/* uid 0 with no capability over files is refused as others are, and what it lacked is there again afterwards. */
-static void root_without_capabilities(void **state)
-{
-	struct cred c = { .fsuid = 0 };
-	int dir = T(state), fd;
-
-	need_root();
-	fd = dir_file(dir, "theirs", "x", 0600);
-	assert_int_equal(fchown(fd, SOME_UID, SOME_GID), 0);
-	close(fd);
-	cred_set_caps(&c, ~UINT64_C(0));
-	assert_false(c.powerless);
-	cred_set_caps(&c, 0);
-	assert_true(c.powerless);
-	assert_int_equal(cred_assume(&c), 0);
-	assert_false(cred_is_root());
-	assert_int_equal(openat(dir, "theirs", O_RDONLY | O_CLOEXEC), -1);
-	{
-		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
-		fd = openat(dir, "theirs", O_RDONLY | O_CLOEXEC);
-		assert_true(fd >= 0);
-		close(fd);
-	}
-	assert_int_equal(openat(dir, "theirs", O_RDONLY | O_CLOEXEC), -1);
-	cred_drop();
-	assert_true(cred_is_root());
-	fd = openat(dir, "theirs", O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	close(fd);
-}
-
 static void files_belong_to_the_assumed(void **state)
 {
 	struct cred c = someone();
@@ -290,7 +258,6 @@ int main(void)
 		cmocka_unit_test(own_credentials),
 		cmocka_unit_test(ids_that_peers_are_told),
 		cmocka_unit_test(no_op_for_an_ordinary_user),
-		DIR_TEST(root_without_capabilities),
 		DIR_TEST(files_belong_to_the_assumed),
 		DIR_TEST(rights_are_the_assumed_ones),
 		cmocka_unit_test(own_scopes_nest),
