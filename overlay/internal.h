@@ -279,6 +279,8 @@ struct leaf {
 enum leaf_last { LEAF_NORMAL, LEAF_DOT, LEAF_DOTDOT, LEAF_ROOT };
 /* Resolves all but the last component. ret_last tells of ".", ".." and "/" in the last place. */
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last);
+/* The same by rules of openat2. */
+int lookup_leaf_by(struct overlay *ov, const struct caller *c, struct at at, unsigned rules, struct leaf *ret, enum leaf_last *ret_last);
 /* The directory of a leaf must let itself be searched, which the kernel finds out before it looks at the name. */
 int leaf_may_search(struct overlay *ov, const struct caller *c, const struct leaf *leaf);
 

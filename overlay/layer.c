@@ -205,13 +205,15 @@ int force_begin(int dirfd, struct force *f)
 	r = sys_fstat(dirfd, &st);
 	if (r < 0 || (st.st_mode & 0700) == 0700)
 		return r;
-	r = sys_chmod_fd(dirfd, (st.st_mode & 07777) | 0700);
-	if (r < 0)
-		return r;
-	f->mode = st.st_mode & 07777;
 	f->fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-	f->armed = f->fd >= 0;
-	return f->fd < 0 ? -errno : 0;
+	if (f->fd < 0)
+		return -errno;
+	f->mode = st.st_mode & 07777;
+	r = sys_chmod_fd(dirfd, f->mode | 0700);
+	f->armed = r == 0;
+	if (r < 0)
+		fd_closep(&f->fd);
+	return r;
 }
 
 void force_keep(struct force *f)

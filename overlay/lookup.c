@@ -64,6 +64,30 @@ static bool own_fds(const struct caller *c, const char *path)
 	return !strncmp(path, "fd/", 3) || !strncmp(path, "fdinfo/", 7);
 }
 
+static int open_walked(struct walk *w, struct object *o)
+{
+	return w->spot.kind == SPOT_DIR ? spot_open_parts(w->ov, &w->spot, o) : spot_open(w->ov, &w->spot, false, &o->fd);
+}
+
+/* Opens what the spot names. Who has the object already gets to it whatever the directories on the way say: past those of the layer by giving
+ * them search permission for a moment, with the lock, so that nobody else sets their modes meanwhile. */
+static int open_spot(struct walk *w, struct object *o)
+{
+	int r = open_walked(w, o);
+
+	if (r != -EACCES || !(w->flags & LOOKUP_AGAIN) || cred_process_is_root())
+		return r;
+	object_release(o);
+	r = change_begin(w->ov);
+	if (r < 0)
+		return r;
+	w->spot.own = true;
+	r = open_walked(w, o);
+	w->spot.own = false;
+	change_end(w->ov, false);
+	return r;
+}
+
 /* Opens cand. STEP_AGAIN: a symlink was put in its place. after: what follows cand in the walk, "" for nothing. */
 static int step_open(struct walk *w, bool follow, bool dir, const char *after, struct object *o)
 {
@@ -74,7 +98,6 @@ static int step_open(struct walk *w, bool follow, bool dir, const char *after, s
 	r = (w->flags & LOOKUP_AGAIN) ? table_walk(w->ov, w->cand, &w->spot) : table_walk_search(w->ov, w->cand, &w->spot);
 	if (r < 0)
 		return r;
-	w->spot.own = w->flags & LOOKUP_AGAIN;
 	switch (w->spot.kind) {
 	case SPOT_WHITEOUT:
 	case SPOT_HIDDEN:
@@ -83,14 +106,14 @@ static int step_open(struct walk *w, bool follow, bool dir, const char *after, s
 		r = walk_link(w, true, after, o);
 		return r == -EINVAL ? -ENOTDIR : r;
 	case SPOT_DIR:
-		r = spot_open_parts(w->ov, &w->spot, o);
+		r = open_spot(w, o);
 		return r < 0 ? r : STEP_DONE;
 	case SPOT_HOST:
 	case SPOT_LAYER:
 	case SPOT_OTHER:
 		break;
 	}
-	r = spot_open(w->ov, &w->spot, false, &o->fd);
+	r = open_spot(w, o);
 	if (r == -EACCES && w->spot.kind == SPOT_HOST && own_fds(w->c, w->spot.path)) {
 		_cleanup_cred_ int own = cred_own_begin();
 		(void)own;
@@ -165,7 +188,7 @@ static int walk_start(struct walk *w, struct overlay *ov, const struct caller *c
 	w->c = c;
 	w->flags = flags;
 	w->links = 0;
-	w->is_dir = w->at_link = w->done_known = false;
+	w->is_dir = w->at_link = w->done_known = w->slash_seen = false;
 	spot_init(&w->spot);
 	size_t len = strlen(at.path);
 	if (!len && !(flags & LOOKUP_EMPTY_PATH))
@@ -238,16 +261,23 @@ static int may_leave(struct walk *w, struct object *o)
 	return (o->st.st_mode & 0111) == 0111 ? 0 : perm_fd(o->fd, X_OK);
 }
 
-/* A name that is to be made and has a slash behind it, in the path or in the text of a link: whatever is there, once its directory is found. */
+/* A name that is to be made and has a slash behind it, in the path or in the text of a link, is -EISDIR whatever is there, once its directory is
+ * found. 0: it has none. By openat2's rules only where the start is theirs too; behind a link the walk decides. */
 static int create_slash(struct walk *w)
 {
+	const unsigned rules = w->flags & (LOOKUP_NO_SYMLINKS | LOOKUP_NO_MAGICLINKS | LOOKUP_BENEATH | LOOKUP_IN_ROOT | LOOKUP_NO_XDEV);
+	const char *rest = w->rest + strspn(w->rest, "/");
+	size_t len = strlen(rest);
 	enum leaf_last last;
 	struct leaf leaf;
 	int r;
 
-	if (strlen(w->rest) >= PATH_MAX)
+	if (w->slash_seen || !(w->flags & LOOKUP_CREATE) || (rules && strcmp(w->done, w->base)) || !len || rest[len - 1] != '/')
+		return 0;
+	w->slash_seen = true;
+	if (len >= PATH_MAX)
 		return -ENAMETOOLONG;
-	r = lookup_leaf(w->ov, w->c, (struct at){ { w->done }, w->rest }, &leaf, &last);
+	r = lookup_leaf_by(w->ov, w->c, (struct at){ { w->done }, rest }, rules, &leaf, &last);
 	return r < 0 ? r : last == LEAF_NORMAL ? -EISDIR : 0;
 }
 
@@ -260,6 +290,8 @@ static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 
 	*ret_missing = false;
 	for (;;) {
+		if ((r = create_slash(w)) < 0)
+			return r;
 		const char *more = next_segment(w->done, w->rest, seg, &end, &err);
 		bool last = !*more, slash = end != TAIL_NONE;
 
@@ -274,8 +306,6 @@ static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 		bool dir = !last || slash || (last && (w->flags & LOOKUP_DIRECTORY));
 		bool follow = !last || slash || !(w->flags & LOOKUP_NOFOLLOW);
 		w->is_dir = dir;
-		if (last && end == TAIL_SLASH && (w->flags & LOOKUP_CREATE) && (r = create_slash(w)) < 0)
-			return r;
 		if (last && slash)   /* behind a link's text as it is here */
 			strcpy(after, end == TAIL_DOT ? "/." : "/");
 		r = step_open(w, follow, dir, after, o);

@@ -13,6 +13,7 @@ struct walk {
 	int links;
 	bool is_dir;              /* is_dir: the last component must be one (a trailing slash) */
 	bool done_known;          /* done_known: done was come to by this walk, so that it is a directory which may be searched */
+	bool slash_seen;          /* slash_seen: create_slash has looked at rest as it is */
 	bool at_link;             /* at_link: the last component is a symlink that is not to be followed */
 	char done[PATH_MAX];
 	char base[PATH_MAX];      /* base: what RESOLVE_BENEATH and IN_ROOT are about */

@@ -3,6 +3,11 @@
 
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last)
 {
+	return lookup_leaf_by(ov, c, at, 0, ret, ret_last);
+}
+
+int lookup_leaf_by(struct overlay *ov, const struct caller *c, struct at at, unsigned rules, struct leaf *ret, enum leaf_last *ret_last)
+{
 	char text[PATH_MAX];
 	_cleanup_object_ struct object dir;
 	size_t len = strlen(at.path), end = len;
@@ -28,7 +33,7 @@ int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct
 	size_t nlen = end - start;
 	memcpy(text, at.path, start);
 	text[start] = 0;
-	r = overlay_lookup(ov, c, (struct at){ at.dir, text }, LOOKUP_DIRECTORY | LOOKUP_EMPTY_PATH, &dir);
+	r = overlay_lookup(ov, c, (struct at){ at.dir, text }, LOOKUP_DIRECTORY | LOOKUP_EMPTY_PATH | rules, &dir);
 	if (r < 0)
 		return r;
 	if (nlen == 1 && name[0] == '.')

@@ -139,6 +139,7 @@ static int put_link(struct walk *w, size_t upto, const char *target, const char 
 		path_split(w->cand, w->done, sizeof w->done);
 	}
 	w->done_known = true;
+	w->slash_seen = false;
 	memcpy(w->rest, text, (size_t)n + 1);
 	return 0;
 }

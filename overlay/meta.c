@@ -179,8 +179,15 @@ int object_chmod(struct overlay *ov, const struct caller *c, struct object *o, m
 	if (!perm_is_owner(o))
 		return -EPERM;
 	r = prepare(ov, c, o, 0);
-	if (r == 0)
+	/* An ordinary user's directories get another mode for moments (force_begin), which is put back: not over this one. */
+	bool lock = S_ISDIR(o->st.st_mode) && !cred_process_is_root();
+	if (r == 0 && lock)
+		r = change_begin(ov);
+	if (r == 0) {
 		r = sys_chmod_fd(meta(o), mode & 07777);
+		if (lock)
+			change_end(ov, false);
+	}
 	return r < 0 ? r : updated(ov, o);
 }
 

@@ -64,7 +64,7 @@ ls -l
 before=$(find . -printf '%p %m %s %T@\n' | sort | sha256sum)
 
 say "cowbox run -b $box -- sh -c '$job'"
-"$cowbox" run -b "$box" -- sh -c "$job"
+"$cowbox" run -b "$box" -- sh -c "$job" </dev/null   # without a terminal it does not ask at the end what to do
 
 say "the host, after"
 ls -l

@@ -245,15 +245,16 @@ static int open_at(struct call *c, struct answer *a, const struct open_args *o)
 	_cleanup_opened_ struct opened opened;
 	opened_init(&opened);
 	int r = place_read(c, o->dirfd, o->path, false, &p);
-	if (r >= 0 && o->lookup & LOOKUP_IN_ROOT && *p.at.path == '/' && *p.at.dir.s) /* absolute, but its root is the directory given */
+	/* A directory that is gone, by a text of ours (guest_at): the guest's rules for paths are none for that. */
+	bool itself = r >= 0 && !*p.at.dir.s && path_below(p.at.path, "/proc/thread-self", NULL);
+	if (r >= 0 && o->lookup & LOOKUP_IN_ROOT && *p.at.path == '/' && !itself) /* absolute, but its root is the directory given */
 		r = guest_dir(c, o->dirfd, p.dir, sizeof p.dir);
 	if (r >= 0 && o->flags & (O_CREAT | O_TRUNC))
 		r = room_for_fd(c);
 	if (r < 0)
 		return answer_errno(a, r);
 	guest_caller(c, o->flags & (O_CREAT | O_TMPFILE_BIT), &who);
-	/* Of a directory that is gone the path is ours (guest_at), and the guest's rules are none for it. */
-	unsigned lookup = *p.at.dir.s ? o->lookup : 0;
+	unsigned lookup = itself ? 0 : o->lookup;
 	r = open_kernel_file(c, &who, &p, o, &opened.fd);
 	if (r > 0)
 		return answer_fd(a, TAKE_FD(opened.fd), o->flags & O_CLOEXEC);

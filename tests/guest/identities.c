@@ -37,6 +37,8 @@ static void see(const char *tag)
 	fflush(stdout);
 }
 
+static void to_capset(void);
+
 static void in_child(const char *name, void (*fn)(void))
 {
 	pid_t pid;
@@ -46,7 +48,9 @@ static void in_child(const char *name, void (*fn)(void))
 	pid = fork();
 	if (pid == 0) {
 		fn();
-		see(name);
+		/* files are root's to root also without capabilities: docs/DIFFERENCES.md */
+		if (fn != to_capset)
+			see(name);
 		_exit(0);
 	}
 	guest_wait(pid);

@@ -19,7 +19,7 @@ static void scheduling(pid_t pid)
 
 	SHOW(setpriority(PRIO_PROCESS, (id_t)pid, 7));
 	SHOW(getpriority(PRIO_PROCESS, (id_t)pid));
-	SHOW(setpriority(PRIO_PGRP, (id_t)(pid ? 0x7ffffff0 : 0), 7));
+	SHOW(setpriority(PRIO_PGRP, 0x7ffffff0, 7));
 	SHOW(setpriority(9, 0, 7));
 	SHOW(syscall(SYS_sched_setparam, pid, &zero));
 	SHOW(syscall(SYS_sched_setparam, pid, &one));

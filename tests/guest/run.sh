@@ -47,6 +47,7 @@ setup_tree() {
 close_doors() {
 	chmod 0444 host/readonly
 	chmod 0 host/unreadable host/locked
+	[ ! -d rows ] || chmod 0 rows/*/host/shut rows/*/host/mute
 }
 
 # A program that needs more than that tree makes it itself.
