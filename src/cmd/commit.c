@@ -196,13 +196,14 @@ static size_t tree_end(const struct commit_plan *plan, size_t i)
 	return end;
 }
 
-static void show_diff(struct session *s, const struct commit_item *it)
+/* tree: with all that is below. */
+static void show_diff(struct session *s, const struct commit_item *it, bool tree)
 {
 	struct vpath path = { it->change->path };
 	struct paths one = { .list = &path, .count = 1 };
 	struct err err = { 0 };
 
-	if (diff_show(s, &one, 0, COLOUR_AUTO, &err) < 0)
+	if (diff_show(s, &one, tree ? 0 : DIFF_EXACT, COLOUR_AUTO, &err) < 0)
 		log_say("diff: %s", err.msg);
 	fflush(stdout);
 }
@@ -229,7 +230,7 @@ static int ask_about(struct session *s, const struct commit_plan *plan, size_t i
 	for (;;) {
 		key = term_ask(question, tree ? "yes no each diff all quit" : "yes no diff all quit");
 		if (key == 'd')
-			show_diff(s, it);
+			show_diff(s, it, tree);
 		else if (key != 0)
 			return key;
 		else
@@ -249,6 +250,11 @@ static bool choose_by_asking(struct session *s, struct commit_plan *plan)
 		int key = 'a';
 
 		end = tree_end(plan, i);
+		/* What cannot be committed is no question: it is told at the end that it was left. */
+		if (end == i + 1 && (plan->items[i].verdict == COMMIT_CONFLICT || plan->items[i].verdict == COMMIT_REFUSE)) {
+			plan->items[i].chosen = true;
+			continue;
+		}
 		if (!all)
 			key = ask_about(s, plan, i, end);
 		if (key < 0 || key == 'q')

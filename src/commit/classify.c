@@ -229,7 +229,8 @@ static int classify_removed_tree(struct plan *p, struct commit_item *it, const c
 
 /* ---- one item ---- */
 
-/* Everything in a directory that the host has too is on record, unless the log was damaged; what is in one that the box made needs none. */
+/* Everything in a directory that the host has too is on record, unless the log was damaged, or the host got the directory since, by a commit for
+ * one; what is in one that the box made needs none. */
 static bool record_lost(const struct plan *p, const char *path)
 {
 	const struct origin *o = NULL;
@@ -247,7 +248,7 @@ static bool record_lost(const struct plan *p, const char *path)
 static const char *what_happened(const struct plan *p, const char *path, const struct origin *o, const struct stat *now)
 {
 	if (!o && record_lost(p, path))
-		return "the box's record of what the host had there is lost";
+		return "the box has no record of what the host had there";
 	if (!now->st_mode)
 		return "the host's was removed since";
 	if (!o || o->kind == ORIGIN_ABSENT)

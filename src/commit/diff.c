@@ -584,9 +584,14 @@ static bool wanted(void *ctx, const struct change *ch)
 {
 	const struct differ *d = ctx;
 
-	for (size_t k = 0; k < d->npaths; k++)
-		if (path_below(ch->path, d->paths[k].s, NULL) || (ch->from && path_below(ch->from, d->paths[k].s, NULL)))
+	for (size_t k = 0; k < d->npaths; k++) {
+		if (d->flags & DIFF_EXACT) {
+			if (!strcmp(ch->path, d->paths[k].s))
+				return true;
+		} else if (path_below(ch->path, d->paths[k].s, NULL) || (ch->from && path_below(ch->from, d->paths[k].s, NULL))) {
 			return true;
+		}
+	}
 	return d->npaths == 0;
 }
 

@@ -145,6 +145,14 @@ PAGER=cat tty '/a +\[y' '?\n' 'd show the diff' '' '/a +\[y' 'd\n' '\+a\n' '' '/
 status "d and ?" 1; out "d shows the change" '^\+\+\+ b/.*/w/a$'; no_out "and no other" '/w/z$'; out "of a new directory what is in it" '^\+\+\+ b/.*/w/t/sub/3$'
 tty '/a ' 'y\n' '/t/, a new' 'q\n' -- commit -b i; status "q" 1; check "nothing is committed" test ! -e a; cb discard -f -b i
 
+# ---- d of a directory's own change shows that alone; what is a conflict is not asked ----
+fresh; mkdir dd; echo 1 >c
+cb run -b i -- sh -c 'chmod 700 dd; echo f >dd/f; echo box >c'
+echo host >c
+PAGER=cat tty '/dd/ +\[y' 'd\n' 'mode of directory' '' '/dd/ +\[y' 'y\n' '/dd/f ' 'y\n' -- commit -b i
+status "a conflict is left" 1; out "and told" 'left: .*/c: the host'; no_out "not asked" '/w/c: .*\[y'; no_out "the mode alone was shown" '^\+f$'
+is "the host's is as it was" host "$(cat c)"; check "the rest is there" test -e dd/f; cb discard -f -b i
+
 # ---- doctor ----
 cb doctor; status "doctor" 0; is "the verdict is the last line" 1 "$(tail -n 1 "$OUT" | grep -c '^cowbox can run here: ')"
 is "the details stand in one column" 1 "$(python3 -c 'import re, sys
