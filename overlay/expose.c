@@ -175,6 +175,7 @@ int overlay_cover(struct overlay *ov, struct vpath path)
 	const char *name = path_split(path.s, dir, sizeof dir);
 	int r = name ? change_begin(ov) : -ENAMETOOLONG;
 
+	object_init(&o);
 	if (r < 0)
 		return r;
 	r = lookup_canonical_locked(ov, path.s, &o);
