@@ -281,8 +281,8 @@ enum leaf_last { LEAF_NORMAL, LEAF_DOT, LEAF_DOTDOT, LEAF_ROOT };
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last);
 /* The same by rules of openat2. */
 int lookup_leaf_by(struct overlay *ov, const struct caller *c, struct at at, unsigned rules, struct leaf *ret, enum leaf_last *ret_last);
-/* The directory of a leaf must let itself be searched, which the kernel finds out before it looks at the name. */
-int leaf_may_search(struct overlay *ov, const struct caller *c, const struct leaf *leaf);
+/* What the caller may do in the leaf's directory. X_OK alone, to search it, is what the kernel finds out before it looks at the name. */
+int leaf_access(struct overlay *ov, const struct caller *c, const struct leaf *leaf, int mode);
 
 /* ---- perm.c ---- */
 int perm_fd(int fd, int mode);

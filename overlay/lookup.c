@@ -9,8 +9,6 @@
  */
 #include "overlay/lookup.h"
 
-#include <stdio.h>
-
 
 /* ---- one step ---- */
 
@@ -52,15 +50,11 @@ static int may_search(struct walk *w)
 /* The caller's own /proc/PID/fd and fdinfo, and those of its threads, it may always search, be it dumpable or not. */
 static bool own_fds(const struct caller *c, const char *path)
 {
-	int pid, n = 0;
+	int pid;
 
-	if (!c || !c->pid || sscanf(path, "/proc/%d/%n", &pid, &n) != 1 || !n || pid != c->pid)
+	path = proc_below(path, &pid);
+	if (!path || !c || !c->pid || pid != c->pid)
 		return false;
-	path += n;
-	if (!strncmp(path, "task/", 5)) {
-		path += 5 + strspn(path + 5, "0123456789");
-		path += *path == '/';
-	}
 	return !strncmp(path, "fd/", 3) || !strncmp(path, "fdinfo/", 7);
 }
 

@@ -22,6 +22,9 @@ struct walk {
 	struct spot spot;
 };
 
+/* What follows /proc/PID/ or /proc/PID/task/TID/ in a path, NULL for any other; *ret_pid: PID. */
+const char *proc_below(const char *path, int *ret_pid);
+
 /* What one step of a walk came to. */
 enum step { STEP_AGAIN = 1, STEP_DONE = 2 };
 

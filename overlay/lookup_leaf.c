@@ -77,17 +77,17 @@ int overlay_lookup_parent(struct overlay *ov, const struct caller *c, struct at 
 	struct leaf leaf;
 	int r = lookup_leaf(ov, c, at, &leaf, &last);
 
-	return r == 0 && last == LEAF_NORMAL ? leaf_may_search(ov, c, &leaf) : r;
+	return r == 0 && last == LEAF_NORMAL ? leaf_access(ov, c, &leaf, X_OK) : r;
 }
 
-int leaf_may_search(struct overlay *ov, const struct caller *c, const struct leaf *leaf)
+int leaf_access(struct overlay *ov, const struct caller *c, const struct leaf *leaf, int mode)
 {
 	_cleanup_object_ struct object dir;
 	int r;
 
 	object_init(&dir);
-	if (cred_is_root())
+	if (mode == X_OK && cred_is_root())
 		return 0;
 	r = lookup_canonical(ov, c, leaf->dir, &dir);
-	return r < 0 ? r : perm_object(ov, &dir, X_OK);
+	return r < 0 ? r : perm_object(ov, &dir, mode);
 }

@@ -3,6 +3,7 @@
 
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/vfs.h>
 
 /* ---- /proc ---- */
@@ -15,24 +16,32 @@ static bool is_number(const char *s, size_t len)
 	return len > 0;
 }
 
+const char *proc_below(const char *path, int *ret_pid)
+{
+	if (strncmp(path, "/proc/", 6))
+		return NULL;
+	path += 6;
+	size_t len = strcspn(path, "/");
+	if (!is_number(path, len) || !path[len])
+		return NULL;
+	*ret_pid = atoi(path);
+	path += len + 1;
+	if (strncmp(path, "task/", 5))
+		return path;
+	len = strcspn(path + 5, "/");
+	return is_number(path + 5, len) && path[5 + len] ? path + 5 + len + 1 : NULL;
+}
+
 /* True for /proc/PID[/task/TID]/{cwd,root,exe,fd/N,map_files/X,ns/X}: links whose text is not where they lead. */
 static bool is_magic(const char *path)
 {
 	static const char *const one[] = { "cwd", "root", "exe" }, *const dir[] = { "fd/", "map_files/", "ns/" };
 
-	if (strncmp(path, "/proc/", 6))
+	int pid;
+
+	path = proc_below(path, &pid);
+	if (!path)
 		return false;
-	path += 6;
-	size_t len = strcspn(path, "/");
-	if (!is_number(path, len) || !path[len])
-		return false;
-	path += len + 1;
-	if (!strncmp(path, "task/", 5)) {
-		len = strcspn(path + 5, "/");
-		if (!is_number(path + 5, len) || !path[5 + len])
-			return false;
-		path += 5 + len + 1;
-	}
 	for (size_t i = 0; i < 3; i++)
 		if (!strcmp(path, one[i]))
 			return true;

@@ -29,19 +29,17 @@ static int leaf_to_make(struct overlay *ov, const struct caller *c, struct at at
 
 int overlay_may_make(struct overlay *ov, const struct caller *c, struct at at)
 {
-	_cleanup_object_ struct object dir, there;
+	_cleanup_object_ struct object there;
 	struct leaf leaf;
 	int r = leaf_to_make(ov, c, at, false, &leaf);
 
-	object_init(&dir);
 	object_init(&there);
 	if (r < 0)
 		return r;
 	r = lookup_canonical(ov, c, leaf.view, &there);
 	if (r != -ENOENT)
 		return r < 0 ? r : -EEXIST;
-	r = lookup_canonical(ov, c, leaf.dir, &dir);
-	return r < 0 ? r : perm_object(ov, &dir, W_OK | X_OK);
+	return leaf_access(ov, c, &leaf, W_OK | X_OK);
 }
 
 static int make_begin(struct maker *m, struct overlay *ov, const struct caller *c, struct at at, bool is_dir, struct leaf *leaf)
@@ -131,7 +129,7 @@ static int link_object(struct overlay *ov, const struct caller *c, struct object
 
 	r = leaf_to_make(ov, c, at, false, &leaf);
 	if (r == 0)
-		r = leaf_may_search(ov, c, &leaf);
+		r = leaf_access(ov, c, &leaf, X_OK);
 	if (r < 0)
 		return r;
 	/* What cannot be made must not have been copied up: look first. */
@@ -142,11 +140,7 @@ static int link_object(struct overlay *ov, const struct caller *c, struct object
 	if (r < 0)
 		return r;
 	if (S_ISDIR(o->st.st_mode)) {
-		_cleanup_object_ struct object dir;
-		object_init(&dir);
-		r = lookup_canonical(ov, c, leaf.dir, &dir);
-		if (r == 0)
-			r = perm_object(ov, &dir, W_OK | X_OK);
+		r = leaf_access(ov, c, &leaf, W_OK | X_OK);
 		return r < 0 ? r : -EPERM;
 	}
 	r = copyup_object(ov, c, o, 0);

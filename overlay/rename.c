@@ -379,11 +379,11 @@ int overlay_rename(struct overlay *ov, const struct caller *c, struct at old, st
 	/* Both directories are walked to before either name is looked at. Of other names than normal ones lookup_leaf has asked. */
 	r = lookup_leaf(ov, c, old, &x.old, &last_old);
 	if (r == 0 && last_old == LEAF_NORMAL)
-		r = leaf_may_search(ov, c, &x.old);
+		r = leaf_access(ov, c, &x.old, X_OK);
 	if (r == 0)
 		r = lookup_leaf(ov, c, at, &x.new, &last_new);
 	if (r == 0 && last_new == LEAF_NORMAL)
-		r = leaf_may_search(ov, c, &x.new);
+		r = leaf_access(ov, c, &x.new, X_OK);
 	if (r < 0)
 		return r;
 	if (last_old != LEAF_NORMAL)

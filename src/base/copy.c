@@ -372,8 +372,8 @@ int copy_metadata(int src, int dst, const struct stat *st, unsigned flags, unsig
 		if (lost_xattr)
 			lost |= COPY_LOST_XATTR;
 	}
-	/* Mode after the attributes, as ACLs after the others: a mode without the write bit would refuse user.* to their owner. With an ACL the group bits of
-	 * the source's mode are the mask its ACL has, so that this changes nothing of it. */
+	/* Mode after the attributes, as ACLs after the others: a mode without the write bit would refuse user.* to their owner. With an ACL the
+	 * group bits of the source's mode are the mask its ACL has, so that this changes nothing of it. */
 	if ((flags & COPY_MODE) && !S_ISLNK(st->st_mode)) {
 		r = sys_chmod_fd(dst, st->st_mode & 07777 & ~(mode_t)drop);
 		if (r < 0)

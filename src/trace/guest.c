@@ -555,23 +555,27 @@ int guest_proc_fd(const struct call *c)
 	return fd;
 }
 
-int guest_readlink(const struct call *c, const char *name, char *ret, size_t size)
+/* A link of procfs that the caller was found to be allowed to read: with our rights, since who has changed ids without an exec is not dumpable, and
+ * its /proc/TID/fd root's. */
+static int read_proc_link(int dir, const char *name, char *ret, size_t size)
 {
-	int dir = guest_proc_fd(c);
-	/* Who has changed ids without an exec is not dumpable, and its /proc/TID/fd root's. */
 	_cleanup_cred_ int own = cred_own_begin();
-	ssize_t n;
+	ssize_t n = readlinkat(dir, name, ret, size);
 
 	(void)own;
-	if (dir < 0)
-		return dir;
-	n = readlinkat(dir, name, ret, size);
 	if (n < 0)
 		return -errno;
 	if ((size_t)n >= size)
 		return -ENAMETOOLONG;
 	ret[n] = '\0';
 	return (int)n;
+}
+
+int guest_readlink(const struct call *c, const char *name, char *ret, size_t size)
+{
+	int dir = guest_proc_fd(c);
+
+	return dir < 0 ? dir : read_proc_link(dir, name, ret, size);
 }
 
 int guest_dir(const struct call *c, int dirfd, char *ret, size_t size)
@@ -704,7 +708,6 @@ static int guest_magic_link(const struct caller *caller, struct hpath link, char
 	const struct call *c = caller->ctx;
 	char own[PATH_MAX], real[PATH_MAX];
 	const char *path = link.s, *rest;
-	ssize_t n;
 	int r;
 
 	/* "self" is the guest, not we. */
@@ -718,17 +721,9 @@ static int guest_magic_link(const struct caller *caller, struct hpath link, char
 	r = guest_may_look_into(c, path);
 	if (r < 0)
 		return r;
-	{
-		_cleanup_cred_ int as_own = cred_own_begin();
-		(void)as_own;
-		n = readlink(path, real, sizeof real);
-		r = n < 0 ? -errno : 0;
-	}
+	r = read_proc_link(AT_FDCWD, path, real, sizeof real);
 	if (r < 0)
 		return r;
-	if ((size_t)n >= sizeof real)
-		return -ENAMETOOLONG;
-	real[n] = '\0';
 	if (real[0] != '/')
 		return -ENXIO;
 	r = guest_map_path(c->ov, real, ret_view, size);
