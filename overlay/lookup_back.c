@@ -202,6 +202,14 @@ static int own_file(struct overlay *ov, int fd, int *own, const struct stat *st,
 	return r < 0 ? r : 1;
 }
 
+/* The object is a merged directory, and st that of its mirror (object_open_mirror). */
+static bool is_mirror_of(const struct object *o, const struct stat *st)
+{
+	struct stat mirror;
+
+	return o->meta_fd >= 0 && sys_fstat(o->meta_fd, &mirror) == 0 && mirror.st_ino == st->st_ino && mirror.st_dev == st->st_dev;
+}
+
 static int lookup_fd(struct overlay *ov, const struct caller *c, int fd, int *own, struct object *ret)
 {
 	char real[PATH_MAX], view[PATH_MAX];
@@ -231,7 +239,7 @@ static int lookup_fd(struct overlay *ov, const struct caller *c, int fd, int *ow
 		if (r == 0 && lookup_again(ov, c, view, &found) == 0) {
 			/* A host file whose copy the view has shows the same identity. */
 			bool same = found.st.st_ino == shown.st_ino && found.st.st_dev == shown.st_dev;
-			if (same) {
+			if (same || is_mirror_of(&found, &st)) {
 				*ret = found;
 				object_init(&found);
 				return 0;

@@ -270,6 +270,12 @@ static int image_path(struct job *j, char *ret, size_t size)
 
 	if (last->program.kind == PROGRAM_DYNAMIC && !j->loader.native)
 		return exec_cache_get(j->c->ov, &last->object, last->fd, &last->program, &j->loader.object, ret, size);
+	if (!guest_reaches(j->c, &last->object)) {
+		int r = object_copy_up(j->c->ov, &j->who, &last->object);
+
+		if (r < 0)
+			return r;
+	}
 	if (!last->object.real[0])
 		return fd_real_path(last->object.fd, ret, size);
 	return snprintf(ret, size, "%s", last->object.real) < (int)size ? 0 : -ENAMETOOLONG;

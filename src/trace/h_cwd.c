@@ -1,7 +1,7 @@
 /* h_cwd.c - the working directory and the umask: chdir, fchdir, getcwd, umask.
  *
  * The kernel keeps a guest's working directory. For a directory that the host has it is the host's, merged or not; for one that only
- * a layer has it is the layer's. Both are told as view paths.
+ * a layer has, or that the host would not let the guest into, it is the layer's. Both are told as view paths.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,13 +11,22 @@
 #include "base/sys.h"
 #include "h_util.h"
 
+/* The kernel, too, lets the guest into the directory that fd is: what the box made of its mode may say otherwise. */
+static bool kernel_lets_in(const struct object *o)
+{
+	return o->where != OBJECT_MERGED || syscall(SYS_faccessat2, o->fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
+}
+
 /* The guest is moved there by descriptor; a directory that may be searched but not read is named instead. */
-static int steer_chdir(struct call *c, struct answer *a, const struct object *o)
+static int steer_chdir(struct call *c, struct answer *a, const struct caller *who, struct object *o)
 {
 	uint64_t args[6] = { 0 };
-	int fd = sys_reopen(o->fd, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	bool in = kernel_lets_in(o);
+	int fd = in ? sys_reopen(o->fd, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) : -1;
 	if (fd >= 0)
 		return answer_steer_fd(c, a, __NR_fchdir, args, 0, fd);
+	if (o->where != OBJECT_LAYER && !(in && guest_reaches(c, o)))
+		return answer_steer_mirror(c, a, who, __NR_fchdir, args, 0, o);
 	return *o->real ? answer_steer_text(a, __NR_chdir, args, 0, o->real) : answer_errno(a, ENAMETOOLONG);
 }
 
@@ -36,7 +45,7 @@ int h_chdir(struct call *c, struct answer *a)
 		r = object_access(c->ov, &o, X_OK, AT_EACCESS);
 	if (r < 0)
 		return answer_errno(a, r);
-	return place_is_native(c, &p.at, &o, false) ? answer_continue(a) : steer_chdir(c, a, &o);
+	return kernel_lets_in(&o) && guest_reaches(c, &o) && place_is_native(c, &p.at, &o, false) ? answer_continue(a) : steer_chdir(c, a, &who, &o);
 }
 
 /* The kernel judges by the directory the descriptor is; where a layer's mirror says otherwise, the view's word counts. */
@@ -51,7 +60,10 @@ int h_fchdir(struct call *c, struct answer *a)
 		r = -ENOTDIR;
 	if (r >= 0 && o.where != OBJECT_ANON)
 		r = object_access(c->ov, &o, X_OK, AT_EACCESS);
-	return r < 0 ? answer_errno(a, r) : answer_continue(a);
+	if (r < 0)
+		return answer_errno(a, r);
+	uint64_t args[6] = { 0 };
+	return kernel_lets_in(&o) ? answer_continue(a) : answer_steer_mirror(c, a, &who, __NR_fchdir, args, 0, &o);
 }
 
 int h_getcwd(struct call *c, struct answer *a)

@@ -160,9 +160,23 @@ static int open_fifo(struct call *c, struct answer *a, const struct caller *who,
 	return r < 0 ? answer_errno(a, r) : answer_fd(a, r, flags & O_CLOEXEC);
 }
 
-static int open_path_only(struct call *c, struct answer *a, const struct at *at, uint64_t flags, const struct object *o)
+/* See guest_reaches(). */
+static int open_out_of_reach(struct call *c, struct answer *a, const struct caller *who, uint64_t flags, struct object *o)
 {
 	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags, 0, 0, 0 };
+	if (S_ISDIR(o->st.st_mode)) {
+		args[2] &= ~(uint64_t)O_NOFOLLOW;
+		return answer_steer_mirror(c, a, who, __NR_openat, args, 1, o);
+	}
+	int r = object_copy_up(c->ov, who, o);
+	return r < 0 ? answer_errno(a, r) : answer_steer_object(c, a, __NR_openat, args, 1, o);
+}
+
+static int open_path_only(struct call *c, struct answer *a, const struct caller *who, const struct at *at, uint64_t flags, struct object *o)
+{
+	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags, 0, 0, 0 };
+	if (!guest_reaches(c, o))
+		return open_out_of_reach(c, a, who, flags, o);
 	if (o->where == OBJECT_ANON && may_continue(c))
 		return answer_continue(a);
 	if (o->where == OBJECT_ANON) { /* it has no other path than the link that the guest went by */
@@ -178,7 +192,7 @@ static int open_special(struct call *c, struct answer *a, const struct caller *w
                         struct object *o)
 {
 	if (flags & O_PATH)
-		return open_path_only(c, a, at, flags, o);
+		return open_path_only(c, a, who, at, flags, o);
 	if (S_ISFIFO(o->st.st_mode))
 		return open_fifo(c, a, who, flags, o);
 	if (S_ISSOCK(o->st.st_mode))

@@ -89,7 +89,7 @@ int target_find(struct call *c, const struct caller *who, int dirfd, uint64_t ad
 /* (a) An absolute path is resolved here as the guest's kernel would, magic "self" links apart, which then lead elsewhere and differ.
  *     Not so when the text is ours (see guest_at).
  * (b) A relative one starts at the guest's own directory, which may be a layer's. It is the host's when no layer touches it, or when the
- *     object is found below it without any link. */
+ *     object is found below it without any link; not so once a guest was let into a mirror (answer_steer_mirror). */
 bool place_is_native(const struct call *c, const struct at *at, const struct object *o, bool nofollow)
 {
 	char full[PATH_MAX];
@@ -97,7 +97,7 @@ bool place_is_native(const struct call *c, const struct at *at, const struct obj
 	if ((o->where != OBJECT_HOST && o->where != OBJECT_MERGED) || !*at->dir.s)
 		return false;
 	if (*text != '/') {
-		if (path_join(full, sizeof full, at->dir.s, at->path) < 0)
+		if (atomic_load(&c->sup->mirrors_lent) || path_join(full, sizeof full, at->dir.s, at->path) < 0)
 			return false;
 		text = full;
 		if (strcmp(full, o->view) && !overlay_untouched(c->ov, at->dir))
@@ -141,6 +141,29 @@ int answer_steer_object(struct call *c, struct answer *a, long nr, const uint64_
 	if (fd < 0)
 		return answer_steer_text(a, nr, args, path_arg, o->real);
 	return answer_steer_path(c, a, nr, args, path_arg, fd, name);
+}
+
+bool guest_reaches(const struct call *c, const struct object *o)
+{
+	struct stat st;
+	if (o->where == OBJECT_LAYER || o->where == OBJECT_ANON || (cred_process_is_root() && atomic_load(&c->sup->ids_gen) == 0))
+		return true;
+	return sys_fstatat(AT_FDCWD, o->real, &st, AT_SYMLINK_NOFOLLOW) != -EACCES;
+}
+
+int answer_steer_mirror(struct call *c, struct answer *a, const struct caller *who, long nr, const uint64_t args[6], int arg, struct object *o)
+{
+	char real[PATH_MAX];
+	int fd = object_open_mirror(c->ov, who, o);
+	if (fd < 0 && fd != -EACCES)
+		return answer_errno(a, fd);
+	atomic_store(&c->sup->mirrors_lent, true);
+	if (fd >= 0)
+		return nr == __NR_fchdir ? answer_steer_fd(c, a, nr, args, arg, fd) : answer_steer_path(c, a, nr, args, arg, fd, NULL);
+	/* It may be searched, but not read; where that is so for us too, the guest is the same user and can walk to it. */
+	if (o->meta_fd < 0 || fd_real_path(o->meta_fd, real, sizeof real) < 0)
+		return answer_errno(a, EACCES);
+	return answer_steer_text(a, nr == __NR_fchdir ? __NR_chdir : nr, args, arg, real);
 }
 
 struct pending {

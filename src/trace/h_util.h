@@ -38,6 +38,12 @@ int answer_steer_text(struct answer *a, long nr, const uint64_t args[6], int pat
 /* The same, with the path of an object of a layer: through its directory when that can be opened, else by text. */
 int answer_steer_object(struct call *c, struct answer *a, long nr, const uint64_t args[6], int path_arg, const struct object *o);
 
+/* False for an object of the host that the guest cannot walk to, although the view lets it: a directory above was moved or opened up in the box. The guest can be steered there by descriptor, or to a copy, alone. */
+bool guest_reaches(const struct call *c, const struct object *o);
+/* The thread runs nr (fchdir, or a call with a path) on a directory's mirror in the top layer, which is made when there is none: for a directory of
+ * the host with which the kernel would not let the guest do what the view does. */
+int answer_steer_mirror(struct call *c, struct answer *a, const struct caller *who, long nr, const uint64_t args[6], int arg, struct object *o);
+
 /* Between two tries of something that a guest's call blocks on. Sleeps a little; not longer than until fd (-1: none) can be written to.
  * turn counts the tries and starts at 0. 0: try again.
  * -ERESTARTSYS: a signal waits for the guest; given to the guest as it is, the kernel restarts the call or makes it EINTR.

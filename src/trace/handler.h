@@ -120,9 +120,10 @@ void supervisor_refused(const struct call *c, const char *what, const char *path
 const struct run_options *supervisor_options(const struct call *c);
 
 /* ---- steering helpers (steer.c) ---- */
-/* The thread runs nr with its own arguments, but argument path_arg is "/proc/self/fd/N/name" where N is dirfd put into the guest (taken),
- * or, name NULL, argument fd_arg is the number itself. */
-int answer_steer_path(struct call *c, struct answer *a, long nr, const uint64_t args[6], int path_arg, int dirfd, const char *name);
+/* The thread runs nr with its own arguments, but argument path_arg is "/proc/self/fd/N/name" where N is fd put into the guest (taken); with name NULL
+ * the object of fd itself, "/proc/self/fd/N". */
+int answer_steer_path(struct call *c, struct answer *a, long nr, const uint64_t args[6], int path_arg, int fd, const char *name);
+/* The same with argument fd_arg, which is the number N itself. */
 int answer_steer_fd(struct call *c, struct answer *a, long nr, const uint64_t args[6], int fd_arg, int fd);
 
 #endif

@@ -43,7 +43,7 @@ void steer_fill_field(char *field, int fd)
 	int n = snprintf(digits, sizeof digits, "%d", fd);
 
 	memset(field, '/', STEER_FD_FIELD_SIZE);
-	memcpy(field, digits, (size_t)n);
+	memcpy(field + STEER_FD_FIELD_SIZE - n, digits, (size_t)n);
 }
 
 int steer_path_arg(long nr)
@@ -283,22 +283,22 @@ static void steer_start(struct answer *a, long nr, const uint64_t args[6])
 	a->steer.fd_field = -1;
 }
 
-int answer_steer_path(struct call *c, struct answer *a, long nr, const uint64_t args[6], int path_arg, int dirfd, const char *name)
+int answer_steer_path(struct call *c, struct answer *a, long nr, const uint64_t args[6], int path_arg, int fd, const char *name)
 {
 	static const char prefix[] = "/proc/self/fd/";
-	size_t size = sizeof prefix - 1 + STEER_FD_FIELD_SIZE + 1 + strlen(name) + 1;
-	_cleanup_close_ int fd = dirfd;
+	size_t size = sizeof prefix - 1 + STEER_FD_FIELD_SIZE + 1 + (name ? strlen(name) : 0) + 1;
+	_cleanup_close_ int taken = fd;
 	char *data = malloc(size);
 
 	(void)c;
 	if (!data)
 		return -ENOMEM;
-	snprintf(data, size, "%s" STEER_FD_FIELD "/%s", prefix, name);
+	snprintf(data, size, "%s" STEER_FD_FIELD "%s%s", prefix, name ? "/" : "", name ? name : "");
 	steer_start(a, nr, args);
 	a->steer.data = data;
 	a->steer.size = size;
 	a->steer.fd_field = sizeof prefix - 1;
-	a->steer.fd[0] = TAKE_FD(fd);
+	a->steer.fd[0] = TAKE_FD(taken);
 	a->steer.arg[path_arg] = 0;
 	a->steer.relative = 1U << path_arg;
 	return 0;

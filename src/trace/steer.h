@@ -19,7 +19,7 @@ int steer_path_arg(long nr);
 
 #define STEER_FD_FIELD "//////////"
 #define STEER_FD_FIELD_SIZE 10
-/* Writes fd's digits into the field, from the left, the rest '/'. */
+/* Writes fd's digits into the field, at its right end, so that the path may end there; before them is '/'. */
 void steer_fill_field(char *field, int fd);
 
 #endif

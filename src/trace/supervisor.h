@@ -52,6 +52,7 @@ struct supervisor {
 	_Atomic uint64_t calls;       /* calls: answered */
 	_Atomic bool stop;
 	_Atomic bool asleep;          /* asleep: the main thread does not tick now */
+	_Atomic bool mirrors_lent;    /* mirrors_lent: a guest may have the mirror of a host directory as working directory or descriptor */
 	_Atomic unsigned ids_gen;     /* ids_gen: 0 until a guest changes its ids; then counts the changes */
 	_Atomic unsigned complaints;  /* complaints: failures of ours that were logged */
 

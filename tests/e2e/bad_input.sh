@@ -105,9 +105,9 @@ cb run -b torn3 -- cat new; status "origins of garbage: run" 125; one_line "orig
 cb discard -f -b torn3; status "origins of garbage: discard" 0; rm -rf "$T/w"/*
 # lost records: what could have changed on the host is not written over, and why is said
 damaged noorigins; rm "$B"/layers/*/origins; echo changed meanwhile >"$T/w/text"
-cb status -b noorigins; status "no origins" 0; out "no origins: why" '^M! .*/text .*record .*is lost'
+cb status -b noorigins; status "no origins" 0; out "no origins: why" '^M! .*/text .*no record of what the host had'
 cb run -b noorigins -- cat new; status "no origins: run" 0; out "no origins: run" '^new$'
-cb commit -a -b noorigins; status "no origins: commit" 1; err "no origins: commit says why" 'left: .*/text: .*record .*is lost'
+cb commit -a -b noorigins; status "no origins: commit" 1; err "no origins: commit says why" 'left: .*/text: .*no record of what the host had'
 is "no origins: the host's is kept" 'changed meanwhile' "$(cat "$T/w/text")"; is "no origins: what is new is committed" new "$(cat "$T/w/new")"
 cb discard -f -b noorigins; rm -rf "$T/w"/*
 

@@ -37,9 +37,9 @@ static int closes(void *arg)
 
 static void run(int (*fn)(void *), void *arg, int flags)
 {
+	fflush(stdout);   /* before: what is buffered would be the child's to print too */
 	pid_t pid = clone(fn, stack + sizeof(stack), flags | SIGCHLD, arg);
 
-	fflush(stdout);
 	if (pid < 0)
 		perror("clone");
 	else

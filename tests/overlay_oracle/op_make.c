@@ -382,6 +382,28 @@ static bool is_directory(const struct operand *o, struct side *plain)
 	return plain->ops->stat(plain, &w, LOOKUP_NOFOLLOW, &st) >= 0 && S_ISDIR(st.st_mode);
 }
 
+/* A link on the way is in the tree that the path leads to. */
+static bool goes_through_itself(const struct operand *o, struct side *plain)
+{
+	char buf[PATH_MAX + 64], full[2 * PATH_MAX + 64], to[PATH_MAX], at[PATH_MAX];
+	const char *path = operand_path(o, plain, buf);
+	int n = path[0] == '/' ? snprintf(full, sizeof full, "%s", path)
+	                       : snprintf(full, sizeof full, "%s/%s/%s", plain->root, o->base, path);
+	size_t len;
+
+	if (n >= PATH_MAX || !realpath(full, to))
+		return false;
+	len = strlen(to);
+	for (char *slash = full; (slash = strchr(slash + 1, '/'));) {
+		*slash = '\0';
+		/* Of each part the directory that it is in: what the part before leads to. */
+		if (realpath(full, at) && strcmp(at, to) != 0 && !strncmp(at, to, len) && at[len] == '/')
+			return true;
+		*slash = '/';
+	}
+	return false;
+}
+
 bool op_stays_inside(const struct op *op, struct side *plain, const struct op_options *options)
 {
 	bool names = op->kind == OP_RENAME || op->kind == OP_RMDIR || op->kind == OP_UNLINK || op->kind == OP_REMOVE_TREE;
@@ -395,7 +417,7 @@ bool op_stays_inside(const struct op *op, struct side *plain, const struct op_op
 	if (names && (root_a || (two && root_b)))
 		return false;
 	/* A path through what is being removed ends at a time that depends on the order of the listing. */
-	if (op->kind == OP_REMOVE_TREE && strstr(op->a.path, ".."))
+	if (op->kind == OP_REMOVE_TREE && (strstr(op->a.path, "..") || goes_through_itself(&op->a, plain)))
 		return false;
 	if (op->kind == OP_RENAME && options->no_directory_rename && (is_directory(&op->a, plain) || is_directory(&op->b, plain)))
 		return false;
