@@ -17,6 +17,7 @@
 #include "guest.h"
 #include "h_proc.h"
 
+#define MQUEUE_MAGIC 0x19800202 /* not in linux/magic.h */
 #define DELETED " (deleted)"
 #ifndef CONFIGFS_MAGIC
 #define CONFIGFS_MAGIC 0x62656570
@@ -45,7 +46,7 @@ static long kernel_magic(int fd, const struct stat *st)
 	static const unsigned long known[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC,    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
 		                               DEBUGFS_MAGIC,    TRACEFS_MAGIC,  SECURITYFS_MAGIC,   SELINUX_MAGIC,
 		                               SMACK_MAGIC,      BPF_FS_MAGIC,   CONFIGFS_MAGIC,     PSTOREFS_MAGIC,
-		                               EFIVARFS_MAGIC,   BINFMTFS_MAGIC, RESCTRL_MAGIC };
+		                               EFIVARFS_MAGIC,   BINFMTFS_MAGIC, RESCTRL_MAGIC,      MQUEUE_MAGIC };
 	struct statfs sf;
 	if (major(st->st_dev) != 0 || fstatfs(fd, &sf) < 0) /* all of them have anonymous devices */
 		return 0;
@@ -350,6 +351,8 @@ int proc_opened(struct call *c, uint64_t flags, int *fd)
 		r = may_read(c, real, &st);
 	if (r < 0 || S_ISDIR(st.st_mode))
 		return r < 0 ? r : 0;
+	if (magic == MQUEUE_MAGIC) /* who may read one may take its messages */
+		return -EACCES;
 	if ((flags & O_ACCMODE) != O_RDONLY)
 		return proc_may_write(c, real);
 	const struct maps_form *f = magic == PROC_SUPER_MAGIC ? maps_form_of(real) : NULL;

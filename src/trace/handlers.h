@@ -25,6 +25,10 @@ handler_fn h_statfs;
 handler_fn h_getdents, h_getdents64;
 handler_fn h_inotify_add_watch;
 
+/* Objects that the kernel names for all processes. */
+handler_fn h_shmget, h_shmat, h_shmctl, h_semget, h_semop, h_semtimedop, h_semctl, h_msgget, h_msgsnd, h_msgrcv, h_msgctl;
+handler_fn h_mq_open, h_mq_unlink;
+
 /* The working directory and the mask. */
 handler_fn h_chdir, h_fchdir, h_getcwd;
 handler_fn h_umask;

@@ -18,6 +18,7 @@
 #include "child.h"
 #include "guest.h"
 #include "remote.h"
+#include "h_ipc.h"
 #include "same_cpu.h"
 #include "steer.h"
 #include "table.h"
@@ -504,6 +505,9 @@ int supervisor_new(struct overlay *ov, const struct run_options *opt, int listen
 		e = guest_table_new(&sup->guests);
 	if (e == 0)
 		e = steer_table_new(&sup->steered);
+	sup->ipc = e == 0 ? ipc_table_new() : NULL;
+	if (e == 0 && !sup->ipc)
+		e = -ENOMEM;
 	if (e < 0) {
 		supervisor_free(sup);
 		return err_sys(err, e, "starting the supervisor");
@@ -573,6 +577,7 @@ void supervisor_free(struct supervisor *sup)
 		return;
 	guest_table_free(sup->guests);
 	steer_table_free(sup->steered);
+	ipc_table_free(sup->ipc);
 	for (size_t i = 0; i < sup->nrefused; i++)
 		free(sup->refused[i].path);
 	free(sup->refused);

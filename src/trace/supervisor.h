@@ -33,6 +33,7 @@ struct supervisor {
 	pid_t reaper;                 /* reaper: the process that every guest descends from */
 	struct guest_table *guests;
 	struct steer_table *steered;
+	struct ipc_table *ipc;
 	cpu_set_t cpus;               /* cpus: what we may run on */
 	size_t notif_size, resp_size; /* sizes that this kernel uses for the two structs */
 

@@ -95,6 +95,9 @@ static const struct {
 	{ "fcntl", "locks.c" },
 	{ "setpriority", "priorities.c" }, { "sched_setparam", "priorities.c" }, { "sched_setscheduler", "priorities.c" },
 	{ "sched_setaffinity", "affinity.c" }, { "ioprio_set", "priorities.c" }, { "prlimit64", "priorities.c" }, { "sched_setattr", "priorities.c" },
+	{ "shmget", "ipc.c" }, { "shmat", "ipc.c" }, { "shmctl", "ipc.c" }, { "semget", "ipc.c" }, { "semop", "ipc.c" }, { "semtimedop", "ipc.c" },
+	{ "semctl", "ipc.c" }, { "msgget", "ipc.c" }, { "msgsnd", "ipc.c" }, { "msgrcv", "ipc.c" }, { "msgctl", "ipc.c" },
+	{ "mq_open", "ipc.c" }, { "mq_unlink", "ipc.c" },
 };
 #define ELSEWHERE (sizeof(elsewhere) / sizeof(elsewhere[0]))
 

@@ -1,0 +1,405 @@
+/* h_ipc.c - see h_ipc.h. */
+#include "h_ipc.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <mqueue.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "h_util.h"
+#include "supervisor.h"
+
+#define OBJECTS_MAX 65536 /* of one run; the kernel's own bound is 32768 of each kind */
+
+enum ipc_kind { IPC_MEMORY, IPC_SEMAPHORES, IPC_QUEUE };
+
+/* One System V object. */
+struct sysv {
+	enum ipc_kind kind;
+	int id;
+	key_t key;     /* key: the guests' name for it; IPC_PRIVATE: none */
+	bool removed;  /* removed: memory that lives on while it is attached */
+};
+
+/* One POSIX queue: the guests' name for it, and the number in ours. */
+struct named {
+	char name[NAME_MAX + 1];
+	unsigned number;
+};
+
+struct ipc_table {
+	pthread_mutex_t lock;   /* lock: guards all of it, over the kernel's calls too: a key is looked up and made in one */
+	struct sysv *sysv;
+	struct named *named;
+	size_t nsysv, nnamed;
+	unsigned last;          /* last: the number of the last queue */
+};
+
+struct ipc_table *ipc_table_new(void)
+{
+	struct ipc_table *t = calloc(1, sizeof *t);
+	if (t)
+		pthread_mutex_init(&t->lock, NULL);
+	return t;
+}
+
+static int remove_sysv(const struct sysv *o)
+{
+	int r = o->kind == IPC_MEMORY       ? shmctl(o->id, IPC_RMID, NULL)
+	        : o->kind == IPC_SEMAPHORES ? semctl(o->id, 0, IPC_RMID)
+	                                    : msgctl(o->id, IPC_RMID, NULL);
+	return r < 0 ? -errno : 0;
+}
+
+static void real_name(unsigned number, char ret[static 40])
+{
+	snprintf(ret, 40, "cowbox-%d-%u", (int)getpid(), number);
+}
+
+void ipc_table_free(struct ipc_table *t)
+{
+	char name[40];
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->nsysv; i++)
+		if (!t->sysv[i].removed)
+			remove_sysv(&t->sysv[i]);
+	for (size_t i = 0; i < t->nnamed; i++) {
+		real_name(t->named[i].number, name);
+		syscall(SYS_mq_unlink, name);
+	}
+	free(t->sysv);
+	free(t->named);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+/* ---- System V ---- */
+
+static struct sysv *find_id(struct ipc_table *t, enum ipc_kind kind, int id)
+{
+	for (size_t i = 0; i < t->nsysv; i++)
+		if (t->sysv[i].kind == kind && t->sysv[i].id == id)
+			return &t->sysv[i];
+	return NULL;
+}
+
+static struct sysv *find_key(struct ipc_table *t, enum ipc_kind kind, key_t key)
+{
+	for (size_t i = 0; i < t->nsysv; i++)
+		if (t->sysv[i].kind == kind && t->sysv[i].key == key)
+			return &t->sysv[i];
+	return NULL;
+}
+
+static void drop(struct ipc_table *t, struct sysv *o)
+{
+	*o = t->sysv[--t->nsysv];
+}
+
+/* Who owns it, and how large it is: bytes or semaphores. -errno: it is gone. */
+static int look_at(const struct sysv *o, struct ipc_perm *ret_perm, uint64_t *ret_size)
+{
+	union { int val; struct semid_ds *buf; } arg;
+	struct shmid_ds shm;
+	struct semid_ds sem;
+	struct msqid_ds msg;
+	_cleanup_cred_ int own = cred_own_begin();
+	int r;
+	(void)own;
+	*ret_size = 0;
+	switch (o->kind) {
+	case IPC_MEMORY:
+		r = shmctl(o->id, IPC_STAT, &shm);
+		*ret_perm = shm.shm_perm;
+		*ret_size = shm.shm_segsz;
+		break;
+	case IPC_SEMAPHORES:
+		arg.buf = &sem;
+		r = semctl(o->id, 0, IPC_STAT, arg);
+		*ret_perm = sem.sem_perm;
+		*ret_size = sem.sem_nsems;
+		break;
+	default:
+		r = msgctl(o->id, IPC_STAT, &msg);
+		*ret_perm = msg.msg_perm;
+	}
+	return r < 0 ? -errno : 0;
+}
+
+/* The kernel's ipcperms() for who asks by key. */
+static bool may_have(const struct ipc_perm *p, int flags)
+{
+	unsigned asked = (unsigned)(flags >> 6 | flags >> 3 | flags) & 7, mode = p->mode;
+	if (cred_is_root())
+		return true;
+	if (cred_fsuid() == p->cuid || cred_fsuid() == p->uid)
+		mode >>= 6;
+	else if (cred_in_group(p->cgid) || cred_in_group(p->gid))
+		mode >>= 3;
+	return !(asked & ~mode);
+}
+
+static long make(enum ipc_kind kind, uint64_t size, int flags)
+{
+	_cleanup_cred_ids_ int ids = cred_ids_begin(false); /* whose it is */
+	long r;
+	(void)ids;
+	flags |= IPC_CREAT;
+	r = kind == IPC_MEMORY       ? syscall(SYS_shmget, IPC_PRIVATE, size, flags)
+	    : kind == IPC_SEMAPHORES ? syscall(SYS_semget, IPC_PRIVATE, size, flags)
+	                             : syscall(SYS_msgget, IPC_PRIVATE, flags);
+	return r < 0 ? -errno : r;
+}
+
+static long make_noted(struct ipc_table *t, enum ipc_kind kind, key_t key, uint64_t size, int flags)
+{
+	if (t->nsysv >= OBJECTS_MAX)
+		return -ENOSPC;
+	struct sysv *more = reallocarray(t->sysv, t->nsysv + 1, sizeof *more);
+	if (!more)
+		return -ENOMEM;
+	t->sysv = more;
+	long id = make(kind, size, flags);
+	if (id >= 0)
+		t->sysv[t->nsysv++] = (struct sysv){ .kind = kind, .id = (int)id, .key = key };
+	return id;
+}
+
+static long get(struct ipc_table *t, enum ipc_kind kind, key_t key, uint64_t size, int flags)
+{
+	struct ipc_perm perm;
+	uint64_t has;
+	struct sysv *o = key == IPC_PRIVATE ? NULL : find_key(t, kind, key);
+	if (o && look_at(o, &perm, &has) < 0) { /* somebody outside removed it */
+		drop(t, o);
+		o = NULL;
+	}
+	if (!o)
+		return key == IPC_PRIVATE || flags & IPC_CREAT ? make_noted(t, kind, key, size, flags) : -ENOENT;
+	if (flags & IPC_CREAT && flags & IPC_EXCL)
+		return -EEXIST;
+	if (size > has)
+		return -EINVAL;
+	return may_have(&perm, flags) ? o->id : -EACCES;
+}
+
+static int answer_get(struct call *c, struct answer *a, enum ipc_kind kind, uint64_t size, int flags)
+{
+	struct ipc_table *t = c->sup->ipc;
+	pthread_mutex_lock(&t->lock);
+	long r = get(t, kind, arg_int(c, 0), size, flags);
+	pthread_mutex_unlock(&t->lock);
+	return answer_result(a, r);
+}
+
+/* Goes on natively when the id is one of this run's (it is in a register). */
+static int answer_id(struct call *c, struct answer *a, enum ipc_kind kind)
+{
+	struct ipc_table *t = c->sup->ipc;
+	pthread_mutex_lock(&t->lock);
+	bool ours = find_id(t, kind, arg_int(c, 0));
+	pthread_mutex_unlock(&t->lock);
+	return ours ? answer_continue(a) : answer_errno(a, EINVAL);
+}
+
+static int answer_remove(struct call *c, struct answer *a, enum ipc_kind kind)
+{
+	struct ipc_table *t = c->sup->ipc;
+	int r = -EINVAL;
+	pthread_mutex_lock(&t->lock);
+	struct sysv *o = find_id(t, kind, arg_int(c, 0));
+	if (o) {
+		_cleanup_cred_ids_ int ids = cred_ids_begin(false);
+		(void)ids;
+		r = remove_sysv(o);
+	}
+	if (r == 0 && kind == IPC_MEMORY) {
+		o->key = IPC_PRIVATE;
+		o->removed = true;
+	} else if (r == 0) {
+		drop(t, o);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return answer_done(a, r);
+}
+
+/* info: commands that tell of the whole system, or take a place in the kernel's table in place of an id; nothing is changed by them. */
+static int control(struct call *c, struct answer *a, enum ipc_kind kind, int cmd, const int info[4])
+{
+	if (cmd == IPC_INFO)
+		return answer_continue(a);
+	for (int i = 0; i < 4; i++)
+		if (cmd == info[i])
+			return answer_continue(a);
+	return cmd == IPC_RMID ? answer_remove(c, a, kind) : answer_id(c, a, kind);
+}
+
+int h_shmget(struct call *c, struct answer *a)
+{
+	return answer_get(c, a, IPC_MEMORY, c->arg[1], arg_int(c, 2));
+}
+int h_semget(struct call *c, struct answer *a)
+{
+	/* A negative number of semaphores is the kernel's EINVAL. */
+	return arg_int(c, 1) < 0 ? answer_errno(a, EINVAL) : answer_get(c, a, IPC_SEMAPHORES, (uint64_t)arg_int(c, 1), arg_int(c, 2));
+}
+int h_msgget(struct call *c, struct answer *a)
+{
+	return answer_get(c, a, IPC_QUEUE, 0, arg_int(c, 1));
+}
+
+int h_shmat(struct call *c, struct answer *a)
+{
+	return answer_id(c, a, IPC_MEMORY);
+}
+int h_semop(struct call *c, struct answer *a)
+{
+	return answer_id(c, a, IPC_SEMAPHORES);
+}
+int h_semtimedop(struct call *c, struct answer *a)
+{
+	return answer_id(c, a, IPC_SEMAPHORES);
+}
+int h_msgsnd(struct call *c, struct answer *a)
+{
+	return answer_id(c, a, IPC_QUEUE);
+}
+int h_msgrcv(struct call *c, struct answer *a)
+{
+	return answer_id(c, a, IPC_QUEUE);
+}
+
+int h_shmctl(struct call *c, struct answer *a)
+{
+	static const int info[4] = { SHM_INFO, SHM_STAT, SHM_STAT_ANY, IPC_INFO };
+	return control(c, a, IPC_MEMORY, arg_int(c, 1), info);
+}
+int h_semctl(struct call *c, struct answer *a)
+{
+	static const int info[4] = { SEM_INFO, SEM_STAT, SEM_STAT_ANY, IPC_INFO };
+	return control(c, a, IPC_SEMAPHORES, arg_int(c, 2), info);
+}
+int h_msgctl(struct call *c, struct answer *a)
+{
+	static const int info[4] = { MSG_INFO, MSG_STAT, MSG_STAT_ANY, IPC_INFO };
+	return control(c, a, IPC_QUEUE, arg_int(c, 1), info);
+}
+
+/* ---- POSIX queues ---- */
+
+/* The name as the system call has it, without the slash of mq_open(3). */
+static int read_name(const struct call *c, uint64_t addr, char ret[static NAME_MAX + 1])
+{
+	int r = guest_read_string(c, addr, ret, NAME_MAX + 1);
+	if (r < 0)
+		return r;
+	if (!*ret)
+		return -ENOENT;
+	return strchr(ret, '/') || !strcmp(ret, ".") || !strcmp(ret, "..") ? -EACCES : 0;
+}
+
+static struct named *find_name(struct ipc_table *t, const char *name)
+{
+	for (size_t i = 0; i < t->nnamed; i++)
+		if (!strcmp(t->named[i].name, name))
+			return &t->named[i];
+	return NULL;
+}
+
+static int open_real(unsigned number, int flags, mode_t mode, const struct mq_attr *attr)
+{
+	_cleanup_cred_ids_ int ids = cred_ids_begin(false);
+	char name[40];
+	(void)ids;
+	real_name(number, name);
+	int fd = (int)syscall(SYS_mq_open, name, flags | O_CLOEXEC, mode, attr);
+	return fd < 0 ? -errno : fd;
+}
+
+/* A new one, of a number that nobody has: another cowbox of our pid may have ended without taking its queues away. */
+static int make_queue(struct ipc_table *t, const char *name, int flags, mode_t mode, const struct mq_attr *attr)
+{
+	int fd = -EEXIST;
+	if (t->nnamed >= OBJECTS_MAX)
+		return -ENOSPC;
+	struct named *more = reallocarray(t->named, t->nnamed + 1, sizeof *more);
+	if (!more)
+		return -ENOMEM;
+	t->named = more;
+	for (int tries = 0; fd == -EEXIST && tries < 1000; tries++)
+		fd = open_real(++t->last, flags | O_CREAT | O_EXCL, mode, attr);
+	if (fd < 0)
+		return fd;
+	fchmod(fd, mode); /* our umask is not the guest's */
+	more[t->nnamed].number = t->last;
+	strcpy(more[t->nnamed++].name, name);
+	return fd;
+}
+
+static int open_queue(struct ipc_table *t, const char *name, int flags, mode_t mode, const struct mq_attr *attr)
+{
+	struct named *n = find_name(t, name);
+	int fd = n ? open_real(n->number, flags & ~O_CREAT, mode, attr) : -ENOENT;
+	if (n && fd == -ENOENT) { /* somebody outside removed it */
+		*n = t->named[--t->nnamed];
+		n = NULL;
+	}
+	if (n && flags & O_CREAT && flags & O_EXCL) {
+		if (fd >= 0)
+			close(fd);
+		return -EEXIST;
+	}
+	return !n && flags & O_CREAT ? make_queue(t, name, flags, mode, attr) : fd;
+}
+
+int h_mq_open(struct call *c, struct answer *a)
+{
+	struct ipc_table *t = c->sup->ipc;
+	char name[NAME_MAX + 1];
+	struct mq_attr given;
+	int flags = arg_int(c, 1) & (O_ACCMODE | O_CREAT | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	const struct mq_attr *attr = flags & O_CREAT && c->arg[3] ? &given : NULL;
+	struct caller who;
+	int r = attr ? guest_read(c, c->arg[3], &given, sizeof given) : 0;
+	if (r >= 0)
+		r = read_name(c, c->arg[0], name);
+	if (r < 0)
+		return answer_errno(a, r);
+	guest_caller(c, true, &who);
+	pthread_mutex_lock(&t->lock);
+	r = open_queue(t, name, flags, (mode_t)c->arg[2] & 0777 & ~who.umask, attr);
+	pthread_mutex_unlock(&t->lock);
+	return r < 0 ? answer_errno(a, r) : answer_fd(a, r, true);
+}
+
+int h_mq_unlink(struct call *c, struct answer *a)
+{
+	struct ipc_table *t = c->sup->ipc;
+	char name[NAME_MAX + 1], real[40];
+	int r = read_name(c, c->arg[0], name);
+	if (r < 0)
+		return answer_errno(a, r);
+	pthread_mutex_lock(&t->lock);
+	struct named *n = find_name(t, name);
+	r = n ? 0 : -ENOENT;
+	if (n) {
+		_cleanup_cred_ids_ int ids = cred_ids_begin(false);
+		(void)ids;
+		real_name(n->number, real);
+		r = syscall(SYS_mq_unlink, real) < 0 ? -errno : 0;
+	}
+	if (r == 0 || (n && r == -ENOENT))
+		*n = t->named[--t->nnamed];
+	pthread_mutex_unlock(&t->lock);
+	return answer_done(a, r);
+}
