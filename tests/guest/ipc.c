@@ -202,7 +202,7 @@ static void named_queues(void)
 	longest[399] = 0;
 	SHOW(mq_open(longest, O_RDWR | O_CREAT, 0600, NULL));
 	longest[256] = 0;
-	SHOW_OK(q = mq_open(longest, O_RDWR | O_CREAT, 0600, NULL));
+	SHOW_OK(q = mq_open(longest, O_RDWR | O_CREAT, 0600, &attr));
 	SHOW(mq_unlink(longest));
 }
 
