@@ -2,8 +2,8 @@
  *
  *     victim PREY
  *
- * It holds a writable descriptor of a file, of one in memory and of a pipe; listens on PREY/socket, on PREY/datagrams and on the abstract name
- * "attack-victim-PID"; has System V memory, a semaphore and a queue and a POSIX queue open to everybody (their ids and descriptors stand in
+ * It holds a writable descriptor of a file, of one in memory and of a pipe; listens on PREY/socket, on PREY/datagrams, on names below PREY/run as servers of the system have
+ * them, and on the abstract name "attack-victim-PID"; has System V memory, a semaphore and a queue and a POSIX queue open to everybody (their ids and descriptors stand in
  * PREY/../victim.info, see below); and would be changed by signals, by another priority and by other limits. It has a session of its own, so that
  * what is done to its process group and to its session natively reaches nobody else. When its standard input ends it prints what it is now, line by line, all the same in every run where nobody got at it; and takes everything away again.
  *
@@ -118,6 +118,16 @@ int main(int argc, char **argv)
 		return 1;
 	int stream = listen_at("socket", 0, SOCK_STREAM), datagrams = listen_at("datagrams", 0, SOCK_DGRAM), abstract = listen_at(name, 1, SOCK_STREAM);
 
+	static const char *const names[] = { "run/dbus/system_bus_socket", "run/systemd/private", "run/docker.sock" };
+	int servers[3];
+
+	mkdir("run", 0755);
+	mkdir("run/dbus", 0755);
+	mkdir("run/systemd", 0755);
+	for (int i = 0; i < 3; i++) {
+		servers[i] = listen_at(names[i], 0, SOCK_STREAM);
+		chmod(names[i], 0777);
+	}
 	chmod("socket", 0777);
 	chmod("datagrams", 0777);
 	if (chdir("/") < 0)
@@ -166,6 +176,8 @@ int main(int argc, char **argv)
 	show_file("file", file);
 	show_file("memfd", mem);
 	printf("pipe %s\nsocket %s\ndatagrams %s\nabstract %s\n", heard(pipes[0]), heard(stream), heard(datagrams), heard(abstract));
+	for (int i = 0; i < 3; i++)
+		printf("%s %s\n", names[i], heard(servers[i]));
 	printf("shm %s\n", shared == (char *)-1 ? "none" : shared);
 	printf("sem %d\n", sem < 0 ? -1 : semctl(sem, 0, GETVAL));
 	printf("msg %ld\n", msg < 0 || msgctl(msg, IPC_STAT, &q) < 0 ? -1L : (long)q.msg_qnum);
