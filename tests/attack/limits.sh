@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../e2e/lib.sh"
 need python3 python3
 ENTRIES=${ATTACK_ENTRIES:-20000}
-GUESTS=${ATTACK_GUESTS:-300}
+GUESTS=${ATTACK_GUESTS:-1000}
 mkdir -p "$T/w/many" "$T/m"
 cd "$T/w" || exit 1
 head -c 3000000 /dev/urandom >large
