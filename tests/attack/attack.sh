@@ -4,7 +4,8 @@
 # ATTACK_BIN is the directory of the programs.
 #
 # PREY: file (0644), private (0600), large (1 MiB), program (0755), dir/file, dir/sub/, link -> file, dirlink -> dir, hard (a second name of file),
-#       fifo, noted (an xattr), and what the victim makes there: socket, datagrams.
+#       fifo, noted (an xattr), and what the victim makes there: socket, datagrams,
+#       run/dbus/system_bus_socket, run/systemd/private, run/docker.sock.
 SCRIPT_DIR=$(cd "$(dirname "$0")" && pwd -P)
 . "$SCRIPT_DIR/../e2e/lib.sh"
 NAME=${1:?NAME}
@@ -51,6 +52,7 @@ stop_victim() {
 	wait "$VICTIM"
 	echo "status $?" >>"$1/victim.out"
 	rm -f "$1/end" "$1/prey/socket" "$1/prey/datagrams"
+	rm -rf "$1/prey/run"
 	VICTIM=
 }
 trap '[ -z "$VICTIM" ] || kill -KILL "$VICTIM"; on_exit' EXIT

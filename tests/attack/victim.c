@@ -2,10 +2,11 @@
  *
  *     victim PREY
  *
- * It holds a writable descriptor of a file, of one in memory and of a pipe; listens on PREY/socket, on PREY/datagrams and on the abstract name
- * "attack-victim-PID"; has System V memory, a semaphore and a queue and a POSIX queue open to everybody (their ids and descriptors stand in
- * PREY/../victim.info, see below); and would be changed by signals, by another priority and by other limits. When its standard input ends it
- * prints what it is now, line by line, all the same in every run where nobody got at it; and takes everything away again.
+ * It holds a writable descriptor of a file, of one in memory and of a pipe; listens on PREY/socket, on PREY/datagrams, on names below PREY/run as
+ * servers of the system have them, and on the abstract name "attack-victim-PID"; has System V memory, a semaphore and a queue, all three of the key
+ * 0x6a000000 | PID, and a POSIX queue "/attack-victim-PID", open to everybody; and would be changed by signals, by another priority and by other
+ * limits. It has a session of its own, so that what is done to its process group and to its session natively reaches nobody else. When its standard
+ * input ends it prints what it is now, line by line, all the same in every run where nobody got at it; and takes everything away again.
  *
  * victim.info: one line "pid=N file=FD memfd=FD pipe=FD shm=ID sem=ID msg=ID".
  */
@@ -74,6 +75,22 @@ static void show_file(const char *name, int fd)
 	printf("%s \"%s\" flags %x owner %d\n", name, text, fcntl(fd, F_GETFL), fcntl(fd, F_GETOWN));
 }
 
+/* A line of a file below /proc/self; from "from" on when it is in it */
+static void show_own(const char *name, const char *from)
+{
+	char path[64], text[128] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/self/%s", name);
+	f = fopen(path, "r");
+	if (f && fgets(text, sizeof text, f))
+		text[strcspn(text, "\n")] = 0;
+	if (f)
+		fclose(f);
+	const char *at = from ? strstr(text, from) : NULL;
+	printf("%s %s\n", name, at ? at : text);
+}
+
 static int open_all(const char *prey, int *file, int *mem, int pipes[2])
 {
 	char path[4096];
@@ -93,6 +110,7 @@ int main(int argc, char **argv)
 		perror("victim");
 		return 1;
 	}
+	setsid();
 	for (int s = 1; s < 32; s++)
 		if (s != SIGKILL && s != SIGSTOP && s != SIGCONT && s != SIGSEGV && s != SIGBUS)
 			signal(s, count);
@@ -101,11 +119,22 @@ int main(int argc, char **argv)
 		return 1;
 	int stream = listen_at("socket", 0, SOCK_STREAM), datagrams = listen_at("datagrams", 0, SOCK_DGRAM), abstract = listen_at(name, 1, SOCK_STREAM);
 
+	static const char *const names[] = { "run/dbus/system_bus_socket", "run/systemd/private", "run/docker.sock" };
+	int servers[3];
+
+	mkdir("run", 0755);
+	mkdir("run/dbus", 0755);
+	mkdir("run/systemd", 0755);
+	for (int i = 0; i < 3; i++) {
+		servers[i] = listen_at(names[i], 0, SOCK_STREAM);
+		chmod(names[i], 0777);
+	}
 	chmod("socket", 0777);
 	chmod("datagrams", 0777);
 	if (chdir("/") < 0)
 		return 1;
-	int shm = shmget(IPC_PRIVATE, 4096, 0666 | IPC_CREAT), sem = semget(IPC_PRIVATE, 1, 0666 | IPC_CREAT), msg = msgget(IPC_PRIVATE, 0666 | IPC_CREAT);
+	key_t key = (key_t)(0x6a000000 | getpid());
+	int shm = shmget(key, 4096, 0666 | IPC_CREAT), sem = semget(key, 1, 0666 | IPC_CREAT), msg = msgget(key, 0666 | IPC_CREAT);
 	char *shared = shmat(shm, NULL, 0);
 	char queue[80];
 	snprintf(queue, sizeof queue, "/%s", name);
@@ -129,6 +158,7 @@ int main(int argc, char **argv)
 		;
 
 	struct rlimit nofile, core;
+	struct sched_param param = { .sched_priority = -1 };
 	cpu_set_t cpus;
 	struct msqid_ds q;
 	struct mq_attr attr = { .mq_curmsgs = -1 };
@@ -138,9 +168,19 @@ int main(int argc, char **argv)
 	printf("signals %d\nmemory %llx\n", (int)signals, (unsigned long long)memory);
 	printf("nice %d io %ld policy %d cpus %d files %llu core %llu\n", getpriority(PRIO_PROCESS, 0), syscall(SYS_ioprio_get, 1, 0), sched_getscheduler(0),
 	       CPU_COUNT(&cpus), (unsigned long long)nofile.rlim_cur, (unsigned long long)core.rlim_cur);
+	sched_getparam(0, &param);
+	printf("priority %d\n", param.sched_priority);
+	show_own("comm", NULL);
+	show_own("oom_score_adj", NULL);
+	show_own("coredump_filter", NULL);
+	show_own("timerslack_ns", NULL);
+	show_own("loginuid", NULL);
+	show_own("autogroup", "nice");
 	show_file("file", file);
 	show_file("memfd", mem);
 	printf("pipe %s\nsocket %s\ndatagrams %s\nabstract %s\n", heard(pipes[0]), heard(stream), heard(datagrams), heard(abstract));
+	for (int i = 0; i < 3; i++)
+		printf("%s %s\n", names[i], heard(servers[i]));
 	printf("shm %s\n", shared == (char *)-1 ? "none" : shared);
 	printf("sem %d\n", sem < 0 ? -1 : semctl(sem, 0, GETVAL));
 	printf("msg %ld\n", msg < 0 || msgctl(msg, IPC_STAT, &q) < 0 ? -1L : (long)q.msg_qnum);
