@@ -5,7 +5,10 @@
  *      and a pseudo terminal can be found by it.
  * (D2) A session leader without a terminal gets the first that it opens for reading without O_NOCTTY. We open with O_NOCTTY always, and
  *      then the guest itself asks for the terminal (TIOCSCTTY), on the descriptor, which nobody can exchange for another file's.
+ * (D3) A pseudo terminal is the box's when it controls the guest, or a guest has it open, or its other side. Whoever opens another, one of the same
+ *      user's, would take what is typed there, and write to its screen.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +20,8 @@
 #include <termios.h>
 #include <unistd.h>
 #include <linux/magic.h>
+#include "base/cred.h"
+#include "base/dir.h"
 #include "base/sys.h"
 #include "h_device.h"
 
@@ -101,13 +106,84 @@ static int answer_with_terminal(struct answer *a, int fd, bool cloexec)
 	return 0;
 }
 
+/* The number of the pseudo terminal whose other side the descriptor is, as proc(5) tells ("tty-index"), or -1. */
+static long index_of_other_side(int proc_fd, const char *number)
+{
+	char name[300], line[256];
+	long index = -1;
+	snprintf(name, sizeof name, "fdinfo/%s", number);
+	int fd = sys_openat(proc_fd, name, O_RDONLY | O_CLOEXEC, 0);
+	_cleanup_fclose_ FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f && fd >= 0)
+		close(fd);
+	while (f && fgets(line, sizeof line, f) && sscanf(line, "tty-index: %ld", &index) != 1)
+		;
+	return index;
+}
+
+/* budget: of descriptors to look at, for all processes together. */
+static bool process_holds(pid_t pid, unsigned index, unsigned *budget)
+{
+	char name[40], link[64], want[40];
+	snprintf(name, sizeof name, "/proc/%d", (int)pid);
+	snprintf(want, sizeof want, "/dev/pts/%u", index);
+	_cleanup_close_ int proc = sys_openat(AT_FDCWD, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	int fd = proc < 0 ? -1 : sys_openat(proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : dir_take(fd);
+	for (struct dirent *e; d && *budget > 0 && (e = dir_next(d)); (*budget)--) {
+		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof link - 1);
+		if (n <= 0)
+			continue;
+		link[n] = 0;
+		const char *last = strrchr(link, '/');
+		if (!strcmp(link, want) || (last && !strcmp(last, "/ptmx") && index_of_other_side(proc, e->d_name) == (long)index))
+			return true;
+	}
+	return false;
+}
+
+/* (D3) */
+static bool is_guests(const struct call *c, unsigned index)
+{
+	unsigned budget = 200000;
+	_cleanup_cred_ int own = cred_own_begin();
+	(void)own;
+	if (process_holds(c->tgid, index, &budget))
+		return true;
+	_cleanup_closedir_ DIR *d = opendir("/proc");
+	for (struct dirent *e; d && budget > 0 && (e = readdir(d));) {
+		pid_t pid = atoi(e->d_name);
+		if (pid > 0 && guest_is_ours(c->sup, pid) && process_holds(pid, index, &budget))
+			return true;
+	}
+	return false;
+}
+
+/* Looked at before, since an open already does something, and after: while it is open the number is not given to another. */
+static int open_terminal(const struct call *c, uint64_t flags, const struct object *o, dev_t controls)
+{
+	unsigned index = ((major(o->st.st_rdev) - MAJOR_PTS_FIRST) << 8) + minor(o->st.st_rdev);
+	if (controls == o->st.st_rdev)
+		return device_reopen(flags, o);
+	if (!is_guests(c, index))
+		return -EACCES;
+	_cleanup_close_ int fd = device_reopen(flags, o);
+	if (fd < 0 || is_guests(c, index))
+		return TAKE_FD(fd);
+	return -EACCES;
+}
+
 int device_open(struct call *c, struct answer *a, enum device_kind kind, uint64_t flags, const struct object *o)
 {
 	pid_t session = 0;
 	dev_t tty = 0;
 	int r = kind == DEVICE_TTY || kind == DEVICE_TERMINAL ? terminal_of(c, &session, &tty) : 0;
 	if (r >= 0)
-		r = kind == DEVICE_TTY ? open_controlling(flags, o, session, tty) : device_reopen(flags, o);
+		r = kind == DEVICE_TTY        ? open_controlling(flags, o, session, tty)
+		    : kind == DEVICE_TERMINAL ? open_terminal(c, flags, o, tty)
+		                              : device_reopen(flags, o);
+	if (r == -EACCES && kind == DEVICE_TERMINAL)
+		supervisor_refused(c, "open", o->view, EACCES);
 	if (r < 0)
 		return answer_errno(a, r);
 	bool leads = kind == DEVICE_TERMINAL && session == c->tgid && !tty;
