@@ -67,7 +67,8 @@ int box_open_file(int dirfd, const char *name, uint64_t flags)
 	r = sys_fstat(fd, &st);
 	if (r < 0)
 		return r;
-	return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -EBADMSG;
+	/* One that has another name too is somebody else's: it would be written to. */
+	return S_ISREG(st.st_mode) && st.st_nlink <= 1 ? TAKE_FD(fd) : -EBADMSG;
 }
 
 int box_damaged(struct err *err, const char *name, const char *fmt, ...)
@@ -133,9 +134,14 @@ void box_unlock(struct box *b)
 
 /* ---- opening ---- */
 
+int box_open_in(const struct box *b, const char *path, int flags)
+{
+	return sys_openat2(b->fd, path, (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK)), flags & O_CREAT ? 0600 : 0, RESOLVE_LAYER);
+}
+
 static int open_dir(struct box *b, const char *path)
 {
-	return sys_openat2(b->fd, path, O_PATH | BOX_DIR_FLAGS, 0, RESOLVE_LAYER);
+	return box_open_in(b, path, O_PATH | O_DIRECTORY);
 }
 
 static int check_layer(struct box *b, int number, struct err *err)

@@ -306,7 +306,7 @@ int object_copy_up(struct overlay *ov, const struct caller *c, struct object *o)
 	return copyup_object(ov, c, o, 0);
 }
 
-int object_open_mirror(struct overlay *ov, const struct caller *c, struct object *o)
+int object_open_mirror(struct overlay *ov, const struct caller *c, struct object *o, int flags)
 {
 	int r = object_copy_up(ov, c, o), mirror = o->meta_fd >= 0 ? o->meta_fd : o->fd;
 	struct stat st;
@@ -319,7 +319,7 @@ int object_open_mirror(struct overlay *ov, const struct caller *c, struct object
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
 	(void)own;
-	return sys_reopen(mirror, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	return sys_reopen(mirror, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags, 0);
 }
 
 int copyup_link_in(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host)

@@ -74,6 +74,9 @@ int box_create(struct store *s, const char *name, const char *command, struct bo
  * a missing layer directory is -EBADMSG too. Stray files in the box are left alone. */
 int box_open(struct store *s, const char *name, struct box **ret, struct err *err);
 void box_free(struct box *b);
+/* What is in the box's directory: path is relative to it, and no link on the way or at its end is followed (-ELOOP). O_CREAT makes it with mode 0600.
+ * Nobody is waited for, as at a FIFO. A descriptor, or -errno. */
+int box_open_in(const struct box *b, const char *path, int flags);
 void box_freep(struct box **b);
 /* The running lock: shared for a run, for as long as the returned fd is open. */
 int box_hold_running(struct box *b, struct err *err);

@@ -129,7 +129,7 @@ static bool named_by_us(const struct box *b)
 
 static bool has_history(const struct box *b)
 {
-	int fd = sys_openat(b->fd, "history", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	int fd = box_open_in(b, "history", O_RDONLY | O_DIRECTORY);
 	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : dir_take(fd);
 
 	return dir ? dir_next(dir) != NULL : fd != -ENOENT;

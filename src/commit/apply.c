@@ -231,7 +231,7 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 
 int commit_hold(struct box *b, struct err *err)
 {
-	_cleanup_close_ int fd = sys_openat(b->fd, "running", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd = box_open_in(b, "running", O_RDWR | O_CREAT);
 	int r;
 
 	if (fd < 0)

@@ -154,7 +154,7 @@ static void renew_record(struct apply *a, size_t i, const struct stat *before, c
 			renewed = *o;
 			origin_from_stat(&renewed, after);
 			snprintf(path, sizeof path, "layers/%d", box->layer[layer]);
-			dir = sys_openat(box->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+			dir = box_open_in(box, path, O_RDONLY | O_DIRECTORY);
 			if (dir >= 0 && origins_open(dir, &log) == 0)
 				(void)origins_append(log, &renewed);
 		}

@@ -29,27 +29,29 @@ int kept_make(const struct box *box, const char *name, const char *host)
 	int r;
 
 	path_file(name, path);
-	fd = sys_openat(box->fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = box_open_in(box, path, O_WRONLY | O_CREAT | O_EXCL);
 	r = fd < 0 ? fd : sys_write_all(fd, host, strlen(host));
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof path, "history/%s", name);
-	return sys_openat(box->fd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return box_open_in(box, path, O_RDWR | O_CREAT | O_EXCL);
 }
 
 void kept_remove(const struct box *box, const char *name)
 {
+	_cleanup_close_ int history = box_open_in(box, "history", O_PATH | O_DIRECTORY);
 	char path[64];
 
-	snprintf(path, sizeof path, "history/%s", name);
-	sys_unlinkat(box->fd, path, 0);
+	if (history < 0)
+		return;
+	sys_unlinkat(history, name, 0);
 	path_file(name, path);
-	sys_unlinkat(box->fd, path, 0);
+	sys_unlinkat(history, strchr(path, '/') + 1, 0);
 }
 
 size_t commit_kept(const struct box *box, void (*tell)(void *ctx, const char *host, const char *kept), void *ctx)
 {
-	_cleanup_close_ int history = sys_openat(box->fd, "history", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	_cleanup_close_ int history = box_open_in(box, "history", O_PATH | O_DIRECTORY);
 	_cleanup_closedir_ DIR *dir = NULL;
 	_cleanup_strv_ char **names = NULL;
 	size_t count = 0;
@@ -65,7 +67,7 @@ size_t commit_kept(const struct box *box, void (*tell)(void *ctx, const char *ho
 		if (strncmp(*n, ".cowbox-", 8) != 0 || size > KEPT_NAME_MAX || strcmp(*n + size - end, ENDING) != 0)
 			continue;
 		path_file(*n, path);
-		fd = sys_openat(box->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+		fd = box_open_in(box, path, O_RDONLY);
 		len = fd < 0 ? fd : sys_pread_all(fd, host, sizeof host - 1, 0);
 		host[len > 0 ? len : 0] = '\0';
 		tell(ctx, host, *n);

@@ -247,7 +247,7 @@ bool plan_knows_inode(struct plan *p, const struct stat *st)
 		off_t at = 0;
 
 		snprintf(name, sizeof name, "layers/%d", box->layer[i]);
-		fd = sys_openat(box->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+		fd = box_open_in(box, name, O_RDONLY | O_DIRECTORY);
 		if (fd >= 0)
 			origins_identities(fd, &at, note_inode, &p->known);
 	}

@@ -146,7 +146,7 @@ static int nameless_copy(struct apply *a, const struct stat *host, int *ret_fd, 
 
 		snprintf(path, sizeof path, "layers/%d/links/%u:%u:%llu", box->layer[layer], major(host->st_dev),
 		         minor(host->st_dev), (unsigned long long)host->st_ino);
-		fd = sys_openat(box->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+		fd = box_open_in(box, path, O_RDONLY);
 		if (fd == -ENOENT || fd == -ELOOP || fd == -ENXIO)
 			continue;
 		r = fd < 0 ? fd : sys_fstat(fd, ret);
@@ -275,7 +275,7 @@ static int specials_read(struct apply *a)
 		char path[PATH_MAX];
 
 		snprintf(path, sizeof path, "layers/%d/tree", box->layer[i]);
-		tree = sys_openat(box->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+		tree = box_open_in(box, path, O_RDONLY | O_DIRECTORY);
 		strcpy(path, ".");
 		r = tree < 0 ? tree : specials_walk(a, tree, path);
 	}

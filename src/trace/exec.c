@@ -270,12 +270,6 @@ static int image_path(struct job *j, char *ret, size_t size)
 
 	if (last->program.kind == PROGRAM_DYNAMIC && !j->loader.native)
 		return exec_cache_get(j->c->ov, &last->object, last->fd, &last->program, &j->loader.object, ret, size);
-	if (!guest_reaches(j->c, &last->object)) {
-		int r = object_copy_up(j->c->ov, &j->who, &last->object);
-
-		if (r < 0)
-			return r;
-	}
 	if (!last->object.real[0])
 		return fd_real_path(last->object.fd, ret, size);
 	return snprintf(ret, size, "%s", last->object.real) < (int)size ? 0 : -ENAMETOOLONG;
@@ -288,25 +282,44 @@ static bool needs_fd(const struct job *j, const char *image)
 					     overlay_hides(j->c->ov, image));
 }
 
+/* See guest_reaches(): the image itself is lent, or has a copy. 0; -EACCES. */
+static int bring_within_reach(struct job *j, struct steer *s, char *image, size_t size)
+{
+	struct step *last = &j->step[j->depth];
+
+	if (strcmp(image, last->object.real) != 0 || guest_reaches(j->c, &last->object))
+		return 0;
+	s->fd[0] = object_lend(j->c, &last->object);
+	if (s->fd[0] >= 0)
+		return 0;
+	if (object_copy_up(j->c->ov, &j->who, &last->object) < 0 || image_path(j, image, size) < 0)
+		return -EACCES;
+	return 0;
+}
+
 /* Appends the path to exec, at least min bytes long, and its directory's descriptor where it goes through one. */
 static int put_image(struct steer *s, const char *image, bool through_fd, size_t min)
 {
 	static const char prefix[] = "/proc/self/fd/" STEER_FD_FIELD "/";
 	char dir[PATH_MAX];
 	const char *name = image;
-	size_t len, pad;
+	size_t len, pad, before = sizeof prefix - 1;
 	_cleanup_cred_ int own = cred_own_begin();
 
 	(void)own;
-	if (through_fd) {
+	if (s->fd[0] >= 0) {   /* it is lent, and the path ends with the number */
+		through_fd = true;
+		name = "";
+		before--;
+	} else if (through_fd) {
 		name = path_split(image, dir, sizeof dir);
-		s->fd[0] = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		s->fd[0] = open(dir, O_RDONLY | LENT_FLAG | O_DIRECTORY | O_CLOEXEC);
 		if (s->fd[0] < 0) {
 			through_fd = false;
 			name = image;
 		}
 	}
-	len = strlen(name) + (through_fd ? sizeof prefix - 1 : 0);
+	len = strlen(name) + (through_fd ? before : 0);
 	pad = len < min ? min - len : 0;
 	if (len + pad >= PATH_MAX)
 		return -ENAMETOOLONG;
@@ -314,8 +327,8 @@ static int put_image(struct steer *s, const char *image, bool through_fd, size_t
 	s->size += pad;
 	if (through_fd) {
 		s->fd_field = (int)s->size + (int)strlen("/proc/self/fd/");
-		memcpy(s->data + s->size, prefix, sizeof prefix - 1);
-		s->size += sizeof prefix - 1;
+		memcpy(s->data + s->size, prefix, before);
+		s->size += before;
 	}
 	strcpy(s->data + s->size, name);
 	s->size += strlen(name) + 1;
@@ -414,7 +427,7 @@ static char *native_file(const struct job *j, const char *image)
 	return all_native(j, 1) && j->step[0].object.real[0] ? strdup(j->step[0].object.real) : NULL;
 }
 
-static int fill_steer(struct job *j, const char *image, struct steer *s)
+static int fill_steer(struct job *j, char image[static PATH_MAX], struct steer *s)
 {
 	const char *comm = base_of(j->name);
 	struct exec_fix *fix = calloc(1, sizeof *fix);
@@ -427,7 +440,10 @@ static int fill_steer(struct job *j, const char *image, struct steer *s)
 	fix->execfn_argv = -1;
 	fix->native = native_file(j, image);
 	fix->script = j->depth > 0;
-	if (strcmp(comm, base_of(image)) != 0)
+	e = bring_within_reach(j, s, image, PATH_MAX);
+	if (e < 0)
+		return e;
+	if (s->fd[0] >= 0 || strcmp(comm, base_of(image)) != 0)
 		snprintf(fix->comm, sizeof fix->comm, "%.15s", comm);
 	if (j->depth > 0)
 		e = put_script_args(j, s, fix);
@@ -458,7 +474,7 @@ static int steer_exec(struct job *j, struct answer *a)
 	if (e < 0) {
 		steer_release(&s);
 		/* The guest's own fault, as the kernel would have it; anything else is ours. */
-		return e == -EFAULT || e == -E2BIG || e == -ENAMETOOLONG ? answer_errno(a, e) : e;
+		return e == -EFAULT || e == -E2BIG || e == -ENAMETOOLONG || e == -EACCES ? answer_errno(a, e) : e;
 	}
 	a->kind = ANSWER_STEER;
 	a->steer = s;

@@ -17,12 +17,14 @@ static bool kernel_lets_in(const struct object *o)
 	return o->where != OBJECT_MERGED || syscall(SYS_faccessat2, o->fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
 }
 
-/* The guest is moved there by descriptor; a directory that may be searched but not read is named instead. */
+/* The guest is moved there by descriptor; a directory that may be searched but not read is named instead, or lent. */
 static int steer_chdir(struct call *c, struct answer *a, const struct caller *who, struct object *o)
 {
 	uint64_t args[6] = { 0 };
 	bool in = kernel_lets_in(o);
-	int fd = in ? sys_reopen(o->fd, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) : -1;
+	int fd = in ? sys_reopen(o->fd, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) : -EACCES;
+	if (fd == -EACCES && (o->where == OBJECT_LAYER || (in && !guest_reaches(c, o))))
+		fd = object_lend(c, o);
 	if (fd >= 0)
 		return answer_steer_fd(c, a, __NR_fchdir, args, 0, fd);
 	if (o->where != OBJECT_LAYER && !(in && guest_reaches(c, o)))

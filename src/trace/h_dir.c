@@ -16,6 +16,8 @@ static ssize_t list(struct call *c, int fd, char *buf, size_t size)
 	int fl = fcntl(fd, F_GETFL);
 	if (fl < 0 || (fl & O_PATH))
 		return -EBADF;
+	if ((fl & O_SYNC) == LENT_FLAG)
+		return -EACCES;
 	guest_caller(c, false, &who);
 	return overlay_getdents(c->ov, &who, fd, buf, size);
 }

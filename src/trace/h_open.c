@@ -160,16 +160,20 @@ static int open_fifo(struct call *c, struct answer *a, const struct caller *who,
 	return r < 0 ? answer_errno(a, r) : answer_fd(a, r, flags & O_CLOEXEC);
 }
 
-/* See guest_reaches(). */
+/* See guest_reaches(). What the guest may read is lent to it, so that nothing is copied for a look; the host's sockets and devices are not got at. */
 static int open_out_of_reach(struct call *c, struct answer *a, const struct caller *who, uint64_t flags, struct object *o)
 {
-	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags, 0, 0, 0 };
-	if (S_ISDIR(o->st.st_mode)) {
-		args[2] &= ~(uint64_t)O_NOFOLLOW;
+	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags & ~(uint64_t)O_NOFOLLOW, 0, 0, 0 };
+	int fd = object_lend(c, o);
+	if (fd >= 0)
+		return answer_steer_path(c, a, __NR_openat, args, 1, fd, NULL);
+	if (S_ISDIR(o->st.st_mode))
 		return answer_steer_mirror(c, a, who, __NR_openat, args, 1, o);
-	}
-	int r = object_copy_up(c->ov, who, o);
-	return r < 0 ? answer_errno(a, r) : answer_steer_object(c, a, __NR_openat, args, 1, o);
+	args[2] = flags;
+	bool copies = S_ISREG(o->st.st_mode) || S_ISLNK(o->st.st_mode) || S_ISFIFO(o->st.st_mode);
+	if (!copies || object_copy_up(c->ov, who, o) < 0)
+		return answer_errno(a, EACCES);
+	return answer_steer_object(c, a, __NR_openat, args, 1, o);
 }
 
 static int open_path_only(struct call *c, struct answer *a, const struct caller *who, const struct at *at, uint64_t flags, struct object *o)
@@ -269,11 +273,12 @@ static int open_at(struct call *c, struct answer *a, const struct open_args *o)
 		return answer_errno(a, r);
 	guest_caller(c, o->flags & (O_CREAT | O_TMPFILE_BIT), &who);
 	unsigned lookup = itself ? 0 : o->lookup;
+	uint64_t flags = o->flags & O_DIRECTORY ? o->flags & ~(uint64_t)O_SYNC : o->flags; /* LENT_FLAG is ours */
 	r = open_kernel_file(c, &who, &p, o, &opened.fd);
 	if (r > 0)
 		return answer_fd(a, TAKE_FD(opened.fd), o->flags & O_CLOEXEC);
 	if (r == 0)
-		r = overlay_open(c->ov, &who, p.at, o->flags, o->mode, lookup, &opened);
+		r = overlay_open(c->ov, &who, p.at, flags, o->mode, lookup, &opened);
 	if (r < 0)
 		return answer_errno(a, r);
 	if (opened.how == OPENED_SPECIAL)

@@ -136,11 +136,23 @@ int answer_steer_object(struct call *c, struct answer *a, long nr, const uint64_
 	{
 		/* The way to the layer is the store's, which a guest of another user may not search. */
 		_cleanup_cred_ int own = cred_own_begin();
-		fd = sys_openat2(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+		fd = sys_openat2(AT_FDCWD, dir, O_RDONLY | LENT_FLAG | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 	}
 	if (fd < 0)
 		return answer_steer_text(a, nr, args, path_arg, o->real);
 	return answer_steer_path(c, a, nr, args, path_arg, fd, name);
+}
+
+int object_lend(const struct call *c, const struct object *o)
+{
+	bool readable = object_access(c->ov, o, R_OK, AT_EACCESS) == 0, is_dir = S_ISDIR(o->st.st_mode);
+	/* A directory of the host the guest lists by itself. */
+	if (!readable && !(is_dir && o->where == OBJECT_LAYER))
+		return -EACCES;
+	if (!is_dir && !S_ISREG(o->st.st_mode))
+		return -EACCES;
+	_cleanup_cred_ int own = cred_own_begin();
+	return sys_reopen(o->fd, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (readable ? 0 : LENT_FLAG), 0);
 }
 
 bool guest_reaches(const struct call *c, const struct object *o)
@@ -154,7 +166,7 @@ bool guest_reaches(const struct call *c, const struct object *o)
 int answer_steer_mirror(struct call *c, struct answer *a, const struct caller *who, long nr, const uint64_t args[6], int arg, struct object *o)
 {
 	char real[PATH_MAX];
-	int fd = object_open_mirror(c->ov, who, o);
+	int fd = object_open_mirror(c->ov, who, o, LENT_FLAG);
 	if (fd < 0 && fd != -EACCES)
 		return answer_errno(a, fd);
 	atomic_store(&c->sup->mirrors_lent, true);

@@ -38,6 +38,12 @@ int answer_steer_text(struct answer *a, long nr, const uint64_t args[6], int pat
 /* The same, with the path of an object of a layer: through its directory when that can be opened, else by text. */
 int answer_steer_object(struct call *c, struct answer *a, long nr, const uint64_t args[6], int path_arg, const struct object *o);
 
+/* A descriptor that a guest has for the moment of a steered call, also a guest that may only search the directory: by one with this flag nothing that a
+ * layer has is listed (h_dir.c). No guest can take the flag off (F_SETFL), and none is given a directory with it. */
+#define LENT_FLAG O_DSYNC
+/* Opens a directory, or a regular file that the guest may read, to be lent. -EACCES for other things. */
+int object_lend(const struct call *c, const struct object *o);
+
 /* False for an object of the host that the guest cannot walk to, although the view lets it: a directory above was moved or opened up in the box. The guest can be steered there by descriptor, or to a copy, alone. */
 bool guest_reaches(const struct call *c, const struct object *o);
 /* The thread runs nr (fchdir, or a call with a path) on a directory's mirror in the top layer, which is made when there is none: for a directory of

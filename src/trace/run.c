@@ -68,7 +68,7 @@ static int open_tree(struct box *box)
 	int fd;
 
 	snprintf(name, sizeof name, "layers/%d/tree", box->layer[box->nlayers - 1]);
-	fd = openat(box->fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = box_open_in(box, name, O_PATH | O_DIRECTORY);
 	return fd < 0 ? -errno : fd;
 }
 
