@@ -17,9 +17,10 @@ cp -a "$W/host" "$T/host"
 
 # planted NAME: a fresh box with some changes; B is its directory, L its layer, TREE where its changes of $W are
 planted() {
+	chmod -R u+rwx "$W/host"
 	rm -rf "$W/host" "$COWBOX_HOME/boxes/$1"
 	cp -a "$T/host" "$W/host"
-	box run -b "$1" -- sh -c 'cd host && echo changed >file && echo changed >dir/file && echo new >new && mkdir made && echo x >made/x && ln file hard && mv dir moved' >/dev/null 2>&1 </dev/null
+	box run -b "$1" -- sh -c 'cd host && echo changed >file && echo changed >dir/file && echo new >new && mkdir made && echo x >made/x && ln file hard && mv dir moved' >/dev/null 2>&1 </dev/null || fail "$1: the first run"
 	NAME=$1 B=$COWBOX_HOME/boxes/$1
 	L=$(echo "$B"/layers/*)
 	TREE=$L/tree$W/host
@@ -89,7 +90,7 @@ if [ "$(id -u)" -eq 0 ]; then
 fi
 
 # ---- marks that lead elsewhere ----
-mark() { python3 -c 'import os, sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode(), follow_symlinks=False)' "$TREE/$1" "$2" "$3"; }
+mark() { python3 -c 'import os, sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode(), follow_symlinks=False)' "$TREE/$1" "$2" "$3" || fail "$NAME: no mark was made"; }
 for to in "$O/dir" "../../../../../../../..$O/dir" "/../..$O" ".." "." "" "/" "//" "a/b" "/proc/self/root" "/proc/self/fd/3" "$COWBOX_HOME" "$(printf '/d%.0s' $(seq 2000))"; do
 	planted redirect; mark moved user.overlay.redirect "$to"; mark made user.overlay.redirect "$to"; verbs
 done
