@@ -88,6 +88,10 @@ static void seed_with(uint64_t s)
 }
 static unsigned below(unsigned n) { return (unsigned)(rnd() >> 33) % n; }
 static bool one_in(unsigned n) { return below(n) == 0; }
+
+/* Every other call is made with arguments that make sense each by itself, so that calls work and the view becomes crooked. */
+static _Thread_local bool sensible;
+static bool odd(unsigned n) { return !sensible && one_in(n); }
 #define PICK(...) pick((const long[]){ __VA_ARGS__ }, sizeof((const long[]){ __VA_ARGS__ }) / sizeof(long))
 static long pick(const long *v, size_t n) { return v[below((unsigned)n)]; }
 
@@ -129,6 +133,8 @@ static long descriptor(void)
 {
 	long v;
 
+	if (sensible)
+		return 3 + (long)below(24);
 	switch (below(12)) {
 	case 0: v = -1; break;
 	case 1: v = AT_FDCWD; break;
@@ -152,7 +158,7 @@ static void name_into(char *to, size_t size)
 {
 	static char own_base[] = "own";
 
-	switch (below(14)) {
+	switch (below(sensible && one_in(2) ? 9 : 14)) {
 	case 0: case 1: case 2: case 3:
 		snprintf(to, size, "%s/%s", attack_prey, names[below(COUNT(names))]);
 		break;
@@ -195,13 +201,13 @@ static long path(void)
 	char *p, name[4200];
 	size_t n;
 
-	if (one_in(24))
+	if (odd(24))
 		return wild_pointer();
 	if (one_in(12))
 		return (long)(shared + 256 * below(SHARED / 256));
 	name_into(name, sizeof name);
 	n = strlen(name);
-	switch (below(20)) {
+	switch (sensible ? 20 : below(20)) {
 	case 0: strcat(name, "/"); break;
 	case 1: strcat(name, "/."); break;
 	case 2: strcat(name, "/.."); break;
@@ -247,7 +253,7 @@ static long flags(const struct call *c)
 		0, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_FOLLOW, AT_REMOVEDIR, AT_EACCESS, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, 1, 2, 4, 5, 6,
 	};
 
-	switch (below(8)) {
+	switch (sensible ? 7 : below(8)) {
 	case 0: return (long)(1ul << below(32));
 	case 1: return (long)(rnd() & rnd());
 	case 2: return PICK(-1, INT_MAX, 0);
@@ -257,10 +263,12 @@ static long flags(const struct call *c)
 
 static long number(void)
 {
-	return one_in(3) ? (long)below(64) : PICK(0, 1, 2, 3, -1, INT_MAX, INT_MIN, LONG_MAX, LONG_MIN, 4096, (long)rnd(), (long)(uint32_t)rnd());
+	return sensible || one_in(3) ? (long)below(sensible ? 4 : 64) : PICK(0, 1, 2, 3, -1, INT_MAX, INT_MIN, LONG_MAX, LONG_MIN, 4096, (long)rnd(), (long)(uint32_t)rnd());
 }
 static long length(void)
 {
+	if (sensible)
+		return one_in(2) ? (long)below(2048) : PICK(16, 64, 110, 256, 2048);
 	return PICK(0, 1, 2, 4, 8, 16, 20, 24, 32, 56, 64, 100, 110, 128, 256, 4096, 8192, 65536, -1, INT_MAX, 1l << 40, LONG_MAX, 1 + (long)below(4096));
 }
 static long mode(void)
@@ -280,7 +288,7 @@ static long address(void)
 	struct sockaddr_un *u = (struct sockaddr_un *)(one_in(8) ? shared + 256 * below(SHARED / 256) : room(256));
 	char name[4200];
 
-	u->sun_family = one_in(16) ? (sa_family_t)below(45) : AF_UNIX;
+	u->sun_family = odd(16) ? (sa_family_t)below(45) : AF_UNIX;
 	memset(u->sun_path, 0, sizeof u->sun_path);
 	if (one_in(5)) {
 		snprintf(u->sun_path + 1, sizeof u->sun_path - 1, one_in(2) ? "attack-victim-%d" : "hostile-%d", attack_victim);
@@ -301,15 +309,15 @@ static long message(void)
 	struct cmsghdr *c = (struct cmsghdr *)(p + 512);
 
 	memset(p, 0, 1024);
-	*v = (struct iovec){ one_in(8) ? (void *)wild_pointer() : p, one_in(8) ? (size_t)length() : below(100) };
-	c->cmsg_level = one_in(8) ? (int)number() : SOL_SOCKET;
-	c->cmsg_type = one_in(4) ? (int)below(8) : 1;
-	c->cmsg_len = one_in(8) ? (size_t)length() : CMSG_LEN(4 * below(4));
+	*v = (struct iovec){ odd(8) ? (void *)wild_pointer() : p, odd(8) ? (size_t)length() : below(100) };
+	c->cmsg_level = odd(8) ? (int)number() : SOL_SOCKET;
+	c->cmsg_type = odd(4) ? (int)below(8) : 1;
+	c->cmsg_len = odd(8) ? (size_t)length() : CMSG_LEN(4 * below(4));
 	for (int i = 0; i < 4; i++)
 		((int *)CMSG_DATA(c))[i] = (int)descriptor();
-	*m = (struct msghdr){ .msg_name = one_in(4) ? NULL : (void *)address(), .msg_namelen = one_in(4) ? (socklen_t)length() : 110,
-			      .msg_iov = one_in(10) ? (void *)wild_pointer() : v, .msg_iovlen = one_in(8) ? (size_t)length() : 1,
-			      .msg_control = one_in(2) ? NULL : one_in(10) ? (void *)wild_pointer() : c, .msg_controllen = one_in(8) ? (size_t)length() : CMSG_SPACE(16) };
+	*m = (struct msghdr){ .msg_name = one_in(4) ? NULL : (void *)address(), .msg_namelen = odd(4) ? (socklen_t)length() : 110,
+			      .msg_iov = odd(10) ? (void *)wild_pointer() : v, .msg_iovlen = odd(8) ? (size_t)length() : 1,
+			      .msg_control = one_in(2) ? NULL : odd(10) ? (void *)wild_pointer() : c, .msg_controllen = odd(8) ? (size_t)length() : CMSG_SPACE(16) };
 	return (long)p;
 }
 
@@ -318,9 +326,9 @@ static long memory(void)
 {
 	char *p;
 
-	if (one_in(6))
+	if (odd(6))
 		return wild_pointer();
-	if (one_in(6))
+	if (odd(6))
 		return (long)(shared + 8 * below(SHARED / 8 - 32));
 	p = room(2048);
 	switch (below(5)) {
@@ -338,7 +346,7 @@ static long memory(void)
 		for (int i = 0; i < 16; i++)
 			((long *)p)[i] = one_in(2) ? (long)room(256) : (long)below(512);
 	}
-	return one_in(8) ? (long)p + (long)below(16) : (long)p;
+	return odd(8) ? (long)p + (long)below(16) : (long)p;
 }
 
 static long text(void)
@@ -348,16 +356,16 @@ static long text(void)
 		"security.capability", "security.selinux", "system.posix_acl_access", "system.posix_acl_default", "", "user.cowbox", "user",
 	};
 
-	if (one_in(12))
+	if (odd(12))
 		return wild_pointer();
-	if (one_in(8))
+	if (odd(8))
 		return path();
 	return (long)strcpy(room(256), some[below(COUNT(some))]);
 }
 
 static long argument(const struct call *c, char kind)
 {
-	if (one_in(40))
+	if (odd(40))
 		return one_in(2) ? number() : wild_pointer();
 	switch (kind) {
 	case 'd': return one_in(2) ? AT_FDCWD : descriptor();
@@ -436,21 +444,23 @@ static void adjust(const struct call *c, long a[6])
 			a[0] = (long)(scratch_end - 1);
 		return;
 	}
-	if (among(c, "connect bind") && !one_in(5))
+	if (among(c, "connect bind") && !odd(5))
 		a[2] = PICK(110, 108, 64, 2, 3, 20);
-	if (is(c, "sendto") && !one_in(5))
+	if (is(c, "sendto") && !odd(5))
 		a[5] = 110, a[1] = (long)scratch, a[2] = below(100);
-	if (is(c, "sendmsg") && !one_in(8))
+	if (among(c, "socket socketpair") && sensible)
+		a[0] = AF_UNIX, a[1] = PICK(SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET) | SOCK_NONBLOCK, a[2] = 0;
+	if (is(c, "sendmsg") && !odd(8))
 		a[1] = message();
-	if (is(c, "sendmmsg") && !one_in(8)) {
+	if (is(c, "sendmmsg") && !odd(8)) {
 		struct mmsghdr *m = (struct mmsghdr *)room(2048);
 
 		for (int i = 0; i < 4; i++)
 			m[i].msg_hdr = *(struct msghdr *)message();
 		a[1] = (long)m;
-		a[2] = one_in(8) ? length() : 4;
+		a[2] = odd(8) ? length() : 4;
 	}
-	if (is(c, "openat2") && !one_in(8)) {
+	if (is(c, "openat2") && !odd(8)) {
 		struct open_how *how = (struct open_how *)room(256);
 
 		memset(how, 0, 128);
@@ -458,24 +468,24 @@ static void adjust(const struct call *c, long a[6])
 		how->mode = one_in(2) ? 0 : (uint64_t)mode();
 		how->resolve = one_in(2) ? 0 : rnd() & 63;
 		a[2] = (long)how;
-		a[3] = one_in(6) ? length() : (long)sizeof *how;
+		a[3] = odd(6) ? length() : (long)sizeof *how;
 	}
-	if (among(c, "setxattrat getxattrat") && !one_in(8)) {
+	if (among(c, "setxattrat getxattrat") && !odd(8)) {
 		uint64_t *x = (uint64_t *)room(256);
 
 		x[0] = (uint64_t)memory();
 		x[1] = below(5000) | (one_in(4) ? rnd() << 32 : 0);
 		a[4] = (long)x;
-		a[5] = one_in(6) ? length() : 16;
+		a[5] = odd(6) ? length() : 16;
 	}
 	if (among(c, "setxattr lsetxattr fsetxattr"))
-		a[3] = one_in(4) ? length() : (long)below(200), a[4] = one_in(4) ? flags(c) : (long)below(3);
+		a[3] = odd(4) ? length() : (long)below(200), a[4] = odd(4) ? flags(c) : (long)below(3);
 	if (among(c, "execve execveat")) {
 		int at = is(c, "execveat");
 
 		if (!one_in(4))
 			a[at] = one_in(3) ? path() : (long)strcpy(room(2048), one_in(2) ? self : "/proc/self/exe");
-		if (!one_in(5))
+		if (!odd(5))
 			a[at + 1] = (long)arguments();
 		if (!one_in(4))
 			a[at + 2] = 0;
@@ -564,6 +574,7 @@ static void one_call(void)
 	do
 		c = &calls[below(CALLS)];
 	while (left_out(c) || (c->class == REFUSED && !one_in(12)) || (c->class == ALLOWED && !one_in(3)) || (seldom(c) && !one_in(24)));
+	sensible = one_in(2);
 	for (int i = 0; i < 6; i++)
 		a[i] = c->shape[0] && (size_t)i < strlen(c->shape) ? argument(c, c->shape[i]) : one_in(4) ? number() : 0;
 	adjust(c, a);
@@ -618,6 +629,19 @@ static void refresh(void)
 	if ((fd = open(p, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0755)) >= 0) {
 		(void)!write(fd, "#!/bin/true\n", 12);
 		close(fd);
+	}
+	if (one_in(4))
+		umask(one_in(2) ? 0 : 022);
+	for (size_t i = 0; i < COUNT(names); i++) {        /* what others have removed comes again */
+		snprintf(p, sizeof p, "%s/%s", attack_prey, names[i]);
+		if (!one_in(6))
+			continue;
+		if (!strcmp(names[i], "dir") || strstr(names[i], "sub"))
+			mkdir(p, 0755);
+		else if ((fd = open(p, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0755)) >= 0)
+			close(fd);
+		else if (errno == EACCES)
+			chmod(p, 0755);
 	}
 	if (one_in(3)) {
 		snprintf(p, sizeof p, "%s/%s", attack_prey, one_in(2) ? "dir" : "moved");

@@ -67,7 +67,7 @@ batch() {
 		[ -n "$KEEP_GOING" ] || finish
 		box discard -f -b hostile >/dev/null 2>&1
 	else
-		remove "$d"
+		[ -n "${KEEP:-}" ] || remove "$d"
 	fi
 }
 
