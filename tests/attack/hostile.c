@@ -857,6 +857,7 @@ static void tame(void)
 
 int main(int argc, char **argv)
 {
+	struct rlimit files;
 	uint64_t seed;
 
 	if (argc < 4)
@@ -887,7 +888,8 @@ int main(int argc, char **argv)
 	int fd = memfd_create("hostile", MFD_ALLOW_SEALING);
 	if (fd < 0 || ftruncate(fd, sizeof *common) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
 		return 1;
-	common_fd = fcntl(fd, F_DUPFD, 300);       /* at a number that the calls do not name */
+	getrlimit(RLIMIT_NOFILE, &files);
+	common_fd = fcntl(fd, F_DUPFD, files.rlim_cur > 300 ? 300 : (int)files.rlim_cur - 1);       /* at a number that the calls seldom name */
 	close(fd);
 	map_common();
 	lead(seed);
