@@ -317,7 +317,7 @@ static int put_in_order(struct parts *all, const struct crossing *x)
 		while (len)
 			list[n++] = *chain[--len];
 	}
-	if (list && chain && taken)
+	if (list && chain && taken && n)        /* without a part all->list is NULL */
 		memcpy(all->list, list, n * sizeof *list);
 	int r = list && chain && taken ? 0 : -ENOMEM;
 	free(list);

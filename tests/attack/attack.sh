@@ -1,69 +1,14 @@
 #!/bin/bash
 # attack.sh NAME [SECONDS]: one attack (NAME.c, see attack.h), natively and in boxes: as it is, and with each wall that cowbox can do without taken
 # away (COWBOX_TEST_WALL_OFF). Natively it must do harm. In a box PREY must stay as it was, to the change time, and the victim too.
-# ATTACK_BIN is the directory of the programs.
-#
-# PREY: file (0644), private (0600), large (1 MiB), program (0755), dir/file, dir/sub/, link -> file, dirlink -> dir, hard (a second name of file),
-#       fifo, noted (an xattr), and what the victim makes there: socket, datagrams,
-#       run/dbus/system_bus_socket, run/systemd/private, run/docker.sock.
-SCRIPT_DIR=$(cd "$(dirname "$0")" && pwd -P)
-. "$SCRIPT_DIR/../e2e/lib.sh"
+# ATTACK_BIN is the directory of the programs, PREY is described in attack_lib.sh.
+. "$(dirname "$0")/attack_lib.sh"
 NAME=${1:?NAME}
 RACE_SECONDS=${2:-${RACE_SECONDS:-2}}
-LIMIT=${LIMIT:-60}
 WALLS="none landlock-scopes landlock-unix landlock-truncate landlock-ioctl pidfd-thread killable sync"
-# LeakSanitizer does not work in a traced program
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
-VICTIM=
-
-make_prey() {
-	mkdir -p "$1/prey/dir/sub"
-	(
-		cd "$1/prey" || exit 1
-		echo "the host's file" >file
-		echo "the host's secret" >private
-		chmod 600 private
-		head -c 1048576 /dev/zero >large
-		cp /bin/true program
-		echo "in a directory" >dir/file
-		ln -s file link
-		ln -s dir dirlink
-		ln file hard
-		mkfifo fifo
-		echo "noted" >noted
-		python3 -c 'import os; os.setxattr("noted", "user.note", b"original")'
-	)
-}
-
-# start_victim DIR: VICTIM is its pid
-start_victim() {
-	mkfifo "$1/end"
-	"$ATTACK_BIN/victim" "$1/prey" <"$1/end" >"$1/victim.out" 2>&1 &
-	VICTIM=$!
-	exec 8>"$1/end"
-	for _ in $(seq 100); do [ -e "$1/victim.info" ] && return 0; sleep 0.05; done
-	fail "the victim does not start: $(cat "$1/victim.out")"
-	finish
-}
-# stop_victim DIR: what it says of itself is in DIR/victim.out
-stop_victim() {
-	exec 8>&-
-	kill -CONT "$VICTIM" 2>/dev/null
-	wait "$VICTIM"
-	echo "status $?" >>"$1/victim.out"
-	rm -f "$1/end" "$1/prey/socket" "$1/prey/datagrams"
-	rm -rf "$1/prey/run"
-	VICTIM=
-}
-trap '[ -z "$VICTIM" ] || kill -KILL "$VICTIM"; on_exit' EXIT
-
-chmod a+x "$T"
-need python3 python3
 
 # ---- a victim that nobody attacks ----
-make_prey "$T/quiet"
-start_victim "$T/quiet"
-stop_victim "$T/quiet"
+quiet_victim "$T/quiet"
 
 # ---- natively ----
 make_prey "$T/native"

@@ -161,7 +161,7 @@ int main(int argc, char **argv)
 	struct sched_param param = { .sched_priority = -1 };
 	cpu_set_t cpus;
 	struct msqid_ds q;
-	struct mq_attr attr = { .mq_curmsgs = -1 };
+	struct mq_attr attr = { .mq_curmsgs = 0 };   /* also where there was no room for a queue: a user's queues have a limit together */
 	getrlimit(RLIMIT_NOFILE, &nofile);
 	getrlimit(RLIMIT_CORE, &core);
 	sched_getaffinity(0, sizeof cpus, &cpus);

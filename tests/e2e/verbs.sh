@@ -98,6 +98,7 @@ cb diff -b one --stat; status "diff --stat" 0; out "diff --stat" 'text'
 cb diff -b one text; out "diff PATH" 'four'; no_out "diff PATH" '^-x$'
 cb diff -b one --color=always text; out "diff --color=always" "$(printf '\033')"
 NO_COLOR=1 cb diff -b one text; no_out "NO_COLOR" "$(printf '\033')"
+cb run -b same -- sh -c 'echo >new; rm new'; cb diff -b same; status "diff without a change" 0; empty_out "diff without a change"; no_err "diff without a change" .; cb discard -f -b same
 # links too: in a root of its own, as `patch -p1 -d /` would
 cb run -b links -- sh -c 'ln -s to/where l1; ln -s /elsewhere l2'; cb diff -b links
 mkdir -p "$T/root$T/w" && patch -s -p1 -d "$T/root" <"$OUT" >"$T/patch.log" 2>&1; is "patch makes links" "to/where /elsewhere" "$(readlink "$T/root$T/w/l1") $(readlink "$T/root$T/w/l2")" || show "$T/patch.log"
