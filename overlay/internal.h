@@ -389,6 +389,8 @@ int names_check_empty(struct overlay *ov, const struct object *o);   /* -ENOTEMP
 int names_busy(const struct overlay *ov, const struct object *o);    /* -EBUSY for a mount point of the host, and what the store is in */
 /* Notes the origin of an object that is to be removed, or replaced (then its content is kept). */
 int names_origin(struct overlay *ov, const struct caller *c, const struct object *o, bool replaced);
+/* Two names are on different mounts of the host: no link or rename goes from one to the other (EXDEV), and a commit could make none. */
+bool names_across_mounts(struct overlay *ov, const char *a, const char *b);
 
 /* ---- copyup.c ---- */
 enum copyup_flags { COPYUP_NO_DATA = 1 };

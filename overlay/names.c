@@ -121,6 +121,34 @@ static int may_link(struct overlay *ov, const struct object *o)
 	return perm_object(ov, o, R_OK | W_OK) < 0 ? -EPERM : 0;
 }
 
+/* The mount that a name is on, were it the host's: that of the nearest directory above it that the host has. 0: unknown. */
+static uint64_t mount_of(struct overlay *ov, const char *view)
+{
+	char dir[PATH_MAX], up[PATH_MAX];
+	struct statx sx;
+	_cleanup_cred_ int own = cred_own_begin();
+
+	(void)own;
+	if (!path_split(view, dir, sizeof dir))
+		return 0;
+	while (sys_statx(ov->root_fd, path_relative(dir), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, &sx) < 0 ||
+	       !S_ISDIR(sx.stx_mode)) {
+		if (!dir[1] || !path_split(dir, up, sizeof up))
+			return 0;
+		strcpy(dir, up);
+	}
+	return sx.stx_mask & STATX_MNT_ID ? sx.stx_mnt_id : 0;
+}
+
+bool names_across_mounts(struct overlay *ov, const char *a, const char *b)
+{
+	const char *a_end = strrchr(a, '/'), *b_end = strrchr(b, '/');
+
+	if (a_end && b_end && a_end - a == b_end - b && !memcmp(a, b, (size_t)(a_end - a)))
+		return false;   /* one directory, mostly */
+	return mount_of(ov, a) != mount_of(ov, b);
+}
+
 static int link_object(struct overlay *ov, const struct caller *c, struct object *o, struct at at)
 {
 	_cleanup_maker_ struct maker m = MAKER_INIT;
@@ -136,6 +164,8 @@ static int link_object(struct overlay *ov, const struct caller *c, struct object
 	_cleanup_object_ struct object there;
 	if (lookup_canonical(ov, c, leaf.view, &there) == 0)
 		return -EEXIST;
+	if (names_across_mounts(ov, o->view, leaf.view))
+		return -EXDEV;
 	r = may_link(ov, o);
 	if (r < 0)
 		return r;

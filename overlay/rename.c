@@ -388,6 +388,8 @@ int overlay_rename(struct overlay *ov, const struct caller *c, struct at old, st
 		return r;
 	if (last_old != LEAF_NORMAL)
 		return -EBUSY;
+	if (last_new == LEAF_NORMAL && names_across_mounts(ov, x.old.view, x.new.view))
+		return -EXDEV;
 	if (last_new != LEAF_NORMAL)
 		return (flags & RENAME_NOREPLACE) ? -EEXIST : -EBUSY;
 	if (x.old.too_long)
