@@ -251,7 +251,7 @@ static int visit_merged(struct collector *c, struct dnode *d, const char *over, 
 	p.box_fd = fcntl(o.meta_fd >= 0 ? o.meta_fd : o.fd, F_DUPFD_CLOEXEC, 3);
 	p.box = o.st;
 	r = pair_open_host(c->ov, host_path, &p.host_fd, &p.host);
-	if (r == 0 && d->redirected && host_path)
+	if (r == 0 && d->redirected && host_path && strcmp(host_path, c->view) != 0)   /* not moved away and back */
 		r = add(c, CHANGE_RENAMED, &p, host_path, host_path, false);
 	else if (r == 0)
 		r = visit_object(c, &p, host_path);

@@ -188,4 +188,11 @@ mkdir "$T/xdg"
 (unset COWBOX_HOME; XDG_STATE_HOME=$T/xdg timeout 30 "$COWBOX_BIN" run -b x -- true) >"$T/log/xdg" 2>&1; check "XDG_STATE_HOME" test -e "$T/xdg/cowbox/boxes/x/box.json"
 (unset COWBOX_HOME XDG_STATE_HOME; timeout 30 "$COWBOX_BIN" run -b y -- true) >"$T/log/home" 2>&1; check "the home directory" test -e "$HOME/.local/state/cowbox/boxes/y/box.json"
 is "the store is private" 700 "$(stat -c %a "$HOME/.local/state/cowbox" 2>/dev/null)"
+# a directory that was moved away and back is no change
+mkdir -p back/sub; echo x >back/f
+cb run -b back -- sh -c 'mv back away; mv away back'
+cb status -b back; status "moved away and back" 0; is "moved away and back: no change" "" "$(cat "$OUT")"
+cb run -b back -- sh -c 'echo y >back/f'
+cb status -b back; is "what is changed in it then" "M  $PWD/back/f" "$(cat "$OUT")"
+cb commit -a -b back; status "it is committed" 0; is "on the host" y "$(cat back/f)"
 finish
