@@ -65,7 +65,7 @@ static int common_fd = -1;
 static char *scratch, *scratch_end, *shared;      /* shared: what sibling threads and children scribble in */
 #define SCRATCH (256 << 10)
 #define SHARED (16 << 10)
-static int slot, depth, trace_fd = -1;
+static int slot, depth, trace_fd = -1, null_fd = -1;     /* null_fd: opened before the view has lost /dev/null */
 static char own_dir[4096], self[4096];
 static const char *seconds_text;
 
@@ -732,14 +732,13 @@ static void map_common(void)
 _Noreturn static void worker(uint64_t seed)
 {
 	pthread_t t;
-	int null = open("/dev/null", O_RDWR);
 
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getenv("HOSTILE_TRACE"))
 		trace_fd = fcntl(2, F_DUPFD, 500);
-	for (int i = 0; i < 3 && null >= 0; i++)
-		dup2(null, i);
+	for (int i = 0; i < 3 && null_fd >= 0; i++)
+		dup2(null_fd, i);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_FSIZE, 8 << 20);
 	limit(RLIMIT_AS, 512 << 20);
@@ -890,6 +889,9 @@ int main(int argc, char **argv)
 		return 1;
 	getrlimit(RLIMIT_NOFILE, &files);
 	common_fd = fcntl(fd, F_DUPFD, files.rlim_cur > 300 ? 300 : (int)files.rlim_cur - 1);       /* at a number that the calls seldom name */
+	close(fd);
+	fd = open("/dev/null", O_RDWR);
+	null_fd = fcntl(fd, F_DUPFD_CLOEXEC, common_fd / 2);
 	close(fd);
 	map_common();
 	lead(seed);
