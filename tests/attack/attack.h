@@ -2,7 +2,7 @@
  *
  *     NAME PREY VICTIM_PID SECONDS
  *
- * PREY is a directory of the host (attack.sh makes it and seals it; see there what is in it), VICTIM_PID a process outside that holds things worth
+ * PREY is a directory of the host (attack.sh makes it and seals it; attack_lib.sh says what is in it), VICTIM_PID a process outside that holds things worth
  * having (victim.c), SECONDS how long a race may take. The program makes its tries one by one, each by TRY(); what no seal would show, because it
  * was read or reached and not changed, it tells itself by reached(). It ends with `return attack_end();`.
  *

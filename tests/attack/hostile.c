@@ -65,7 +65,7 @@ static int common_fd = -1;
 static char *scratch, *scratch_end, *shared;      /* shared: what sibling threads and children scribble in */
 #define SCRATCH (256 << 10)
 #define SHARED (16 << 10)
-static int slot, depth, trace_fd = -1;
+static int slot, depth, trace_fd = -1, null_fd = -1;     /* null_fd: opened before the view has lost /dev/null */
 static char own_dir[4096], self[4096];
 static const char *seconds_text;
 
@@ -150,8 +150,8 @@ static const char *const names[] = {
 	"datagrams", "moved", "moved/file", "moved/sub", "fresh1", "fresh2", "fresh2/x", "fresh3", "gone", "dir/fresh", "moved/fresh", "dir/sub/deep",
 };
 static const char *const own_names[] = {
-	"f", "d", "d/f", "to_prey", "to_prey/file", "to_prey/dir/file", "to_file", "loop", "dangling", "fifo", "script", "sock", "node", "up", "deep/er/er", "new", "new/x",
-	"to_fd", "to_root",
+	"f", "d", "d/f", "to_prey", "to_prey/file", "to_prey/dir/file", "to_file", "loop", "dangling", "fifo", "script", "sock", "node", "up",
+	"deep/er/er", "new", "new/x", "to_fd", "to_root",
 };
 
 static void name_into(char *to, size_t size)
@@ -186,7 +186,8 @@ static void name_into(char *to, size_t size)
 						 "task", "map_files", "stat", "status", "attr/current", "syscall", "clear_refs", "timerslack_ns", "mountinfo" })[below(22)]);
 		break;
 	case 12:
-		snprintf(to, size, "%s", ((const char *const[]){ "", ".", "..", "./", "../..", "/dev/null", "/dev/zero", "/dev/full", "/proc/self", "/proc/self/cwd/file",
+		snprintf(to, size, "%s", ((const char *const[]){ "", ".", "..", "./", "../..", "/dev/null", "/dev/zero", "/dev/full", "/proc/self",
+								 "/proc/self/cwd/file",
 								 "/proc/self/cwd", "/proc/self/exe", "/proc/thread-self/cwd/../prey/file", "////", "/proc/self/fd",
 								 "/proc/self/fd/" })[below(16)]);
 		break;
@@ -245,12 +246,14 @@ static long path(void)
 static long flags(const struct call *c)
 {
 	static const long opens[] = {
-		O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_CREAT, O_WRONLY | O_TRUNC, O_RDWR | O_CREAT | O_EXCL, O_PATH, O_PATH | O_NOFOLLOW, O_DIRECTORY, O_TMPFILE | O_RDWR,
+		O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_CREAT, O_WRONLY | O_TRUNC, O_RDWR | O_CREAT | O_EXCL, O_PATH, O_PATH | O_NOFOLLOW, O_DIRECTORY,
+		O_TMPFILE | O_RDWR,
 		O_WRONLY | O_APPEND, O_RDONLY | O_NONBLOCK, O_RDWR | O_NONBLOCK, O_NOFOLLOW, O_RDONLY | O_TRUNC, O_NOATIME, O_DIRECT | O_RDWR, 3, O_PATH | O_CREAT,
 		O_CREAT | O_DIRECTORY, O_WRONLY | O_NONBLOCK | O_CLOEXEC,
 	};
 	static const long ats[] = {
-		0, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_FOLLOW, AT_REMOVEDIR, AT_EACCESS, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, 1, 2, 4, 5, 6,
+		0, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_FOLLOW, AT_REMOVEDIR, AT_EACCESS, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT,
+		1, 2, 4, 5, 6,
 	};
 
 	switch (sensible ? 7 : below(8)) {
@@ -263,7 +266,9 @@ static long flags(const struct call *c)
 
 static long number(void)
 {
-	return sensible || one_in(3) ? (long)below(sensible ? 4 : 64) : PICK(0, 1, 2, 3, -1, INT_MAX, INT_MIN, LONG_MAX, LONG_MIN, 4096, (long)rnd(), (long)(uint32_t)rnd());
+	if (sensible || one_in(3))
+		return (long)below(sensible ? 4 : 64);
+	return PICK(0, 1, 2, 3, -1, INT_MAX, INT_MIN, LONG_MAX, LONG_MIN, 4096, (long)rnd(), (long)(uint32_t)rnd());
 }
 static long length(void)
 {
@@ -273,7 +278,8 @@ static long length(void)
 }
 static long mode(void)
 {
-	return PICK(0700, 0755, 0644, 0600, 0777, 07777, 0, S_IFREG | 0644, S_IFIFO | 0600, S_IFSOCK | 0600, S_IFCHR | 0600, S_IFDIR | 0700, 4, 6, (long)rnd());
+	return PICK(0700, 0755, 0644, 0600, 0777, 07777, 0, S_IFREG | 0644, S_IFIFO | 0600, S_IFSOCK | 0600, S_IFCHR | 0600, S_IFDIR | 0700,
+		    4, 6, (long)rnd());
 }
 static long process(void)
 {
@@ -401,12 +407,14 @@ static bool among(const struct call *c, const char *list)
 /* What is not called at all: it would only end the caller, or reaches what is shared with the host on purpose. */
 static bool left_out(const struct call *c)
 {
-	return among(c, "exit exit_group rt_sigreturn sync syncfs shmget shmat shmctl semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_unlink vhangup");
+	return among(c, "exit exit_group rt_sigreturn sync syncfs shmget shmat shmctl semget semop semctl semtimedop msgget msgsnd msgrcv msgctl "
+			"mq_unlink vhangup");
 }
 /* What is seldom called: it stops the caller, or takes from it what it needs for going on. */
 static bool seldom(const struct call *c)
 {
-	return among(c, "pause rt_sigsuspend rt_sigaction rt_sigprocmask munmap arch_prctl seccomp prctl ptrace close_range set_robust_list vfork fork clone execve execveat "
+	return among(c, "pause rt_sigsuspend rt_sigaction rt_sigprocmask munmap arch_prctl seccomp prctl ptrace close_range set_robust_list vfork fork clone "
+			"execve execveat "
 			"setuid setreuid setresuid setfsuid capset personality wait4 waitid select pselect6 poll ppoll epoll_wait epoll_pwait epoll_pwait2 futex "
 			"futex_wait futex_waitv nanosleep clock_nanosleep rt_sigtimedwait kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal "
 			"setrlimit prlimit64 setitimer alarm modify_ldt mlockall mseal brk unshare uprobe uretprobe map_shadow_stack restart_syscall close dup2 dup3");
@@ -438,7 +446,8 @@ static long owner(bool ex)
 
 static void adjust(const struct call *c, long a[6])
 {
-	if (c->class == REFUSED && !among(c, "chroot open_tree fanotify_init io_uring_setup landlock_create_ruleset userfaultfd name_to_handle_at file_getattr")) {
+	if (c->class == REFUSED &&
+	    !among(c, "chroot open_tree fanotify_init io_uring_setup landlock_create_ruleset userfaultfd name_to_handle_at file_getattr")) {
 		memcpy(a, nowhere, sizeof nowhere);
 		if (one_in(2))
 			a[0] = (long)(scratch_end - 1);
@@ -732,14 +741,13 @@ static void map_common(void)
 _Noreturn static void worker(uint64_t seed)
 {
 	pthread_t t;
-	int null = open("/dev/null", O_RDWR);
 
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getenv("HOSTILE_TRACE"))
 		trace_fd = fcntl(2, F_DUPFD, 500);
-	for (int i = 0; i < 3 && null >= 0; i++)
-		dup2(null, i);
+	for (int i = 0; i < 3 && null_fd >= 0; i++)
+		dup2(null_fd, i);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_FSIZE, 8 << 20);
 	limit(RLIMIT_AS, 512 << 20);
@@ -890,6 +898,9 @@ int main(int argc, char **argv)
 		return 1;
 	getrlimit(RLIMIT_NOFILE, &files);
 	common_fd = fcntl(fd, F_DUPFD, files.rlim_cur > 300 ? 300 : (int)files.rlim_cur - 1);       /* at a number that the calls seldom name */
+	close(fd);
+	fd = open("/dev/null", O_RDWR);
+	null_fd = fcntl(fd, F_DUPFD_CLOEXEC, common_fd / 2);
 	close(fd);
 	map_common();
 	lead(seed);
