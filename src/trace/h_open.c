@@ -230,6 +230,24 @@ static int open_kernel_file(struct call *c, const struct caller *who, const stru
 	return 1;
 }
 
+/* A process may list its own descriptors also when /proc/PID/fd belongs to root, as after it took on other ids. The descriptor, or -EACCES. */
+static int open_own_fds(struct call *c, const struct caller *who, const struct place *p, const struct open_args *o)
+{
+	_cleanup_object_ struct object obj;
+	int pid, tid = 0, end = 0;
+	object_init(&obj);
+	if (!cred_process_is_root() || opens_for_writing(o->flags) || !proc_path_suspect(&p->at) || overlay_lookup(c->ov, who, p->at, o->lookup, &obj) < 0)
+		return -EACCES;
+	if (!S_ISDIR(obj.st.st_mode) || !proc_is_kernel_file(obj.fd, &obj.st))
+		return -EACCES;
+	if ((sscanf(obj.real, "/proc/%d/fd%n", &pid, &end) != 1 || !end) && (sscanf(obj.real, "/proc/%d/task/%d/fd%n", &pid, &tid, &end) != 2 || !end))
+		return -EACCES;
+	if (obj.real[end] || pid != c->tgid)
+		return -EACCES;
+	_cleanup_cred_ int own = cred_own_begin();
+	return sys_reopen(obj.fd, (int)(o->flags & (O_NONBLOCK | O_LARGEFILE)) | O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+}
+
 /* -EMFILE when the guest has no number left for one more descriptor: the kernel finds that out before it makes a file, or empties one. */
 static int room_for_fd(const struct call *c)
 {
@@ -279,6 +297,11 @@ static int open_at(struct call *c, struct answer *a, const struct open_args *o)
 		return answer_fd(a, TAKE_FD(opened.fd), o->flags & O_CLOEXEC);
 	if (r == 0)
 		r = overlay_open(c->ov, &who, p.at, flags, o->mode, lookup, &opened);
+	if (r == -EACCES) {
+		int fds = open_own_fds(c, &who, &p, o);
+		if (fds >= 0)
+			return answer_fd(a, fds, o->flags & O_CLOEXEC);
+	}
 	if (r < 0)
 		return answer_errno(a, r);
 	if (opened.how == OPENED_SPECIAL)

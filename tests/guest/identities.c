@@ -32,6 +32,8 @@ static void see(const char *tag)
 	SHOW(access("host/f1", W_OK));
 	SHOW(faccessat(AT_FDCWD, "host/f1", W_OK, AT_EACCESS));
 	SHOW(unlink("host/sticky/theirs"));
+	SHOW_OK(open("/proc/self/fd", O_RDONLY | O_DIRECTORY));
+	SHOW_OK(open("/proc/thread-self/fd", O_RDONLY));
 	SHOW(link("host/f4", "open/linked"));
 	unlink("open/linked");
 	fflush(stdout);
