@@ -108,10 +108,11 @@ static void *flip_exec(void *arg)
 
 static void *flip_argument(void *arg)
 {
-	char to[2][600];
+	char to[2][600] = { "", "" };
 
 	(void)arg;
-	snprintf(to[0], sizeof to[0], "/tmp/attack-nothing-there");
+	/* What is half the one and half the other must not be something of somebody else's. */
+	snprintf(to[0], sizeof to[0], "%s/../nothing-there", attack_prey);
 	snprintf(to[1], sizeof to[1], "%s", prey("file"));
 	for (unsigned i = 0;; i++) {
 		memcpy(argument, to[i & 1], sizeof to[0]);
@@ -153,7 +154,7 @@ int main(int argc, char **argv)
 	program = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	argument = program + 4096;
 	strcpy(program, "/bin/true");
-	strcpy(argument, "/tmp/attack-nothing-there");
+	snprintf(argument, 600, "%s/../nothing-there", attack_prey);
 	if (!mkdtemp(dir))
 		return 1;
 	sockets(dir, attack_seconds / 2);
