@@ -92,6 +92,8 @@ static long by_chdir(void)
 {
 	long r = chdir(shared);   /* the host's directory, maybe: what is done from there is looked at anew */
 
+	if (r < 0)
+		return r;
 	r += open("attack", O_WRONLY | O_CREAT, 0666);
 	r += unlink("file");
 	return r + chdir("/");

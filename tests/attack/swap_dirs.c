@@ -145,6 +145,12 @@ int main(int argc, char **argv)
 	attack_begin(argc, argv);
 	if (!mkdtemp(base))
 		return 1;
+	/* natively `..` of what was moved must not lead to what is somebody else's */
+	snprintf(command, sizeof command, "rm -rf %s", base);
+	strcat(base, "/x");
+	mkdir(base, 0777);
+	strcat(base, "/y");
+	mkdir(base, 0777);
 	for (const char *const *d = (const char *const[]){ "own", "own/dir", "own/dir/sub", "own2", "deep", "deep/a", "deep/a/b", "b2", NULL }; *d; d++)
 		mkdir(in(*d), 0777);
 	for (const char *const *f = (const char *const[]){ "own/file", "own/private", "own/dir/file", "own2/file", NULL }; *f; f++)
@@ -161,7 +167,6 @@ int main(int argc, char **argv)
 		stop = 1;
 		pthread_join(thread, NULL);
 	}
-	snprintf(command, sizeof command, "rm -rf %s", base);
 	(void)!system(command);
 	return attack_end();
 }
