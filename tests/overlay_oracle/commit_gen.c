@@ -171,10 +171,11 @@ static void move_into(struct cr_gen *g, struct world *w, const struct pool *p, c
 
 static void nested(struct cr_gen *g, struct world *w, const struct pool *p, const char *dir)
 {
-	char from[OP_PATH], to[OP_PATH], moved[OP_PATH], name[300], other[300];
+	char from[OP_PATH], to[OP_PATH], moved[OP_PATH], name[300], room[300];
+	const char *other;
 
 	child_of(g, w, dir, name);
-	sample_name(&g->r, other);
+	other = sample_name(&g->r, room);
 	join(from, dir, name[0] ? name : "a");
 	join(to, dir, other);
 	if (rng_chance(&g->r, 70))
