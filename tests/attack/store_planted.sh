@@ -25,7 +25,7 @@ planted() {
 	(cd "$d" && eval "$plant") || fail "$name: nothing planted"
 	seal -c "$P" >"$d.planted"
 	: >"$d.out"
-	for verb in 'status' 'status --json' 'diff' 'run' 'list' 'diff' 'commit -a' 'run' 'discard -f'; do
+	for verb in 'status --json' 'diff' 'run' 'list' 'status' 'commit -a' 'run' 'discard -f'; do
 		case $verb in
 		run) set -- run -b plant -- bash -c 'cd "$1/w2" && echo x >new; echo x >>file; rm -f old; mv file other; echo x >>linked; chmod 600 other; ls -lR "$1/w" | head -n 40' bash "$d" ;;
 		list) set -- list ;;
@@ -77,7 +77,9 @@ planted links 'ln -s "$P" "$L/links/1"; ln -s "$P/file" "$L/links/2"; mkdir "$L/
 planted history 'mkdir "$B/history/1"; ln -s "$P" "$B/history/2"; ln -s "$P/file" "$B/history/1/journal"; ln -s "$P" "$B/history/1/old"'
 planted history-fifo 'mkdir "$B/history/1"; mkfifo "$B/history/1/journal"; mkfifo "$B/history/2"'
 
-planted link-fifos 'rm -f "$L"/links/*; mkfifo "$L/links/copies"; mkfifo "$B/box.json.new"; mkfifo "$L/links/-$(stat -c %Hd:%Ld:%i "$d/w2/linked")"'
+planted link-fifo 'rm -f "$L"/links/*; mkfifo "$L/links/copies"'
+planted record-fifo 'mkfifo "$L/links/-$(stat -c %Hd:%Ld:%i "$d/w2/linked")"'
+planted json-fifo 'mkfifo "$B/box.json.new"'
 planted link-links 'rm -f "$L"/links/*; ln -s "$P/file" "$L/links/copies"; ln -s "$P/absent" "$B/box.json.new"; ln -s "$P/file" "$L/links/-$(stat -c %Hd:%Ld:%i "$d/w2/linked")"'
 
 # the layer
