@@ -166,7 +166,7 @@ int main(int argc, char **argv)
 	strcpy(void_path, prey("file"));
 	race_swap(void_path, 1, 0, '/');
 	for (int who = 0; who < RACE_WHOS; who++) {
-		double share = attack_seconds / 2 / RACE_WHOS;
+		double share = attack_seconds * 0.4 / RACE_WHOS;
 
 		race_start(who, share);
 		for (double end = attack_now() + share; attack_now() < end;) {

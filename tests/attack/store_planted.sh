@@ -25,7 +25,7 @@ planted() {
 	(cd "$d" && eval "$plant") || fail "$name: nothing planted"
 	seal -c "$P" >"$d.planted"
 	: >"$d.out"
-	for verb in 'status --json' 'diff' 'run' 'list' 'status' 'commit -a' 'run' 'discard -f'; do
+	for verb in 'status --json' 'diff' 'run' 'list' 'commit -a' 'run' 'discard -f'; do
 		case $verb in
 		run) set -- run -b plant -- bash -c 'cd "$1/w2" && echo x >new; echo x >>file; rm -f old; mv file other; echo x >>linked; chmod 600 other; ls -lR "$1/w" | head -n 40' bash "$d" ;;
 		list) set -- list ;;
