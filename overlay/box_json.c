@@ -50,7 +50,7 @@ int box_write_json(const struct box *b, int dirfd)
 	text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
 	if (!text)
 		return -ENOMEM;
-	fd = sys_openat(dirfd, "box.json.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = sys_openat(dirfd, "box.json.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fd;
 	r = sys_write_all(fd, text, strlen(text));

@@ -148,7 +148,7 @@ int links_set(struct overlay *ov, const struct link_entry *e)
 	(void)own;
 	links_name(name + 1, e);
 	n = snprintf(text, sizeof text, "%10u %10u\n", e->nlink, e->touched);
-	fd = sys_openat(ov->layers[ov->top].links_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = sys_openat(ov->layers[ov->top].links_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fd;
 	r = sys_pwrite_all(fd, text, (size_t)n, 0);
@@ -211,7 +211,7 @@ int links_note_copy(struct overlay *ov, uint64_t dev, uint64_t ino, uint64_t cop
 	int r;
 
 	(void)own;
-	fd = sys_openat(ov->layers[ov->top].links_fd, "copies", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = sys_openat(ov->layers[ov->top].links_fd, "copies", O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	r = fd < 0 ? fd : sys_fstat(fd, &st);
 	if (r == 0)   /* over a torn record, if there is one */
 		r = sys_pwrite_all(fd, rec, sizeof rec, st.st_size - st.st_size % (off_t)sizeof rec);

@@ -28,14 +28,15 @@ static uint64_t nanoseconds(struct timespec t)
 static int same_as_base(struct plan *p, const struct origin *o, const char *path)
 {
 	_cleanup_close_ int base = -1, fd = -1;
+	struct stat st;
 	char name[24];
 	int r;
 
 	if (!o->base_id || p->base_fd < 0)
 		return 0;
 	snprintf(name, sizeof name, "%llu", (unsigned long long)o->base_id);
-	base = sys_openat(p->base_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (base < 0)
+	base = sys_openat(p->base_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+	if (base < 0 || sys_fstat(base, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
 	r = host_open(&p->host, path, O_RDONLY, &fd);
 	return r < 0 ? r : copy_content_equal(base, fd);

@@ -338,7 +338,7 @@ int commit_plan_new(struct overlay *ov, struct commit_plan **ret, struct err *er
 		return err_sys(err, -ENOMEM, "commit");
 	p->p.ov = ov;
 	p->host.root_fd = p->host.dir_fd = -1;
-	p->base_fd = sys_openat(overlay_box(ov)->fd, "base", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	p->base_fd = box_open_in(overlay_box(ov), "base", O_RDONLY | O_DIRECTORY);
 	r = host_init(&p->host);
 	if (r < 0)
 		err_sys(err, r, "cannot open /");

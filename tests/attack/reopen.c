@@ -1,176 +1,269 @@
-/* Descriptors of the host's files that may be read only, opened anew for writing by every name that /proc has for them; the host's files by the roots and
- * working directories of processes; another guest's memory and descriptors. */
+/* Read-only and O_PATH descriptors of PREY's files opened anew for writing, by every path of /proc that leads to them: the process's own, its
+ * threads' and another guest's; descriptors that came over a socket or by pidfd_getfd; the links root, cwd and map_files; and
+ * memory that maps such a file, written to by /proc/PID/mem and process_vm_writev, which pass over a mapping's protection.
+ *
+ *     reopen PREY VICTIM_PID SECONDS      opens them itself
+ *     reopen --inherited FD...            was started with them
+ */
 #include "attack.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 
 #ifndef SYS_pidfd_getfd
+#define SYS_pidfd_open 434
 #define SYS_pidfd_getfd 438
 #endif
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
 
-static void write_to(const char *path)
+static pid_t helper;         /* helper: another guest, which has the same descriptors */
+static pid_t thread;
+
+static void closed(long fd)
 {
-	static const int hows[] = { O_WRONLY, O_RDWR, O_WRONLY | O_TRUNC, O_WRONLY | O_APPEND, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_TRUNC };
-
-	for (size_t i = 0; i < sizeof hows / sizeof hows[0]; i++) {
-		int fd = TRY(open(path, hows[i] | O_NONBLOCK, 0666));
-
-		if (fd < 0)
-			continue;
-		TRY(write(fd, "attack", 6));
-		TRY(ftruncate(fd, 2));
-		void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (p != MAP_FAILED) {
-			if (lseek(fd, 0, SEEK_END) > 0)
-				*(volatile char *)p = '!';
-			msync(p, 4096, MS_SYNC);
-			munmap(p, 4096);
-		}
-		close(fd);
-	}
-	TRY(truncate(path, 1));
-	TRY(chmod(path, 0777));
+	if (fd < 0)
+		return;
+	TRY(write((int)fd, "attack", 6));
+	TRY(ftruncate((int)fd, 1));
+	close((int)fd);
 }
 
-static void by_number(int fd)
+static void strike(const char *path)
 {
-	static const char *const forms[] = { "/proc/self/fd/%d", "/proc/thread-self/fd/%d", "/dev/fd/%d", "/proc/self/root/proc/self/fd/%d", "/proc/self/../self/fd/%d" };
-	char path[256];
+	static const struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	struct stat st;
 
-	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-		snprintf(path, sizeof path, forms[i], fd);
-		write_to(path);
-	}
-	snprintf(path, sizeof path, "/proc/%d/fd/%d", getpid(), fd);
-	write_to(path);
-	snprintf(path, sizeof path, "/proc/%d/task/%ld/fd/%d", getpid(), syscall(SYS_gettid), fd);
-	write_to(path);
-	int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY), again;
-
-	snprintf(path, sizeof path, "%d", fd);
-	again = TRY(openat(dir, path, O_WRONLY | O_TRUNC | O_NONBLOCK));
-	if (again >= 0) {
-		TRY(write(again, "attack", 6));
-		close(again);
-	}
-	close(dir);
-	again = TRY(openat(fd, "", O_WRONLY | O_TRUNC));
-	TRY(fcntl(fd, F_SETFL, O_RDWR | O_APPEND));
-	TRY(write(fd, "attack", 6));
-	TRY(ftruncate(fd, 0));
-	void *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
-	if (p != MAP_FAILED) {
-		if (TRY(mprotect(p, 4096, PROT_READ | PROT_WRITE)) == 0 && lseek(fd, 0, SEEK_END) > 0)
-			*(volatile char *)p = '!';
-		TRY(madvise(p, 4096, MADV_REMOVE));
-		snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)p, (unsigned long)p + 4096);
-		write_to(path);
-		int mem = TRY(open("/proc/self/mem", O_RDWR));
-		if (mem >= 0) {
-			TRY(pwrite(mem, "attack", 6, (off_t)(uintptr_t)p));
-			close(mem);
-		}
-		struct iovec l = { "attack", 6 }, r = { p, 6 };
-		TRY(process_vm_writev(getpid(), &l, 1, &r, 1, 0));
-		munmap(p, 4096);
-	}
+	/* a terminal, a pipe or /dev/null is nobody's prey, and natively would be hit */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return;
+	closed(TRY(open(path, O_WRONLY | O_NONBLOCK)));
+	closed(TRY(open(path, O_RDWR | O_NONBLOCK)));
+	closed(TRY(open(path, O_RDWR | O_CREAT | O_NONBLOCK, 0600)));
+	closed(TRY(open(path, O_WRONLY | O_APPEND | O_NONBLOCK)));
+	closed(TRY(open(path, O_RDONLY | O_TRUNC | O_NONBLOCK)));
+	TRY(truncate(path, 2));
+	TRY(chmod(path, 0604));
+	TRY(utimensat(AT_FDCWD, path, times, 0));
+	TRY(setxattr(path, "user.attack", "x", 1, 0));
 }
 
-/* "/proc/PID/root/PREY/file" and what is like it; cwd is PREY. */
-static void by_places(pid_t pid)
+static void by_link(pid_t pid, const char *rest)
 {
 	char path[4200];
 
-	snprintf(path, sizeof path, "/proc/%d/root%s/file", pid, attack_prey);
-	write_to(path);
-	snprintf(path, sizeof path, "/proc/%d/cwd/file", pid);
-	write_to(path);
-	snprintf(path, sizeof path, "/proc/%d/task/%d/cwd/private", pid, pid);
-	write_to(path);
-	snprintf(path, sizeof path, "/proc/%d/task/%d/root%s/large", pid, pid, attack_prey);
-	write_to(path);
-	snprintf(path, sizeof path, "/proc/%d/cwd/dir/new", pid);
-	write_to(path);
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, rest);
+	strike(path);
 }
 
-/* A guest that has the descriptor hands it to another, or is looked into by it. */
-static void between_guests(int fd)
+static void by_links(int fd)
 {
-	char path[64], room[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 0;
-	struct iovec one = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
+	char path[128];
+	int dir;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	strike(path);
+	snprintf(path, sizeof path, "/proc/thread-self/fd/%d", fd);
+	strike(path);
+	snprintf(path, sizeof path, "/dev/fd/%d", fd);
+	strike(path);
+	snprintf(path, sizeof path, "fd/%d", fd);
+	by_link(getpid(), path);
+	by_link(helper, path);
+	snprintf(path, sizeof path, "task/%d/fd/%d", thread, fd);
+	by_link(getpid(), path);
+	snprintf(path, sizeof path, "task/%d/fd/%d", helper, fd);
+	by_link(helper, path);
+	snprintf(path, sizeof path, "root/proc/%d/fd/%d", helper, fd);
+	by_link(getpid(), path);
+	snprintf(path, sizeof path, "%d", fd);
+	dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+	closed(TRY(openat(dir, path, O_RDWR | O_NONBLOCK)));
+	TRY(fchmodat(dir, path, 0640, 0));
+	close(dir);
+	dir = open("/proc/self/fdinfo", O_PATH | O_DIRECTORY);
+	snprintf(path, sizeof path, "../fd/%d", fd);
+	closed(TRY(openat(dir, path, O_RDWR | O_TRUNC | O_NONBLOCK)));
+	close(dir);
+	if (dup2(fd, 0) == 0) {
+		strike("/dev/stdin");
+		strike("/proc/self/fd/0");
+	}
+}
+
+/* Only one that may be written can be written through; that it is mapped does not change that. */
+static void by_memory(int fd)
+{
+	char path[128], maps[4200];
+	char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	struct iovec from = { .iov_base = (char[]){ "memory" }, .iov_len = 6 }, to = { .iov_base = p, .iov_len = 6 };
+	int mem;
+
+	if (p == MAP_FAILED)
+		return;
+	mem = open("/proc/self/mem", O_RDWR);
+	TRY(pwrite(mem, "memory", 6, (off_t)(uintptr_t)p));
+	close(mem);
+	TRY(syscall(SYS_process_vm_writev, getpid(), &from, 1UL, &to, 1UL, 0UL));
+	TRY(syscall(SYS_process_vm_writev, helper, &from, 1UL, &to, 1UL, 0UL));
+	snprintf(path, sizeof path, "/proc/%d/mem", helper);
+	mem = open(path, O_RDWR);
+	TRY(pwrite(mem, "memory", 6, (off_t)(uintptr_t)p));
+	close(mem);
+	snprintf(maps, sizeof maps, "/proc/self/map_files/%lx-%lx", (unsigned long)p, (unsigned long)p + 4096);
+	strike(maps);
+	snprintf(maps, sizeof maps, "/proc/%d/map_files/%lx-%lx", getpid(), (unsigned long)p, (unsigned long)p + 4096);
+	strike(maps);
+	if (TRY(mprotect(p, 4096, PROT_READ | PROT_WRITE)) == 0)
+		memcpy(p, "memory", 6);
+	munmap(p, 4096);
+}
+
+static int passed(int fd)
+{
 	int pair[2], got = -1;
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = "";
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
 	pid_t pid;
 
-	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
-	fflush(stdout);
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	*cm = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(cm), &fd, sizeof fd);
 	pid = fork();
-	if (pid == 0) {
-		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	if (pid == 0)
+		_exit(TRY(sendmsg(pair[1], &m, 0)) < 0);
+	waitpid(pid, NULL, 0);
+	if (recvmsg(pair[0], &m, MSG_DONTWAIT) == 1 && (cm = CMSG_FIRSTHDR(&m)))
+		memcpy(&got, CMSG_DATA(cm), sizeof got);
+	close(pair[0]);
+	close(pair[1]);
+	return got;
+}
 
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(h), &fd, sizeof fd);
-		sendmsg(pair[1], &m, 0);
-		pause();
-		_exit(0);
-	}
-	if (TRY(recvmsg(pair[0], &m, 0)) == 1 && CMSG_FIRSTHDR(&m)) {
-		memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof got);
-		by_number(got);
+static void all_of(int fd)
+{
+	char path[128];
+	int got, pidfd;
+
+	/* the file is the same for all who have it, so those are made while there is nothing else to see */
+	by_links(fd);
+	by_memory(fd);
+	got = passed(fd);
+	if (got >= 0) {
+		snprintf(path, sizeof path, "/proc/self/fd/%d", got);
+		strike(path);
+		TRY(fchmod(got, 0606));
 		close(got);
 	}
-	snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
-	write_to(path);
-	by_places(pid);
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	pidfd = (int)syscall(SYS_pidfd_open, helper, 0);
 	got = (int)TRY(syscall(SYS_pidfd_getfd, pidfd, fd, 0));
 	if (got >= 0) {
-		by_number(got);
+		snprintf(path, sizeof path, "/proc/self/fd/%d", got);
+		strike(path);
+		TRY(fchmod(got, 0606));
+		TRY(write(got, "attack", 6));
 		close(got);
 	}
 	close(pidfd);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	close(pair[0]);
-	close(pair[1]);
+}
+
+static void *wait_there(void *unused)
+{
+	(void)unused;
+	thread = (pid_t)syscall(SYS_gettid);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Another guest with all that this one has now. */
+static void start_helper(void)
+{
+	helper = fork();
+	if (helper == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+}
+
+static void end_helper(void)
+{
+	kill(helper, SIGKILL);
+	waitpid(helper, NULL, 0);
+}
+
+static void start_thread(void)
+{
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, wait_there, NULL) != 0)
+		exit(2);
+	while (!*(volatile pid_t *)&thread)
+		usleep(1000);
+}
+
+static void by_roots(void)
+{
+	static const char *const names[] = { "file", "private", "dir/file", "link", "hard" };
+	char path[4200];
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		snprintf(path, sizeof path, "/proc/self/root%s", prey(names[i]));
+		strike(path);
+		snprintf(path, sizeof path, "/proc/self/cwd/%s", names[i]);
+		strike(path);
+		snprintf(path, sizeof path, "root%s", prey(names[i]));
+		by_link(helper, path);
+		by_link(attack_victim, path);
+		by_link(1, path);
+		snprintf(path, sizeof path, "cwd/%s", names[i]);
+		by_link(helper, path);
+			snprintf(path, sizeof path, "cwd%s", prey(names[i]));
+		by_link(attack_victim, path);
+		snprintf(path, sizeof path, "task/%d/cwd/../prey/%s", thread, names[i]);
+		by_link(getpid(), path);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = { "file", "private", "large", "program", "noted" };
+	static const char *const names[] = { "file", "private", "large", "noted", "dir/file", "link" };
+	static const int hows[] = { O_RDONLY | O_NONBLOCK, O_PATH, O_PATH | O_NOFOLLOW };
 
+	if (argc > 2 && !strcmp(argv[1], "--inherited")) {
+		start_thread();
+		start_helper();
+		for (int i = 2; i < argc; i++) {
+			TRY(fchmod(atoi(argv[i]), 0700));
+			TRY(ftruncate(atoi(argv[i]), 1));
+			all_of(atoi(argv[i]));
+		}
+		end_helper();
+		return attack_end();
+	}
 	attack_begin(argc, argv);
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		for (int how = 0; how < 2; how++) {
-			int fd = open(prey(names[i]), how ? O_PATH : O_RDONLY);
+	start_thread();
+	if (chdir(attack_prey) < 0)
+		return 2;
+	for (size_t n = 0; n < sizeof names / sizeof names[0]; n++)
+		for (size_t h = 0; h < sizeof hows / sizeof hows[0]; h++) {
+			int fd = open(prey(names[n]), hows[h]);
 
-			by_number(fd);
-			between_guests(fd);
+			if (fd < 0)
+				continue;
+			start_helper();
+			all_of(fd);
+			end_helper();
 			close(fd);
 		}
-	(void)!chdir(attack_prey);
-	by_places(getpid());
-	by_places(attack_victim);
-	if (!getenv("ATTACK_NATIVE"))   /* its working directory is somebody else's */
-		by_places(1);
-	int fd = open("dir", O_PATH | O_DIRECTORY);
-	char path[64];
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d/file", fd);
-	write_to(path);
-	snprintf(path, sizeof path, "/proc/self/fd/%d/../file", fd);
-	write_to(path);
-	snprintf(path, sizeof path, "/dev/fd/%d/made", fd);
-	write_to(path);
+	start_helper();
+	by_roots();
+	end_helper();
 	return attack_end();
 }
