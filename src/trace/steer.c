@@ -184,12 +184,13 @@ static int64_t perform(struct remote *r, struct steer *s, const int number[STEER
 	return e < 0 ? e : value;
 }
 
-/* True when the stopped thread still stands behind the call that we were asked to answer. */
+/* True when the stopped thread still stands behind the call that we were asked to answer. The kernel takes the number from the lower half of the
+ * register and leaves the upper one as the guest had it. */
 static bool stands_at(const struct remote *r, long nr)
 {
 	int64_t rax = (int64_t)r->regs.rax;
 
-	return (long)r->regs.orig_rax == nr && rax <= -512 && rax >= -516;
+	return (int32_t)r->regs.orig_rax == (int32_t)nr && rax <= -512 && rax >= -516;
 }
 
 static void steer_held(const struct call *c, struct steer *s, struct remote *r)
