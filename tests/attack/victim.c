@@ -110,7 +110,8 @@ int main(int argc, char **argv)
 	char queue[80];
 	snprintf(queue, sizeof queue, "/%s", name);
 	mode_t mask = umask(0);
-	mqd_t mq = mq_open(queue, O_RDWR | O_CREAT | O_NONBLOCK, 0666, NULL);
+	struct mq_attr small = { .mq_maxmsg = 4, .mq_msgsize = 64 };   /* all queues of a user are bounded together (RLIMIT_MSGQUEUE) */
+	mqd_t mq = mq_open(queue, O_RDWR | O_CREAT | O_NONBLOCK, 0666, &small);
 	umask(mask);
 	if (shared != (char *)-1)
 		strcpy(shared, "original");
