@@ -165,8 +165,8 @@ static void roots(void *arg)
 	}
 	TRY(fchdir(root));
 	if (TRY(chroot(own)) == 0) {
-		TRY(fchdir(prey_fd));
-		harm(".", 10);
+		if (TRY(fchdir(prey_fd)) == 0)
+			harm(".", 10);
 	}
 	TRY(fchdir(root));
 	TRY(syscall(SYS_fchroot, prey_fd, 0));

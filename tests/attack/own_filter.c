@@ -265,9 +265,90 @@ static void strict(void *arg)
 	syscall(SYS_exit, 0);
 }
 
+/* ---- filters against what the supervisor has a thread do: going into a directory of the box, running its programs, waiting at its FIFOs ---- */
+
+static char own_dir[64];
+
+struct hindered {
+	long nr;
+	uint32_t ret;
+};
+
+static void hindered(void *arg)
+{
+	const struct hindered *h = arg;
+	char fifo[80], program[80], copy[80];
+	int fd;
+
+	snprintf(fifo, sizeof fifo, "%s/fifo", own_dir);
+	snprintf(program, sizeof program, "%s/program", own_dir);
+	snprintf(copy, sizeof copy, "%s/dir", own_dir);
+	/* relative names mean PREY's or its own files, wherever a chdir leads */
+	if (chdir(prey("dir")) < 0)
+		return;
+	filter(SECCOMP_SET_MODE_FILTER, 0, h->nr, h->ret);
+	syscall(SYS_chdir, own_dir);
+	syscall(SYS_truncate, "file", 3);
+	syscall(SYS_chmod, "file", 0611);
+	fd = (int)syscall(SYS_open, own_dir, O_RDONLY | O_DIRECTORY);
+	syscall(SYS_fchdir, fd);
+	syscall(SYS_chdir, copy);
+	syscall(SYS_unlink, "file");
+	syscall(SYS_open, fifo, O_PATH);
+	syscall(SYS_open, fifo, O_RDONLY | O_NONBLOCK);
+	syscall(SYS_openat, AT_FDCWD, fifo, O_RDWR);
+	syscall(SYS_chdir, prey("dir"));
+	syscall(SYS_truncate, "file", 3);
+	if (vfork() == 0) {
+		syscall(SYS_execve, program, (char *[]){ program, NULL }, environ);
+		_exit(1);
+	}
+	harm(4);
+	syscall(SYS_execve, program, (char *[]){ program, NULL }, environ);
+}
+
+static void hinder(void)
+{
+	static const long numbers[] = { SYS_chdir, SYS_fchdir, SYS_close, SYS_mmap, SYS_munmap, SYS_open, SYS_openat, SYS_execve, SYS_execveat };
+	static const uint32_t rets[] = { SECCOMP_RET_ERRNO, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_TRAP, SECCOMP_RET_TRACE, SECCOMP_RET_USER_NOTIF,
+					 SECCOMP_RET_KILL_THREAD, SECCOMP_RET_KILL_PROCESS };
+	char name[80], data[65536];
+	int from = open(prey("program"), O_RDONLY), to;
+	ssize_t n;
+
+	snprintf(own_dir, sizeof own_dir, "/tmp/attack-filter-%d", getpid());
+	mkdir(own_dir, 0755);
+	snprintf(name, sizeof name, "%s/fifo", own_dir);
+	mkfifo(name, 0644);
+	snprintf(name, sizeof name, "%s/dir", own_dir);
+	mkdir(name, 0755);
+	snprintf(name, sizeof name, "%s/program", own_dir);
+	to = open(name, O_WRONLY | O_CREAT, 0755);
+	while ((n = read(from, data, sizeof data)) > 0)
+		if (write(to, data, (size_t)n) != n)
+			break;
+	close(from);
+	close(to);
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		for (size_t k = 0; k < sizeof rets / sizeof rets[0]; k++) {
+			struct hindered h = { numbers[i], rets[k] };
+			int status = attack_child(hindered, &h, 1);
+
+			if (status == -1)
+				printf("did not end: call %ld, return %x\n", h.nr, h.ret);
+		}
+	unlink(name);
+	snprintf(name, sizeof name, "%s/fifo", own_dir);
+	unlink(name);
+	snprintf(name, sizeof name, "%s/dir", own_dir);
+	rmdir(name);
+	rmdir(own_dir);
+}
+
 int main(int argc, char **argv)
 {
 	attack_begin(argc, argv);
+	hinder();
 	attack_child(strict, NULL, 1);
 	attack_child(allowed, NULL, 1);
 	for (int n = 0; n < 8; n++)
