@@ -222,6 +222,21 @@ static void by_flags(int fd)
 		TRY(fallocate(fd, mode | (mode == FALLOC_FL_PUNCH_HOLE ? FALLOC_FL_KEEP_SIZE : 0), 0, 4096));
 }
 
+/* The expected life of what is written is kept in the inode, and told to whoever asks. */
+static void by_hint(const char *name)
+{
+	int fd = open(prey(name), O_RDONLY), again;
+	uint64_t hint = 3, is = 0;
+
+	TRY(syscall(SYS_fcntl, fd, F_SET_RW_HINT, &hint));
+	TRY(syscall(SYS_fcntl, fd, 0xdead00000000 | F_SET_RW_HINT, &hint));
+	again = open(prey(name), O_RDONLY);
+	if (fcntl(again, F_GET_RW_HINT, &is) == 0 && is == hint)
+		reached("the write hint of an inode");
+	close(again);
+	close(fd);
+}
+
 static void all(void *arg)
 {
 	static const char *const names[] = { "file", "private", "large", "noted", "program", "dir", "." };
@@ -247,6 +262,9 @@ int main(int argc, char **argv)
 {
 	attack_begin(argc, argv);
 	attack_child(all, NULL, 5);
+	by_hint("file");
+	by_hint("private");
+	by_hint("large");
 	/* the same is asked of a file that the box has, whose descriptor is as good as the host's */
 	TRY(chmod(prey("noted"), 0640));
 	attack_child(all, NULL, 5);
