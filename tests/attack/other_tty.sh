@@ -15,6 +15,7 @@ print("typed", os.read(slave, 100) if select.select([slave], [], [], 0)[0] else 
 E2
 cat >"$T/inner.py" <<'E2'
 import os, pty, sys
+sys.stdout.reconfigure(line_buffering=True)  # nothing is left for a child to print again
 name = sys.argv[1]
 for how in (os.O_RDWR, os.O_RDONLY, os.O_WRONLY):
     try:
