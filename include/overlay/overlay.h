@@ -169,8 +169,8 @@ int object_setxattr(struct overlay *ov, const struct caller *c, struct object *o
 int object_removexattr(struct overlay *ov, const struct caller *c, struct object *o, const char *name);
 /* Brings the object into the top layer (data too), and reopens o->fd there. */
 int object_copy_up(struct overlay *ov, const struct caller *c, struct object *o);
-/* Brings the directory into the top layer, and opens what is there of it, for reading; flags: more of open's. Returns the descriptor, or -errno; -EACCES where the mirror may
- * not be read: o->meta_fd is open then all the same. */
+/* Brings the directory into the top layer, and opens what is there of it, for reading; flags: more of open's. Returns the descriptor, or -errno;
+ * -EACCES where the mirror may not be read: o->meta_fd is open then all the same. */
 int object_open_mirror(struct overlay *ov, const struct caller *c, struct object *o, int flags);
 
 #define _cleanup_overlay_ __attribute__((cleanup(overlay_freep)))

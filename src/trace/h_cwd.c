@@ -17,17 +17,17 @@ static bool kernel_lets_in(const struct object *o)
 	return o->where != OBJECT_MERGED || syscall(SYS_faccessat2, o->fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
 }
 
-/* The guest is moved there by descriptor; a directory that may be searched but not read is named instead, or lent. */
-static int steer_chdir(struct call *c, struct answer *a, const struct caller *who, struct object *o)
+/* The guest is moved there by descriptor; a directory that may be searched but not read is named instead, or lent. in: kernel_lets_in();
+ * reached: and the guest gets there by the host's path. */
+static int steer_chdir(struct call *c, struct answer *a, const struct caller *who, struct object *o, bool in, bool reached)
 {
 	uint64_t args[6] = { 0 };
-	bool in = kernel_lets_in(o);
 	int fd = in ? sys_reopen(o->fd, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) : -EACCES;
-	if (fd == -EACCES && (o->where == OBJECT_LAYER || (in && !guest_reaches(c, o))))
+	if (fd == -EACCES && (o->where == OBJECT_LAYER || (in && !reached)))
 		fd = object_lend(c, o);
 	if (fd >= 0)
 		return answer_steer_fd(c, a, __NR_fchdir, args, 0, fd);
-	if (o->where != OBJECT_LAYER && !(in && guest_reaches(c, o)))
+	if (o->where != OBJECT_LAYER && !reached)
 		return answer_steer_mirror(c, a, who, __NR_fchdir, args, 0, o);
 	return *o->real ? answer_steer_text(a, __NR_chdir, args, 0, o->real) : answer_errno(a, ENAMETOOLONG);
 }
@@ -47,7 +47,8 @@ int h_chdir(struct call *c, struct answer *a)
 		r = object_access(c->ov, &o, X_OK, AT_EACCESS);
 	if (r < 0)
 		return answer_errno(a, r);
-	return kernel_lets_in(&o) && guest_reaches(c, &o) && place_is_native(c, &p.at, &o, false) ? answer_continue(a) : steer_chdir(c, a, &who, &o);
+	bool in = kernel_lets_in(&o), reached = in && guest_reaches(c, &o);
+	return reached && place_is_native(c, &p.at, &o, false) ? answer_continue(a) : steer_chdir(c, a, &who, &o, in, reached);
 }
 
 /* The kernel judges by the directory the descriptor is; where a layer's mirror says otherwise, the view's word counts. */

@@ -71,6 +71,12 @@ static int terminal_of(const struct call *c, pid_t *ret_session, dev_t *ret_tty)
 	return 0;
 }
 
+/* N of /dev/pts/N */
+static unsigned pts_index(dev_t dev)
+{
+	return ((major(dev) - MAJOR_PTS_FIRST) << 8) + minor(dev);
+}
+
 static int open_pts(dev_t dev, uint64_t flags)
 {
 	char name[40];
@@ -78,7 +84,7 @@ static int open_pts(dev_t dev, uint64_t flags)
 	struct statfs fs;
 	if (major(dev) < MAJOR_PTS_FIRST || major(dev) > MAJOR_PTS_LAST)
 		return -ENXIO;
-	snprintf(name, sizeof name, "/dev/pts/%u", ((major(dev) - MAJOR_PTS_FIRST) << 8) + minor(dev));
+	snprintf(name, sizeof name, "/dev/pts/%u", pts_index(dev));
 	_cleanup_close_ int fd = sys_openat(AT_FDCWD, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 	if (fd < 0 || sys_fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return -ENXIO;
@@ -162,7 +168,7 @@ static bool is_guests(const struct call *c, unsigned index)
 /* Looked at before, since an open already does something, and after: while it is open the number is not given to another. */
 static int open_terminal(const struct call *c, uint64_t flags, const struct object *o, dev_t controls)
 {
-	unsigned index = ((major(o->st.st_rdev) - MAJOR_PTS_FIRST) << 8) + minor(o->st.st_rdev);
+	unsigned index = pts_index(o->st.st_rdev);
 	if (controls == o->st.st_rdev)
 		return device_reopen(flags, o);
 	if (!is_guests(c, index))

@@ -236,8 +236,6 @@ static int answer_remove(struct call *c, struct answer *a, enum ipc_kind kind)
 /* info: commands that tell of the whole system, or take a place in the kernel's table in place of an id; nothing is changed by them. */
 static int control(struct call *c, struct answer *a, enum ipc_kind kind, int cmd, const int info[4])
 {
-	if (cmd == IPC_INFO)
-		return answer_continue(a);
 	for (int i = 0; i < 4; i++)
 		if (cmd == info[i])
 			return answer_continue(a);
@@ -316,6 +314,11 @@ static struct named *find_name(struct ipc_table *t, const char *name)
 	return NULL;
 }
 
+static void drop_name(struct ipc_table *t, struct named *n)
+{
+	*n = t->named[--t->nnamed];
+}
+
 static int open_real(unsigned number, int flags, mode_t mode, const struct mq_attr *attr)
 {
 	_cleanup_cred_ids_ int ids = cred_ids_begin(false);
@@ -351,7 +354,7 @@ static int open_queue(struct ipc_table *t, const char *name, int flags, mode_t m
 	struct named *n = find_name(t, name);
 	int fd = n ? open_real(n->number, flags & ~O_CREAT, mode, attr) : -ENOENT;
 	if (n && fd == -ENOENT) { /* somebody outside removed it */
-		*n = t->named[--t->nnamed];
+		drop_name(t, n);
 		n = NULL;
 	}
 	if (n && flags & O_CREAT && flags & O_EXCL) {
@@ -398,8 +401,8 @@ int h_mq_unlink(struct call *c, struct answer *a)
 		real_name(n->number, real);
 		r = syscall(SYS_mq_unlink, real) < 0 ? -errno : 0;
 	}
-	if (r == 0 || (n && r == -ENOENT))
-		*n = t->named[--t->nnamed];
+	if (n && (r == 0 || r == -ENOENT))
+		drop_name(t, n);
 	pthread_mutex_unlock(&t->lock);
 	return answer_done(a, r);
 }

@@ -234,15 +234,10 @@ static int open_kernel_file(struct call *c, const struct caller *who, const stru
 static int open_own_fds(struct call *c, const struct caller *who, const struct place *p, const struct open_args *o)
 {
 	_cleanup_object_ struct object obj;
-	int pid, tid = 0, end = 0;
 	object_init(&obj);
 	if (!cred_process_is_root() || opens_for_writing(o->flags) || !proc_path_suspect(&p->at) || overlay_lookup(c->ov, who, p->at, o->lookup, &obj) < 0)
 		return -EACCES;
-	if (!S_ISDIR(obj.st.st_mode) || !proc_is_kernel_file(obj.fd, &obj.st))
-		return -EACCES;
-	if ((sscanf(obj.real, "/proc/%d/fd%n", &pid, &end) != 1 || !end) && (sscanf(obj.real, "/proc/%d/task/%d/fd%n", &pid, &tid, &end) != 2 || !end))
-		return -EACCES;
-	if (obj.real[end] || pid != c->tgid)
+	if (!proc_is_own_fds(c, &obj))
 		return -EACCES;
 	_cleanup_cred_ int own = cred_own_begin();
 	return sys_reopen(obj.fd, (int)(o->flags & (O_NONBLOCK | O_LARGEFILE)) | O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);

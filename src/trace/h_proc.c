@@ -76,6 +76,13 @@ static const char *process_file(const char *real, pid_t *ret_pid)
 	return strchr(real + at, '/') ? NULL : real + at;
 }
 
+bool proc_is_own_fds(const struct call *c, const struct object *o)
+{
+	pid_t pid;
+	const char *name = S_ISDIR(o->st.st_mode) && proc_is_kernel_file(o->fd, &o->st) ? process_file(o->real, &pid) : NULL;
+	return name && !strcmp(name, "fd") && pid == c->tgid;
+}
+
 int proc_may_write(struct call *c, const char *real)
 {
 	static const char *const own[] = { "comm",       "oom_score_adj", "oom_adj", "timerslack_ns", "coredump_filter",

@@ -12,6 +12,8 @@ bool proc_path_leaves(const struct at *at);
 bool proc_path_suspect(const struct at *at);
 /* The object is a file of procfs, sysfs, cgroupfs or their like. fd may be O_PATH; st is its stat. */
 bool proc_is_kernel_file(int fd, const struct stat *st);
+/* The object is the directory of the calling process's descriptors, or of one of its threads'. */
+bool proc_is_own_fds(const struct call *c, const struct object *o);
 /* A file of the kernel's opened for writing: 0 when this guest may, else -EACCES, noted for the end of the run. real: its host path. */
 int proc_may_write(struct call *c, const char *real);
 /* What was opened for the guest, before it gets it. Anything but a file of the kernel's passes. *fd may be replaced by a sealed copy in

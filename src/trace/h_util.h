@@ -44,7 +44,8 @@ int answer_steer_object(struct call *c, struct answer *a, long nr, const uint64_
 /* Opens a directory, or a regular file that the guest may read, to be lent. -EACCES for other things. */
 int object_lend(const struct call *c, const struct object *o);
 
-/* False for an object of the host that the guest cannot walk to, although the view lets it: a directory above was moved or opened up in the box. The guest can be steered there by descriptor, or to a copy, alone. */
+/* False for an object of the host that the guest cannot walk to, although the view lets it: a directory above was moved or opened up in the box.
+ * The guest can be steered there by descriptor, or to a copy, alone. */
 bool guest_reaches(const struct call *c, const struct object *o);
 /* The thread runs nr (fchdir, or a call with a path) on a directory's mirror in the top layer, which is made when there is none: for a directory of
  * the host with which the kernel would not let the guest do what the view does. */

@@ -65,11 +65,9 @@ struct run {
 static int open_tree(struct box *box)
 {
 	char name[40];
-	int fd;
 
 	snprintf(name, sizeof name, "layers/%d/tree", box->layer[box->nlayers - 1]);
-	fd = box_open_in(box, name, O_PATH | O_DIRECTORY);
-	return fd < 0 ? -errno : fd;
+	return box_open_in(box, name, O_PATH | O_DIRECTORY);
 }
 
 static int allow_sockets(const struct run_options *opt, int abi, int ruleset, struct err *err)

@@ -58,5 +58,30 @@ quiet_victim() {
 	stop_victim "$1"
 }
 
+# boxed DIR BOX WALL COMMAND...: the command in a box without that wall, what it says and the seal afterwards go to DIR; $status is the run's.
+# True when it ran, false when cowbox refused to start without the wall, which it must say.
+boxed() {
+	local d=$1 name=$2 wall=$3
+	shift 3
+	COWBOX_TEST_WALL_OFF=${wall#none} box run -b "$name" -- "$@" >"$d/out" 2>"$d/err" </dev/null
+	status=$?
+	seal -c "$d/prey" >"$d/after"
+	stop_victim "$d"
+	[ "$status" -eq 125 ] && [ "$wall" != none ] || return 0
+	check "$wall: refused to start, and says so" grep -q '^cowbox: ' "$d/err"
+	return 1
+}
+# prepare DIR: PREY, its seal, and a victim
+prepare() {
+	make_prey "$1"
+	start_victim "$1"
+	seal -c "$1/prey" >"$1/before"
+}
+# unharmed DIR WHAT: nothing outside was changed
+unharmed() {
+	same "$2: the host was changed" "$1/before" "$1/after"
+	same "$2: the victim was got at" "$T/quiet/victim.out" "$1/victim.out"
+}
+
 chmod a+x "$T"
 need python3 python3
