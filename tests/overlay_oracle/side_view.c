@@ -27,17 +27,25 @@ static void start_init(struct start *st, struct side *s, const struct where *w)
 	struct start name;   \
 	start_init(&name, (s), (w))
 
-/* What a caller has to do itself for OPENED_SPECIAL: a FIFO or device is opened through its descriptor. */
-static int open_special(struct side *s, struct opened *o, uint64_t flags)
+/* What a caller has to do itself for OPENED_SPECIAL: a FIFO or device is opened through its descriptor; a FIFO of the host is the box's own from
+ * then on, or who comes later, when it was changed, would not meet who has it open. */
+static int open_special(struct side *s, const struct caller *c, struct opened *o, uint64_t flags)
 {
-	int fd;
+	struct object *obj = &o->object;
+	int mode = (flags & O_ACCMODE) == O_RDONLY ? R_OK : (flags & O_ACCMODE) == O_WRONLY ? W_OK : R_OK | W_OK;
+	int fd, r = 0;
 
-	if (flags & O_PATH)
-		fd = fcntl(o->object.fd, F_DUPFD_CLOEXEC, 0);
-	else if (flags & O_TRUNC && object_access(s->ov, &o->object, W_OK, AT_EACCESS) < 0)   /* asked for, also where nothing is emptied */
-		return -EACCES;
-	else
-		fd = open(FD_PATH(o->object.fd), (int)flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW | O_TRUNC));
+	if (flags & O_PATH) {
+		fd = fcntl(obj->fd, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? -errno : fd;
+	}
+	if (S_ISFIFO(obj->st.st_mode) || (flags & O_TRUNC))   /* asked for, also where nothing is emptied */
+		r = object_access(s->ov, obj, mode | (flags & O_TRUNC ? W_OK : 0), AT_EACCESS);
+	if (r == 0 && S_ISFIFO(obj->st.st_mode) && !(obj->where == OBJECT_LAYER && obj->is_top))
+		r = object_copy_up(s->ov, c, obj);
+	if (r < 0)
+		return r;
+	fd = open(FD_PATH(obj->fd), (int)flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW | O_TRUNC));
 	return fd < 0 ? -errno : fd;
 }
 
@@ -51,7 +59,7 @@ static int view_open(struct side *s, const struct where *w, uint64_t flags, mode
 	r = overlay_open(s->ov, &st.c, st.at, flags, mode, 0, &o);
 	if (r < 0)
 		return r;
-	return o.how == OPENED_SPECIAL ? open_special(s, &o, flags) : TAKE_FD(o.fd);
+	return o.how == OPENED_SPECIAL ? open_special(s, &st.c, &o, flags) : TAKE_FD(o.fd);
 }
 
 static int find(struct side *s, const struct start *st, unsigned flags, struct object *ret)
