@@ -112,7 +112,6 @@ static int copy_regular(struct overlay *ov, const struct object *o, unsigned fla
 	struct record rec = { .uid = o->st.st_uid, .gid = o->st.st_gid, .dev = o->st.st_dev, .ino = o->st.st_ino };
 	int r = 0;
 
-	(void)own;
 	if (!(flags & COPYUP_NO_DATA)) {
 		src = sys_reopen(o->fd, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
 		if (src < 0)
@@ -137,7 +136,6 @@ static int copy_special(struct overlay *ov, const struct object *o, const char *
 	_cleanup_close_ int dst = -1;
 	int work = ov->layers[ov->top].work_fd, r;
 
-	(void)own;
 	ret_target[0] = 0;
 	if (S_ISLNK(o->st.st_mode)) {
 		r = sys_readlinkat(o->fd, "", ret_target, PATH_MAX);
@@ -172,7 +170,6 @@ static int place(struct overlay *ov, const struct caller *c, const struct object
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
 	r = layer_note_origin(ov, c, o->view, &o->st, *target ? target : NULL, base_id);
 	if (r == 0)
 		r = sys_fstat(dirfd, &parent);
@@ -233,7 +230,6 @@ static int copyup_once(struct overlay *ov, const struct caller *c, struct object
 		r = change_begin(ov);
 	if (r < 0) {
 		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
 		sys_unlinkat(work, tmp, 0);
 		return r;
 	}
@@ -249,7 +245,6 @@ static int copyup_once(struct overlay *ov, const struct caller *c, struct object
 		r = place(ov, c, o, tmp, target, base_id);
 	if (r < 0) {
 		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
 		sys_unlinkat(work, tmp, 0);
 	}
 	change_end(ov, true);
@@ -318,7 +313,6 @@ int object_open_mirror(struct overlay *ov, const struct caller *c, struct object
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
 	return sys_reopen(mirror, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags, 0);
 }
 
@@ -349,7 +343,6 @@ int copyup_link_in(struct overlay *ov, const struct caller *c, const char *view,
 	}
 	r = layer_mirror(ov, c, dir, &dirfd, NULL);
 	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
 	if (r == 0)
 		r = layer_note_origin(ov, c, view, host, NULL, layer_keep_base(ov, &now));
 	if (r == 0)

@@ -97,7 +97,6 @@ int returns_find(struct overlay *ov, int dirfd, const char *name, const char *ho
 {
 	_cleanup_cred_ int own = cred_own_begin();
 
-	(void)own;
 	*ret = (struct returns){ 0 };
 	return ov->nlinks && host ? add_layer(ov, dirfd, name, host, 0, ret) : 0;
 }
@@ -159,7 +158,6 @@ int returns_give_back(struct overlay *ov, const struct returns *l)
 	_cleanup_cred_ int own = cred_own_begin();
 	int r = 0;
 
-	(void)own;
 	for (size_t i = 0; r == 0 && i < l->count; i++)
 		r = give_back(ov, &l->v[i]);
 	return r;

@@ -211,6 +211,9 @@ int dnode_load(struct overlay *ov, struct dnode *d);
 int dnode_resolve(struct overlay *ov, struct dnode *d);
 
 /* ---- redirects.c ---- */
+/* The path, in what lies below, that a redirect of n bytes on the directory at path names: absolute, or a new name in the same directory, as the
+ * kernel's overlayfs has them (ovl_check_redirect in fs/overlayfs/namei.c). -EIO: it is none, such as one that names the root or goes by "..". */
+int redirect_target(const char *mark, size_t n, const char *path, char ret[static PATH_MAX]);
 int redirects_update(struct overlay *ov);   /* lock held for writing */
 /* Where the view shows what a part's path names, through renamed directories. -ENAMETOOLONG. They are up to date. */
 int redirects_view(const struct overlay *ov, int layer, const char *real, char *ret, size_t size);

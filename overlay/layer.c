@@ -42,7 +42,6 @@ int layer_open_own(struct overlay *ov, int layer, const char *path, uint64_t fla
 	char name[NAME_MAX + 1];
 	int r = layer_open(ov, layer, path, flags, ret_fd);
 
-	(void)own;
 	if (r != -EACCES || cred_process_is_root())
 		return r;
 	for (path = path_relative(path); *path; path += strspn(path, "/")) {
@@ -134,7 +133,6 @@ int times_mark(int fd)
 	struct stat st;
 	int r = sys_fstat(fd, &st), n;
 
-	(void)own;
 	if (r == 0)
 		r = force_begin(fd, &f);
 	if (r < 0)
@@ -278,7 +276,6 @@ uint64_t layer_keep_base(struct overlay *ov, const struct object *o)
 	uint64_t id;
 	int r = -EEXIST;
 
-	(void)own;
 	if (!S_ISREG(o->st.st_mode) || o->st.st_size > BASE_SIZE_MAX || ov->base_fd < 0)
 		return 0;
 	src = sys_reopen(o->fd, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
@@ -307,7 +304,6 @@ int layer_note_origin(struct overlay *ov, const struct caller *c, const char *vi
 	struct timespec now;
 	int r;
 
-	(void)own;
 	if (host)
 		origin_from_stat(&o, host);
 	o.target = target;
@@ -332,7 +328,6 @@ int layer_note_absent(struct overlay *ov, const struct caller *c, const char *vi
 	if (!(s.kind == SPOT_HOST || (s.kind == SPOT_DIR && spot_host(&s)))) {
 		_cleanup_cred_ int own = cred_own_begin();
 		struct stat st;
-		(void)own;
 		if (sys_fstatat(ov->root_fd, path_relative(view), &st, AT_SYMLINK_NOFOLLOW) != -ENOENT)
 			return 0;
 	}
@@ -348,7 +343,6 @@ int layer_lower_exists(struct overlay *ov, const char *view, struct stat *ret_ho
 	struct stat st;
 	int r;
 
-	(void)own;
 
 	spot_init(&s);
 	const char *name = path_split(view, dir, sizeof dir);
@@ -409,7 +403,6 @@ int layer_whiteout(struct overlay *ov, int dirfd, const char *name)
 	_cleanup_cred_ int own = cred_own_begin();
 	int r = sys_mknodat(dirfd, name, S_IFCHR, makedev(0, 0));
 
-	(void)own;
 	if (r != -EEXIST)
 		return r;
 	char tmp[32];
@@ -429,6 +422,5 @@ int layer_remove_tree(int dirfd, const char *name)
 {
 	_cleanup_cred_ int own = cred_own_begin();
 
-	(void)own;
 	return tree_remove(dirfd, name);
 }

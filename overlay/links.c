@@ -145,7 +145,6 @@ int links_set(struct overlay *ov, const struct link_entry *e)
 	char name[LINK_NAME_MAX + 1] = "-", text[32];
 	int n, r;
 
-	(void)own;
 	links_name(name + 1, e);
 	n = snprintf(text, sizeof text, "%10u %10u\n", e->nlink, e->touched);
 	fd = sys_openat(ov->layers[ov->top].links_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
@@ -210,7 +209,6 @@ int links_note_copy(struct overlay *ov, uint64_t dev, uint64_t ino, uint64_t cop
 	struct stat st;
 	int r;
 
-	(void)own;
 	fd = sys_openat(ov->layers[ov->top].links_fd, "copies", O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	r = fd < 0 ? fd : sys_fstat(fd, &st);
 	if (r == 0)   /* over a torn record, if there is one */

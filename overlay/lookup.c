@@ -110,7 +110,6 @@ static int step_open(struct walk *w, bool follow, bool dir, const char *after, s
 	r = open_spot(w, o);
 	if (r == -EACCES && w->spot.kind == SPOT_HOST && own_fds(w->c, w->spot.path)) {
 		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
 		r = spot_open(w->ov, &w->spot, false, &o->fd);
 	}
 	if (r == -ELOOP)
@@ -413,7 +412,6 @@ int lookup_again(struct overlay *ov, const struct caller *c, const char *view, s
 {
 	_cleanup_cred_ int own = cred_own_begin();
 
-	(void)own;
 	return lookup_full(ov, c, AT_VIEW(view), LOOKUP_NOFOLLOW | LOOKUP_AGAIN, ret, NULL);
 }
 

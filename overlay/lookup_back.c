@@ -149,7 +149,6 @@ static int lookup_copy(struct overlay *ov, struct object *o, const struct stat *
 	struct link_entry e;
 	int r;
 
-	(void)own;
 	if (!links_get(ov, host->st_dev, host->st_ino, &e))
 		return -ENOENT;
 	if (!e.copied || !e.in_top) {

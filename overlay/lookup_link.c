@@ -108,7 +108,6 @@ static int find_link(struct walk *w, const struct spot *s, size_t known, char *t
 	size_t len = strlen(s->path), at = known;
 	_cleanup_cred_ int own = cred_own_begin();   /* the kernel has come to it already */
 
-	(void)own;
 	memcpy(path, s->path, len + 1);
 	while (at < len) {
 		at++;

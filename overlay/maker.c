@@ -16,7 +16,6 @@ static int stage_make(struct maker *m, const struct object *dir)
 	int work = m->ov->layers[m->ov->top].work_fd, r;
 	_cleanup_cred_ int own = cred_own_begin();
 
-	(void)own;
 	layer_temp_name(m->ov, m->stage_dir);
 	r = sys_mkdirat(work, m->stage_dir, 0777);
 	if (r < 0) {
@@ -127,14 +126,12 @@ int maker_end(struct maker *m, bool is_dir)
 	if (r == 0 && is_dir && !m->pure) {
 		_cleanup_cred_ int own = cred_own_begin();
 		_cleanup_close_ int fd = sys_openat(m->fd, m->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-		(void)own;
 		r = fd < 0 ? fd : force_begin(fd, &f);
 		if (r == 0)
 			r = fd_set_opaque(fd);
 	}
 	if (r == 0 && m->stage_fd >= 0) {
 		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
 		r = sys_renameat2(m->stage_fd, m->name, m->top_fd, m->leaf->name, is_dir ? RENAME_EXCHANGE : 0);
 		if (r == 0 && is_dir)
 			sys_unlinkat(m->stage_fd, m->name, 0);   /* the whiteout */
@@ -148,7 +145,6 @@ int maker_end(struct maker *m, bool is_dir)
 	force_endp(&m->force);
 	if (m->stage_dir[0]) {
 		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
 		sys_unlinkat(ov->layers[ov->top].work_fd, m->stage_dir, AT_REMOVEDIR);
 		m->stage_dir[0] = 0;
 	}
@@ -164,7 +160,6 @@ void maker_abortp(struct maker *m)
 	fd_closep(&m->stage_fd);
 	if (m->stage_dir[0]) {
 		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
 		sys_unlinkat(m->ov->layers[m->ov->top].work_fd, m->stage_dir, AT_REMOVEDIR);
 	}
 	if (m->began)

@@ -102,7 +102,6 @@ ssize_t object_getxattr(struct overlay *ov, const struct object *o, const char *
 	if (r && !cred_is_root() && !strncmp(name, "trusted.", 8))
 		return -ENODATA;
 	_cleanup_cred_ int own = r ? cred_own_begin() : 0;   /* the way to a symlink goes through the store */
-	(void)own;
 	n = r ? lgetxattr(path, name, buf, size) : getxattr(path, name, buf, size);
 	return n < 0 ? -errno : n;
 }
@@ -121,7 +120,6 @@ ssize_t object_listxattr(struct overlay *ov, const struct object *o, char *buf, 
 	if (!all)
 		return -ENOMEM;
 	_cleanup_cred_ int own = r ? cred_own_begin() : 0;
-	(void)own;
 	n = r ? llistxattr(path, all, XATTR_LIST_MAX) : listxattr(path, all, XATTR_LIST_MAX);
 	if (n < 0)
 		return -errno;

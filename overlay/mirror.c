@@ -64,7 +64,6 @@ static int mirror_step(struct overlay *ov, const struct caller *c, const char *v
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
 	r = layer_note_origin(ov, c, view, &o.st, NULL, 0);
 	if (r == 0)
 		r = sys_fstat(dirfd, &parent);
@@ -147,7 +146,6 @@ int layer_mark_impure(struct overlay *ov, const char *view)
 	_cleanup_spot_ struct spot s;
 	int r;
 
-	(void)own;
 	spot_init(&s);
 	strcpy(path, view);
 	for (;;) {

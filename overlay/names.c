@@ -128,7 +128,6 @@ static uint64_t mount_of(struct overlay *ov, const char *view)
 	struct statx sx;
 	_cleanup_cred_ int own = cred_own_begin();
 
-	(void)own;
 	if (!path_split(view, dir, sizeof dir))
 		return 0;
 	while (sys_statx(ov->root_fd, path_relative(dir), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, &sx) < 0 ||
@@ -179,7 +178,6 @@ static int link_object(struct overlay *ov, const struct caller *c, struct object
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
 	/* By its name: linking by descriptor alone needs a capability. */
 	_cleanup_spot_ struct spot s;
 	_cleanup_close_ int dirfd = -1;
@@ -276,7 +274,6 @@ static int view_is_empty(struct overlay *ov, const struct object *o)
 	_cleanup_cred_ int own = cred_own_begin();
 	_cleanup_closedir_ DIR *dir = NULL;
 
-	(void)own;
 	struct dnode *d = o->where == OBJECT_HOST ? NULL : table_dir(ov, o->view);
 	if (!d)
 		return dir_is_empty(o->fd, o->where != OBJECT_HOST);
@@ -335,7 +332,6 @@ static int remove_dir(struct overlay *ov, int dirfd, const char *name, bool cove
 	int work = ov->layers[ov->top].work_fd, r;
 	char tmp[32];
 
-	(void)own;
 	if (!cover) {
 		r = sys_unlinkat(dirfd, name, AT_REMOVEDIR);
 		if (r != -ENOTEMPTY && r != -EEXIST)
@@ -385,7 +381,6 @@ static int remove_found(struct overlay *ov, const struct caller *c, const struct
 	if (!in_top)
 		r = names_origin(ov, c, o, false);
 	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
 	if (r == 0)
 		r = force_begin(top, &force);
 	if (r < 0)

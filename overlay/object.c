@@ -28,7 +28,6 @@ static int open_below_known(struct overlay *ov, const struct spot *s, uint64_t f
 	path[len] = 0;
 	{
 		_cleanup_cred_ int own = cred_own_begin();
-		(void)own;
 		known = sys_openat2(ov->root_fd, path_relative(path), s->path[len] ? O_PATH | O_CLOEXEC : flags, 0, RESOLVE_NO_SYMLINKS);
 	}
 	if (known < 0 || !s->path[len])

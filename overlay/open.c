@@ -90,7 +90,6 @@ int object_open(struct overlay *ov, const struct caller *c, struct object *o, ui
 		if (r != -EACCES || o->where != OBJECT_MERGED)
 			return r;
 		_cleanup_cred_ int own = cred_own_begin();   /* the mirror's mode is what counts */
-		(void)own;
 		return reopen(ov, o, flags, ret);
 	}
 	if (S_ISSOCK(o->st.st_mode)) {

@@ -54,7 +54,7 @@ static int stack_parts(struct overlay *ov, int below, const char *path, struct p
 		struct part_list next = { 0 };
 		size_t len = strcspn(path, "/");
 
-		if (len > NAME_MAX || (len == 1 && path[0] == '.') || (len == 2 && path[0] == '.' && path[1] == '.')) {
+		if (len > NAME_MAX) {
 			r = -EIO;
 			break;
 		}
@@ -75,7 +75,7 @@ static int stack_parts(struct overlay *ov, int below, const char *path, struct p
 static int child_parts(struct overlay *ov, const struct part *in, int nin, const char *name, struct part_list *out,
 		       struct part_marks *ret_marks, int depth)
 {
-	char path[PATH_MAX], redirect[PATH_MAX];
+	char path[PATH_MAX], redirect[PATH_MAX], target[PATH_MAX];
 
 	if (depth > BOX_LAYERS_MAX)
 		return -EIO;
@@ -118,17 +118,10 @@ static int child_parts(struct overlay *ov, const struct part *in, int nin, const
 		ssize_t n = fd_getxattr(fd, XATTR_REDIRECT, redirect, sizeof redirect - 1);
 		if (n <= 0)
 			continue;
-		redirect[n] = 0;
 		if (ret_marks)   /* of whichever layer: the mirrors above it need not say it again */
 			ret_marks->redirect = true;
-		if (redirect[0] != '/') {   /* a new name in the same directory */
-			char dir[PATH_MAX];
-			if (strchr(redirect, '/') || path_split(path, dir, sizeof dir) == NULL ||
-			    path_join(path, sizeof path, dir, redirect) < 0)
-				return -EIO;
-			strcpy(redirect, path);
-		}
-		return stack_parts(ov, in[i].layer, redirect, out, depth + 1);
+		r = redirect_target(redirect, (size_t)n, path, target);
+		return r < 0 ? r : stack_parts(ov, in[i].layer, target, out, depth + 1);
 	}
 	return 0;
 }
@@ -142,7 +135,6 @@ int dnode_resolve(struct overlay *ov, struct dnode *d)
 	if (d->resolved)
 		return 0;
 	_cleanup_cred_ int own = cred_own_begin();   /* the marks of a directory do not depend on who may read it */
-	(void)own;
 	r = dnode_resolve(ov, d->parent);
 	if (r < 0)
 		return r;
@@ -192,7 +184,6 @@ static int load_layer(struct overlay *ov, struct dnode *d, const struct part *p)
 	_cleanup_force_ struct force force = { .fd = -1 };
 	int fd, r;
 
-	(void)own;
 	r = layer_open(ov, p->layer, p->path, O_RDONLY | O_DIRECTORY, &fd);
 	if (r == -EACCES) {
 		_cleanup_close_ int path_fd = -1;

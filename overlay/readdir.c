@@ -186,7 +186,6 @@ static ssize_t list_upper(struct overlay *ov, int fd, const char *view, uint32_t
 	bool end = true;
 	int r = table_begin(ov, true);
 
-	(void)own;
 	if (r < 0)
 		return r;
 	struct dnode *d = table_dir(ov, view);

@@ -1,6 +1,42 @@
 /* redirects.c - where renamed directories are now. */
 #include "overlay/dnode.h"
 
+static bool is_name(const char *s, size_t len)
+{
+	return len > 0 && len <= NAME_MAX && !(s[0] == '.' && (len == 1 || (len == 2 && s[1] == '.')));
+}
+
+int redirect_target(const char *mark, size_t n, const char *path, char ret[static PATH_MAX])
+{
+	size_t at = 0;
+
+	if (n == 0 || n >= PATH_MAX || memchr(mark, '\0', n))
+		return -EIO;
+	if (mark[0] != '/') {
+		const char *name = path_split(path, ret, PATH_MAX);
+		size_t dir = name ? strlen(ret) : 0;
+
+		if (!name || !*name || memchr(mark, '/', n) || !is_name(mark, n) || dir + 1 + n >= PATH_MAX)
+			return -EIO;
+		if (ret[dir - 1] != '/')
+			ret[dir++] = '/';
+		memcpy(ret + dir, mark, n);
+		ret[dir + n] = 0;
+		return 0;
+	}
+	while (at < n) {   /* a slash and a name, again and again: so "/" is none */
+		const char *name = mark + at + 1, *slash = memchr(name, '/', n - at - 1);
+		size_t len = slash ? (size_t)(slash - name) : n - at - 1;
+
+		if (!is_name(name, len))
+			return -EIO;
+		at += 1 + len;
+	}
+	memcpy(ret, mark, n);
+	ret[n] = 0;
+	return 0;
+}
+
 void redirects_free(struct overlay *ov)
 {
 	for (size_t i = 0; i < ov->nredirects; i++) {

@@ -157,7 +157,6 @@ static int prepare_dir(struct renaming *x, const char *view, const char *to)
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
 	r = force_begin(fd, &force);
 	if (r < 0)
 		return r;
@@ -280,7 +279,6 @@ static int apply(struct renaming *x)
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
 	r = force_begin(ofd, &f1);
 	if (r == 0)
 		r = force_begin(nfd, &f2);

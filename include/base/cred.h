@@ -41,13 +41,13 @@ bool cred_in_group(gid_t gid);
 /* Back to our own rights until the end of the scope: `_cleanup_cred_ int own = cred_own_begin();`. Scopes nest. */
 int cred_own_begin(void);
 void cred_own_endp(int *state);
-#define _cleanup_cred_ _cleanup_(cred_own_endp)
+#define _cleanup_cred_ __attribute__((unused)) _cleanup_(cred_own_endp)
 
 /* Until the end of the scope the thread has the assumed uid and gid also as its effective ids, which are what SO_PEERCRED tells of who connects, and,
  * where real is true, as its real ones, which SCM_CREDENTIALS tells of who sends: `_cleanup_cred_ids_ int ids = cred_ids_begin(false);`. Its saved
  * ids stay ours. As kill(2) goes by the real ids, the guest's user can end the thread while it has them: for calls that wait for nobody alone. */
 int cred_ids_begin(bool real);
 void cred_ids_endp(int *state);
-#define _cleanup_cred_ids_ _cleanup_(cred_ids_endp)
+#define _cleanup_cred_ids_ __attribute__((unused)) _cleanup_(cred_ids_endp)
 
 #endif

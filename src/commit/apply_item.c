@@ -50,6 +50,16 @@ static int look_again(struct apply *a, size_t i, const char *path, const struct 
 
 /* ---- one item ---- */
 
+/* A directory above the item was to be renamed with what is in it, and could not: then the item is not put in its old place either, since all that
+ * was judged held for the new one. */
+static bool carrier_failed(struct apply *a, size_t i)
+{
+	for (size_t k = a->p->above[i]; k != NO_ITEM; k = a->p->above[k])
+		if (item_is_dir_rename(item(a, k)) && item(a, k)->code < 0)
+			return true;
+	return false;
+}
+
 /* Directories above the item that come with it. */
 static int ensure_parents(struct apply *a, const char *view)
 {
@@ -312,6 +322,12 @@ int apply_item(struct apply *a, size_t i)
 	}
 	a->busy[i] = true;
 	r = ensure_parents(a, it->change->path);
+	if (carrier_failed(a, i)) {
+		why(it, COMMIT_WAIT, "its directory could not be moved");
+		it->outcome = COMMIT_LEFT;
+		a->busy[i] = false;
+		return -ESTALE;
+	}
 	if (r == 0)
 		r = it->change->kind == CHANGE_RENAMED   ? apply_rename(a, i)
 		    : it->change->kind == CHANGE_DELETED ? apply_deletion(a, i)

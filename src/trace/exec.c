@@ -114,7 +114,6 @@ static int open_own(int path_fd)
 {
 	_cleanup_cred_ int own = cred_own_begin();
 
-	(void)own;
 	return sys_reopen(path_fd, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 }
 
@@ -306,7 +305,6 @@ static int put_image(struct steer *s, const char *image, bool through_fd, size_t
 	size_t len, pad, before = sizeof prefix - 1;
 	_cleanup_cred_ int own = cred_own_begin();
 
-	(void)own;
 	if (s->fd[0] >= 0) {   /* it is lent, and the path ends with the number */
 		through_fd = true;
 		name = "";

@@ -85,7 +85,6 @@ int exec_cache_get(struct overlay *ov, const struct object *o, int fd, const str
 	struct stat st;
 	int e;
 
-	(void)own;
 	h = hash_identity(hash_identity(h, &o->st), &interp->st);
 	h = hash(h, interp->real, strlen(interp->real));
 	h = hash(h, o->view, strlen(o->view));
@@ -109,7 +108,6 @@ int exec_cache_view(struct overlay *ov, const char *real, char *ret, size_t size
 	_cleanup_cred_ int own = cred_own_begin();
 	ssize_t n;
 
-	(void)own;
 	if (!path_below(real, box->path, &rest) || strncmp(rest, "/execs/", 7) != 0)
 		return -ENXIO;
 	n = lgetxattr(real, VIEW_XATTR, ret, size - 1);

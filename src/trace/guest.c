@@ -562,7 +562,6 @@ static int read_proc_link(int dir, const char *name, char *ret, size_t size)
 	_cleanup_cred_ int own = cred_own_begin();
 	ssize_t n = readlinkat(dir, name, ret, size);
 
-	(void)own;
 	if (n < 0)
 		return -errno;
 	if ((size_t)n >= size)

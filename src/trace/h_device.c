@@ -153,7 +153,6 @@ static bool is_guests(const struct call *c, unsigned index)
 {
 	unsigned budget = 200000;
 	_cleanup_cred_ int own = cred_own_begin();
-	(void)own;
 	if (process_holds(c->tgid, index, &budget))
 		return true;
 	_cleanup_closedir_ DIR *d = opendir("/proc");

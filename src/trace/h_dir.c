@@ -37,8 +37,7 @@ struct dirent_old {
 	char name[]; /* name: NUL-terminated; the type is the last byte of the record */
 };
 
-/* Both kinds of record have the same length for the same name: the new one's type and the name's NUL trade places, so to say. */
-static void make_old(char *buf, size_t size)
+void dents_make_old(char *buf, size_t size)
 {
 	for (size_t at = 0; at < size;) {
 		struct dirent_new *new = (struct dirent_new *)(buf + at);
@@ -66,7 +65,7 @@ static int getdents_any(struct call *c, struct answer *a, bool old)
 		return -ENOMEM;
 	ssize_t n = list(c, dup, buf, size);
 	if (n > 0 && old)
-		make_old(buf, (size_t)n);
+		dents_make_old(buf, (size_t)n);
 	if (n > 0) {
 		int r = guest_write(c, c->arg[1], buf, (size_t)n);
 		if (r < 0)

@@ -115,7 +115,6 @@ static int look_at(const struct sysv *o, struct ipc_perm *ret_perm, uint64_t *re
 	struct msqid_ds msg;
 	_cleanup_cred_ int own = cred_own_begin();
 	int r;
-	(void)own;
 	*ret_size = 0;
 	switch (o->kind) {
 	case IPC_MEMORY:
@@ -153,7 +152,6 @@ static long make(enum ipc_kind kind, uint64_t size, int flags)
 {
 	_cleanup_cred_ids_ int ids = cred_ids_begin(false); /* whose it is */
 	long r;
-	(void)ids;
 	flags |= IPC_CREAT;
 	r = kind == IPC_MEMORY       ? syscall(SYS_shmget, IPC_PRIVATE, size, flags)
 	    : kind == IPC_SEMAPHORES ? syscall(SYS_semget, IPC_PRIVATE, size, flags)
@@ -220,7 +218,6 @@ static int answer_remove(struct call *c, struct answer *a, enum ipc_kind kind)
 	struct sysv *o = find_id(t, kind, arg_int(c, 0));
 	if (o) {
 		_cleanup_cred_ids_ int ids = cred_ids_begin(false);
-		(void)ids;
 		r = remove_sysv(o);
 	}
 	if (r == 0 && kind == IPC_MEMORY) {
@@ -323,7 +320,6 @@ static int open_real(unsigned number, int flags, mode_t mode, const struct mq_at
 {
 	_cleanup_cred_ids_ int ids = cred_ids_begin(false);
 	char name[40];
-	(void)ids;
 	real_name(number, name);
 	int fd = (int)syscall(SYS_mq_open, name, flags | O_CLOEXEC, mode, attr);
 	return fd < 0 ? -errno : fd;
@@ -397,7 +393,6 @@ int h_mq_unlink(struct call *c, struct answer *a)
 	r = n ? 0 : -ENOENT;
 	if (n) {
 		_cleanup_cred_ids_ int ids = cred_ids_begin(false);
-		(void)ids;
 		real_name(n->number, real);
 		r = syscall(SYS_mq_unlink, real) < 0 ? -errno : 0;
 	}

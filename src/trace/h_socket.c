@@ -213,7 +213,6 @@ int unix_dest_find(struct call *c, const char *what, struct unix_name *given, st
 static int connect_once(int sock, const struct unix_name *to)
 {
 	_cleanup_cred_ids_ int ids = cred_ids_begin(false); /* the other end may ask who connects */
-	(void)ids;
 	return connect(sock, &to->any, to->len) < 0 ? -errno : 0;
 }
 

@@ -51,6 +51,10 @@ bool guest_reaches(const struct call *c, const struct object *o);
  * the host with which the kernel would not let the guest do what the view does. */
 int answer_steer_mirror(struct call *c, struct answer *a, const struct caller *who, long nr, const uint64_t args[6], int arg, struct object *o);
 
+/* Turns n bytes of struct linux_dirent64, as getdents64 fills them in, into getdents' struct linux_dirent, in place (h_dir.c). Both kinds of record have
+ * the same length for the same name: the new one's type and the name's NUL trade places, so to say. */
+void dents_make_old(char *buf, size_t n);
+
 /* Between two tries of something that a guest's call blocks on. Sleeps a little; not longer than until fd (-1: none) can be written to.
  * turn counts the tries and starts at 0. 0: try again.
  * -ERESTARTSYS: a signal waits for the guest; given to the guest as it is, the kernel restarts the call or makes it EINTR.

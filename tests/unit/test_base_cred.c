@@ -117,7 +117,6 @@ static void own_scopes_nest(void **state)
 	{
 		_cleanup_cred_ int own = cred_own_begin();
 
-		(void)own;
 		assert_int_equal(thread_fsuid(), 0);
 		{
 			_cleanup_cred_ int inner = cred_own_begin();

@@ -176,6 +176,31 @@ static void test_renamed_file_replaced(void **state)
 	assert_string_equal(host_read("i"), "in the way\n");
 }
 
+/* What is below a directory that could not be moved does not go to where it would have been: there is something else now. */
+static void test_renamed_directory_replaced(void **state)
+{
+	struct world *x = *state;
+
+	assert_int_equal(mkdir("d", 0755) | mkdir("d/s", 0755), 0);
+	host_write("d/f", "old\n");
+	host_write("d/h", "old\n");
+	box_rename(x, "d", "e", 0);
+	box_append(x, "e/f", "box\n");
+	box_new(x, "e/g", "box\n");
+	box_mkdir(x, "e/m");
+	box_new(x, "e/m/n", "box\n");
+	box_unlink(x, "e/h");
+	box_rename(x, "e/s", "e/t", 0);
+	apply_while(x, "mv d away; mkdir d d/s; echo new >d/h");
+	assert_int_equal(x->result.done + x->result.failed, 0);
+	assert_string_equal(host_read("d/h"), "new\n");
+	assert_string_equal(host_read("away/f"), "old\n");
+	assert_int_equal(host_stat_of("d/s").st_nlink, 2);
+	assert_int_equal(access("d/g", F_OK) & access("d/m", F_OK) & access("e", F_OK), -1);
+	assert_int_equal(find(x, "e/g")->verdict, COMMIT_WAIT);
+	assert_string_equal(find(x, "e/m/n")->why, "its directory could not be moved");
+}
+
 /* ---- a commit that was killed ---- */
 
 static void test_leftovers(void **state)
@@ -245,6 +270,7 @@ int main(void)
 		WORLD_TEST(test_removed_file_changed),
 		WORLD_TEST(test_removed_tree_grows),
 		WORLD_TEST(test_renamed_file_replaced),
+		WORLD_TEST(test_renamed_directory_replaced),
 		WORLD_TEST(test_leftovers),
 		WORLD_TEST(test_file_size_limit),
 	};
