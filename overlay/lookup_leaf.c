@@ -1,6 +1,47 @@
 /* lookup_leaf.c - the last component of what is to be made, removed or renamed. */
 #include "overlay/internal.h"
 
+#include <linux/magic.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+
+/* Not in linux/magic.h (fs/ceph and fs/orangefs of the kernel). */
+#define CEPH_MAGIC 0x00c36400
+#define ORANGEFS_MAGIC 0x20030528
+
+static bool is_remote(const struct object *dir)
+{
+	struct statfs fs;
+
+	if (dir->where == OBJECT_LAYER || major(dir->st.st_dev) != 0 || fstatfs(dir->fd, &fs) < 0)   /* none of these has a device */
+		return false;
+	switch ((uint32_t)fs.f_type) {
+	case AFS_FS_MAGIC:
+	case AFS_SUPER_MAGIC:
+	case AUTOFS_SUPER_MAGIC:
+	case CEPH_MAGIC:
+	case CIFS_SUPER_MAGIC:
+	case CODA_SUPER_MAGIC:
+	case FUSE_SUPER_MAGIC:
+	case NFS_SUPER_MAGIC:
+	case ORANGEFS_MAGIC:
+	case SMB2_SUPER_MAGIC:
+	case SMB_SUPER_MAGIC:
+	case V9FS_MAGIC:
+		return true;
+	}
+	return false;
+}
+
+void leaf_await(struct overlay *ov, const struct caller *c, const struct leaf *leaf)
+{
+	_cleanup_object_ struct object o;
+
+	object_init(&o);
+	if (leaf->remote)
+		(void)lookup_canonical(ov, c, leaf->view, &o);
+}
+
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last)
 {
 	return lookup_leaf_by(ov, c, at, 0, ret, ret_last);
@@ -48,6 +89,7 @@ int lookup_leaf_by(struct overlay *ov, const struct caller *c, struct at at, uns
 	if (dir.where == OBJECT_ANON)
 		return -ENOENT;
 	strcpy(ret->dir, dir.view);
+	ret->remote = is_remote(&dir);
 	ret->too_long = nlen > NAME_MAX;
 	/* The kernel asks for the right to search before it looks at the name at all. Where it will be asked with a good name anyway,
 	 * that is told then. */

@@ -139,6 +139,7 @@ static int create_pure(struct overlay *ov, const struct caller *c, const struct 
 static int leaf_of(const char *view, struct leaf *ret)
 {
 	strcpy(ret->view, view);
+	ret->remote = false;   /* it was looked for just now */
 	ret->name = path_split(ret->view, ret->dir, sizeof ret->dir);
 	return ret->name ? 0 : -ENAMETOOLONG;
 }
