@@ -2,8 +2,8 @@
 
 BUILD_PACKAGES="build-essential cmake pkg-config libseccomp-dev libgit2-dev libcmocka-dev libjansson-dev libxxhash-dev linux-libc-dev"
 # Programs that the end-to-end tests run in a box.
-TEST_PACKAGES="acl attr binutils bzip2 ed file fuse3 gdb git golang-go libfuse3-dev libpython3.11-testsuite musl-tools patch procps psmisc python3
-	python3-pip python3-venv rsync sqlite3 strace tar tmux unzip util-linux vim-tiny xz-utils zip"
+TEST_PACKAGES="acl attr binutils bzip2 ed file fio fuse3 gdb git golang-go libfuse3-dev libpython3.11-testsuite musl-tools patch procps psmisc python3
+	python3-pip python3-venv rsync sqlite3 strace stress-ng tar tmux unzip util-linux vim-tiny xz-utils zip"
 
 # node may be there from elsewhere; Debian's is large.
 node_packages() {

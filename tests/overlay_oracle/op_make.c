@@ -176,7 +176,7 @@ static void make_xattr(struct op *op, struct rng *r, const struct op_options *op
 	/* Assuming another fsuid leaves CAP_SYS_ADMIN, which alone decides for these: no honest comparison. */
 	snprintf(op->text, OP_PATH, "%s", options->root && !op->as_user && rng_chance(r, 10) ? RNG_PICK(r, roots) : RNG_PICK(r, names));
 	op->flags = (uint64_t)RNG_PICK(r, flags);
-	op->number = rng_chance(r, 10) ? 2000 : (long)rng_below(r, 40);
+	op->number = rng_chance(r, 10) ? 800 : (long)rng_below(r, 40);
 	op->follow = rng_chance(r, 70);
 }
 
