@@ -162,7 +162,11 @@ static int visit_replaced(struct collector *c, int layer_fd, int host_fd, size_t
 	return r;
 }
 
-static int box_stat(struct overlay *ov, int fd, struct stat *st)
+/* What the walks below call in each directory of a tree that a guest made as deep as it liked: what needs buffers of paths is kept out of the frames
+ * that stay on the stack meanwhile. */
+#define OUT_OF_FRAME __attribute__((noinline))
+
+static OUT_OF_FRAME int box_stat(struct overlay *ov, int fd, struct stat *st)
 {
 	struct object o = { .where = OBJECT_LAYER, .fd = fd, .meta_fd = -1 };
 	int r = object_fix_stat(ov, &o);
@@ -230,17 +234,29 @@ static int visit_pure(struct collector *c, int layer, const char *path, const ch
 
 static int visit_dir(struct collector *c, struct dnode *d, const char *over, unsigned depth);
 
+/* The box's side of the directory at c->view. */
+static OUT_OF_FRAME int open_merged(struct collector *c, struct pair *p)
+{
+	_cleanup_object_ struct object o;
+	int r = lookup_canonical_locked(c->ov, c->view, &o);
+
+	if (r < 0)
+		return r;
+	p->box_fd = fcntl(o.meta_fd >= 0 ? o.meta_fd : o.fd, F_DUPFD_CLOEXEC, 3);
+	p->box = o.st;
+	return 0;
+}
+
 /* A directory below the root that has several parts, or that the box made, with such directories below it. over: then, what it stands in place of
  * on the host, or NULL. */
 static int visit_merged(struct collector *c, struct dnode *d, const char *over, unsigned depth)
 {
-	_cleanup_object_ struct object o;
 	_cleanup_pair_ struct pair p = PAIR_INIT;
 	_cleanup_force_ struct force f = { .fd = -1 };
 	const struct part *low = &d->parts[d->nparts - 1];
 	const char *host_path = low->layer == PART_HOST ? low->path : NULL;
 	size_t len = strlen(c->view);
-	int r = lookup_canonical_locked(c->ov, c->view, &o);
+	int r = open_merged(c, &p);
 
 	if (r < 0)
 		return r;
@@ -248,8 +264,6 @@ static int visit_merged(struct collector *c, struct dnode *d, const char *over, 
 		over = NULL;
 	else
 		host_path = over = redirects_take(c->ov, over) ? NULL : over;
-	p.box_fd = fcntl(o.meta_fd >= 0 ? o.meta_fd : o.fd, F_DUPFD_CLOEXEC, 3);
-	p.box = o.st;
 	r = pair_open_host(c->ov, host_path, &p.host_fd, &p.host);
 	if (r == 0 && d->redirected && host_path && strcmp(host_path, c->view) != 0)   /* not moved away and back */
 		r = add(c, CHANGE_RENAMED, &p, host_path, host_path, false);
@@ -259,13 +273,26 @@ static int visit_merged(struct collector *c, struct dnode *d, const char *over, 
 		r = force_begin(p.box_fd, &f);   /* to look into what the user made unreadable */
 	if (r == 0 && over && S_ISDIR(p.host.st_mode))
 		r = visit_replaced(c, p.box_fd, p.host_fd, len);
-	return r < 0 ? r : visit_dir(c, d, over && S_ISDIR(p.host.st_mode) ? over : NULL, depth);
+	over = over && S_ISDIR(p.host.st_mode) ? over : NULL;
+	pair_release(&p);   /* a tree may be deeper than there are descriptors */
+	return r < 0 ? r : visit_dir(c, d, over, depth);
+}
+
+static OUT_OF_FRAME int join(const char *dir, const char *name, char **ret)
+{
+	char path[PATH_MAX];
+	int r = path_join(path, sizeof path, dir, name);
+
+	if (r < 0)
+		return r;
+	*ret = strdup(path);
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, const char *over, unsigned depth)
 {
 	const struct part *low = &d->parts[d->nparts - 1], *part = NULL;
-	char path[PATH_MAX], host_path[PATH_MAX];
+	_cleanup_free_ char *path = NULL, *host_path = NULL;
 	const char *host = NULL;
 	int r;
 
@@ -274,22 +301,19 @@ static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, co
 			part = &d->parts[i];
 	if (!part)
 		return -EIO;
-	r = path_join(path, sizeof path, part->path, n->name);
-	if (r >= 0 && (low->layer == PART_HOST || over)) {
-		r = path_join(host_path, sizeof host_path, low->layer == PART_HOST ? low->path : over, n->name);
-		host = host_path;
-	}
+	r = join(part->path, n->name, &path);
+	if (r == 0 && (low->layer == PART_HOST || over))
+		r = join(low->layer == PART_HOST ? low->path : over, n->name, &host_path);
 	if (r < 0)
 		return r;
+	host = host_path;
 	_cleanup_pair_ struct pair p = PAIR_INIT;
 	if (n->kind == DNODE_DIR) {
 		r = dnode_resolve(c->ov, n);
 		if (r < 0)
 			return r;
-		if (dnode_pure(n)) {
-			_cleanup_free_ char *lp = strdup(path), *hp = host ? strdup(host) : NULL;
-			return lp ? visit_pure(c, n->layer, lp, hp, depth + 1) : -ENOMEM;
-		}
+		if (dnode_pure(n))
+			return visit_pure(c, n->layer, path, host, depth + 1);
 		return visit_merged(c, n, host, depth + 1);
 	}
 	if (n->kind != DNODE_WHITEOUT && redirects_take(c->ov, host))

@@ -255,6 +255,7 @@ static inline bool stat_is_whiteout(const struct stat *st)
 
 /* ---- lookup.c, with lookup_link.c below it (lookup.h) ---- */
 #define LOOKUP_AGAIN 0x10000u    /* lookup_again's */
+#define LOOKUP_MISSING 0x40000u  /* who asks what may be told of a name that is missing: not to be asked again */
 #define LOOKUP_CREATE 0x20000u   /* what is missing will be made, and be no directory: -EISDIR for a name with a slash behind it */
 /* Opens a canonical view path without following anything. ret: as overlay_lookup. */
 int lookup_canonical(struct overlay *ov, const struct caller *c, const char *view, struct object *ret);

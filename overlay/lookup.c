@@ -31,6 +31,24 @@ static int finish(struct walk *w, struct object *o)
 	return r == 0 && o->where == OBJECT_MERGED ? table_note_touched(w->ov, &o->st) : r;
 }
 
+/* The directory that has the whiteout by which w->cand is missing: below it nothing is there either, and there may be thousands of names. */
+static int whiteout_dir(struct walk *w, char ret[static PATH_MAX])
+{
+	_cleanup_spot_ struct spot s;
+	char up[PATH_MAX];
+	int r;
+
+	spot_init(&s);
+	strcpy(up, w->cand);
+	do {
+		if (!path_split(up, ret, PATH_MAX))
+			return -ENOENT;
+		strcpy(up, ret);
+		r = table_walk(w->ov, up, &s);
+	} while (r == 0 && (s.kind == SPOT_WHITEOUT || s.kind == SPOT_HIDDEN) && up[1]);
+	return r;
+}
+
 /* Nothing is there, in memory; but who may not search the directory is not told so. */
 static int may_search(struct walk *w)
 {
@@ -39,9 +57,11 @@ static int may_search(struct walk *w)
 	int r;
 
 	object_init(&o);
-	if (cred_is_root() || (w->flags & LOOKUP_AGAIN) || !path_split(w->cand, dir, sizeof dir))
+	if (cred_is_root() || (w->flags & (LOOKUP_AGAIN | LOOKUP_MISSING)))
 		return -ENOENT;
-	r = lookup_canonical(w->ov, w->c, dir, &o);
+	r = whiteout_dir(w, dir);
+	if (r == 0)
+		r = lookup_full(w->ov, w->c, AT_VIEW(dir), LOOKUP_NOFOLLOW | LOOKUP_MISSING, &o, NULL);
 	if (r == 0)
 		r = perm_object(w->ov, &o, X_OK);
 	return r < 0 ? r : -ENOENT;

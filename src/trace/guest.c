@@ -335,25 +335,37 @@ struct guest *guest_get_fresh(struct supervisor *sup, pid_t tid, bool *ret_fresh
 	return g;
 }
 
+/* Copies what is known of gen; false: nothing is. A call that a signal ended may still be at work while the thread's next one is, so by the lock. */
+static bool cred_known(struct shard *s, const struct guest *g, unsigned gen, struct cred *ret)
+{
+	pthread_mutex_lock(&s->lock);
+	bool known = g->cred && g->cred_gen == gen;
+	if (known)
+		*ret = *g->cred;
+	pthread_mutex_unlock(&s->lock);
+	return known;
+}
+
 int guest_cred(struct supervisor *sup, struct guest *g, struct cred *ret)
 {
+	struct shard *s = shard_of(sup->guests, g->tid);
 	unsigned gen = atomic_load(&sup->ids_gen);
 	struct guest_status st;
 	int r;
 
-	if (g->cred && g->cred_gen == gen) {
-		*ret = *g->cred;
+	if (cred_known(s, g, gen, ret))
 		return 0;
-	}
 	r = guest_read_status(g->tid, &st);
 	if (r < 0)
 		return r;
+	pthread_mutex_lock(&s->lock);
 	if (!g->cred)
 		g->cred = malloc(sizeof *g->cred);
 	if (g->cred) {
 		*g->cred = st.cred;
 		g->cred_gen = gen;
 	}
+	pthread_mutex_unlock(&s->lock);
 	*ret = st.cred;
 	return 0;
 }
