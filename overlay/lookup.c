@@ -35,17 +35,14 @@ static int finish(struct walk *w, struct object *o)
 static int whiteout_dir(struct walk *w, char ret[static PATH_MAX])
 {
 	_cleanup_spot_ struct spot s;
-	char up[PATH_MAX];
 	int r;
 
 	spot_init(&s);
-	strcpy(up, w->cand);
+	strcpy(ret, w->cand);
 	do {
-		if (!path_split(up, ret, PATH_MAX))
-			return -ENOENT;
-		strcpy(up, ret);
-		r = table_walk(w->ov, up, &s);
-	} while (r == 0 && (s.kind == SPOT_WHITEOUT || s.kind == SPOT_HIDDEN) && up[1]);
+		path_split(ret, ret, PATH_MAX);
+		r = table_walk(w->ov, ret, &s);
+	} while (r == 0 && (s.kind == SPOT_WHITEOUT || s.kind == SPOT_HIDDEN) && ret[1]);
 	return r;
 }
 

@@ -124,7 +124,7 @@ static int may_link(struct overlay *ov, const struct object *o)
 /* The mount that a name is on, were it the host's: that of the nearest directory above it that the host has. 0: unknown. */
 static uint64_t mount_of(struct overlay *ov, const char *view)
 {
-	char dir[PATH_MAX], up[PATH_MAX];
+	char dir[PATH_MAX];
 	struct statx sx;
 	_cleanup_cred_ int own = cred_own_begin();
 
@@ -132,9 +132,9 @@ static uint64_t mount_of(struct overlay *ov, const char *view)
 		return 0;
 	while (sys_statx(ov->root_fd, path_relative(dir), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, &sx) < 0 ||
 	       !S_ISDIR(sx.stx_mode)) {
-		if (!dir[1] || !path_split(dir, up, sizeof up))
+		if (!dir[1])
 			return 0;
-		strcpy(dir, up);
+		path_split(dir, dir, sizeof dir);
 	}
 	return sx.stx_mask & STATX_MNT_ID ? sx.stx_mnt_id : 0;
 }

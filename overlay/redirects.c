@@ -13,16 +13,14 @@ int redirect_target(const char *mark, size_t n, const char *path, char ret[stati
 	if (n == 0 || n >= PATH_MAX || memchr(mark, '\0', n))
 		return -EIO;
 	if (mark[0] != '/') {
-		const char *name = path_split(path, ret, PATH_MAX);
-		size_t dir = name ? strlen(ret) : 0;
+		char name[NAME_MAX + 1];
+		const char *own = path_split(path, ret, PATH_MAX);
 
-		if (!name || !*name || memchr(mark, '/', n) || !is_name(mark, n) || dir + 1 + n >= PATH_MAX)
+		if (!own || !*own || memchr(mark, '/', n) || !is_name(mark, n))
 			return -EIO;
-		if (ret[dir - 1] != '/')
-			ret[dir++] = '/';
-		memcpy(ret + dir, mark, n);
-		ret[dir + n] = 0;
-		return 0;
+		memcpy(name, mark, n);
+		name[n] = 0;
+		return path_join(ret, PATH_MAX, ret, name) < 0 ? -EIO : 0;
 	}
 	while (at < n) {   /* a slash and a name, again and again: so "/" is none */
 		const char *name = mark + at + 1, *slash = memchr(name, '/', n - at - 1);
