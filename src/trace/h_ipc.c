@@ -52,35 +52,9 @@ struct ipc_table *ipc_table_new(void)
 	return t;
 }
 
-static int remove_sysv(const struct sysv *o)
-{
-	int r = o->kind == IPC_MEMORY       ? shmctl(o->id, IPC_RMID, NULL)
-	        : o->kind == IPC_SEMAPHORES ? semctl(o->id, 0, IPC_RMID)
-	                                    : msgctl(o->id, IPC_RMID, NULL);
-	return r < 0 ? -errno : 0;
-}
-
 static void real_name(unsigned number, char ret[static 40])
 {
 	snprintf(ret, 40, "cowbox-%d-%u", (int)getpid(), number);
-}
-
-void ipc_table_free(struct ipc_table *t)
-{
-	char name[40];
-	if (!t)
-		return;
-	for (size_t i = 0; i < t->nsysv; i++)
-		if (!t->sysv[i].removed)
-			remove_sysv(&t->sysv[i]);
-	for (size_t i = 0; i < t->nnamed; i++) {
-		real_name(t->named[i].number, name);
-		syscall(SYS_mq_unlink, name);
-	}
-	free(t->sysv);
-	free(t->named);
-	pthread_mutex_destroy(&t->lock);
-	free(t);
 }
 
 /* ---- System V ---- */
@@ -106,33 +80,73 @@ static void drop(struct ipc_table *t, struct sysv *o)
 	*o = t->sysv[--t->nsysv];
 }
 
-/* Who owns it, and how large it is: bytes or semaphores. -errno: it is gone. */
+/* Who owns it, and how large it is: bytes or semaphores. By IPC_STAT, who may not read an object is told nothing (root too, without CAP_IPC_OWNER);
+ * by the STAT_ANY commands (Linux 4.17) everybody is told who has the place in the kernel's table that the low bits of an id name. */
 static int look_at(const struct sysv *o, struct ipc_perm *ret_perm, uint64_t *ret_size)
 {
 	union { int val; struct semid_ds *buf; } arg;
 	struct shmid_ds shm;
 	struct semid_ds sem;
 	struct msqid_ds msg;
-	_cleanup_cred_ int own = cred_own_begin();
+	struct ipc_perm perm;
+	uint64_t size = 0;
 	int r;
-	*ret_size = 0;
 	switch (o->kind) {
 	case IPC_MEMORY:
-		r = shmctl(o->id, IPC_STAT, &shm);
-		*ret_perm = shm.shm_perm;
-		*ret_size = shm.shm_segsz;
+		r = shmctl(o->id, SHM_STAT_ANY, &shm);
+		perm = shm.shm_perm;
+		size = shm.shm_segsz;
 		break;
 	case IPC_SEMAPHORES:
 		arg.buf = &sem;
-		r = semctl(o->id, 0, IPC_STAT, arg);
-		*ret_perm = sem.sem_perm;
-		*ret_size = sem.sem_nsems;
+		r = semctl(o->id, 0, SEM_STAT_ANY, arg);
+		perm = sem.sem_perm;
+		size = sem.sem_nsems;
 		break;
 	default:
-		r = msgctl(o->id, IPC_STAT, &msg);
-		*ret_perm = msg.msg_perm;
+		r = msgctl(o->id, MSG_STAT_ANY, &msg);
+		perm = msg.msg_perm;
 	}
+	if (r < 0)
+		return -errno;
+	if (r != o->id) /* another has its place */
+		return -EIDRM;
+	*ret_perm = perm;
+	*ret_size = size;
+	return 0;
+}
+
+/* For a result of look_at(). All else that may go wrong says nothing of the object. */
+static bool is_gone(int r)
+{
+	return r == -EINVAL || r == -EIDRM;
+}
+
+static int remove_sysv(const struct sysv *o)
+{
+	int r = o->kind == IPC_MEMORY       ? shmctl(o->id, IPC_RMID, NULL)
+	        : o->kind == IPC_SEMAPHORES ? semctl(o->id, 0, IPC_RMID)
+	                                    : msgctl(o->id, IPC_RMID, NULL);
 	return r < 0 ? -errno : 0;
+}
+
+static int remove_as_guest(const struct sysv *o)
+{
+	_cleanup_cred_ids_ int ids = cred_ids_begin(false);
+	return remove_sysv(o);
+}
+
+/* At the end of the run. Whoever made an object may remove it whatever became of it since; root may only with CAP_SYS_ADMIN. */
+static void remove_left(const struct sysv *o)
+{
+	struct ipc_perm perm;
+	uint64_t size;
+	if (o->removed || remove_sysv(o) != -EPERM || look_at(o, &perm, &size) < 0)
+		return;
+	const struct cred maker = { .fsuid = perm.cuid, .fsgid = perm.cgid };
+	if (cred_assume(&maker) == 0)
+		remove_as_guest(o);
+	cred_drop();
 }
 
 /* The kernel's ipcperms() for who asks by key. */
@@ -178,7 +192,8 @@ static long get(struct ipc_table *t, enum ipc_kind kind, key_t key, uint64_t siz
 	struct ipc_perm perm;
 	uint64_t has;
 	struct sysv *o = key == IPC_PRIVATE ? NULL : find_key(t, kind, key);
-	if (o && look_at(o, &perm, &has) < 0) { /* somebody outside removed it */
+	int r = o ? look_at(o, &perm, &has) : -ENOENT;
+	if (o && is_gone(r)) { /* somebody outside removed it */
 		drop(t, o);
 		o = NULL;
 	}
@@ -186,6 +201,8 @@ static long get(struct ipc_table *t, enum ipc_kind kind, key_t key, uint64_t siz
 		return key == IPC_PRIVATE || flags & IPC_CREAT ? make_noted(t, kind, key, size, flags) : -ENOENT;
 	if (flags & IPC_CREAT && flags & IPC_EXCL)
 		return -EEXIST;
+	if (r < 0)
+		return r;
 	if (size > has)
 		return -EINVAL;
 	return may_have(&perm, flags) ? o->id : -EACCES;
@@ -216,10 +233,8 @@ static int answer_remove(struct call *c, struct answer *a, enum ipc_kind kind)
 	int r = -EINVAL;
 	pthread_mutex_lock(&t->lock);
 	struct sysv *o = find_id(t, kind, arg_int(c, 0));
-	if (o) {
-		_cleanup_cred_ids_ int ids = cred_ids_begin(false);
-		r = remove_sysv(o);
-	}
+	if (o)
+		r = remove_as_guest(o);
 	if (r == 0 && kind == IPC_MEMORY) {
 		o->key = IPC_PRIVATE;
 		o->removed = true;
@@ -400,4 +415,21 @@ int h_mq_unlink(struct call *c, struct answer *a)
 		drop_name(t, n);
 	pthread_mutex_unlock(&t->lock);
 	return answer_done(a, r);
+}
+
+void ipc_table_free(struct ipc_table *t)
+{
+	char name[40];
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->nsysv; i++)
+		remove_left(&t->sysv[i]);
+	for (size_t i = 0; i < t->nnamed; i++) {
+		real_name(t->named[i].number, name);
+		syscall(SYS_mq_unlink, name);
+	}
+	free(t->sysv);
+	free(t->named);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
 }

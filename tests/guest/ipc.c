@@ -206,11 +206,56 @@ static void named_queues(void)
 	SHOW(mq_unlink(longest));
 }
 
+static int get_any(int kind, key_t key, int flags)
+{
+	return kind == 0 ? shmget(key, 4096, flags) : kind == 1 ? semget(key, 1, flags) : msgget(key, flags);
+}
+
+static int remove_any(int kind, int id)
+{
+	return kind == 0 ? shmctl(id, IPC_RMID, NULL) : kind == 1 ? semctl(id, 0, IPC_RMID) : msgctl(id, IPC_RMID, NULL);
+}
+
+/* Objects that others, and some that their own user, may not read are found again by their keys all the same. */
+static void unreadable(void)
+{
+	static const int modes[] = { 0600, 0400, 0200, 0 };
+	key_t key = key_of(4);
+
+	if (geteuid() == 0) {
+		SHOW(setgid(OTHER));
+		SHOW(setuid(OTHER));
+	}
+	for (int i = 0; i < 12; i++) {
+		int kind = i / 4, mode = modes[i % 4], id = get_any(kind, key, IPC_CREAT | mode), again;
+
+		printf("kind %d mode %o\n", kind, mode);
+		SHOW_OK(id);
+		SHOW_OK(again = get_any(kind, key, IPC_CREAT | mode));
+		printf("the same: %d\n", id == again);
+		SHOW(get_any(kind, key, IPC_CREAT | IPC_EXCL | mode));
+		SHOW_OK(again = get_any(kind, key, 0600));
+		SHOW_OK(again = get_any(kind, key, 0));
+		printf("the same: %d\n", id == again);
+		if (kind == 0)
+			SHOW(shmget(key, 8192, 0));
+		SHOW(remove_any(kind, id));
+		SHOW(get_any(kind, key, 0));
+		SHOW(remove_any(kind, id));
+	}
+}
+
 int main(void)
 {
 	memory();
 	semaphores();
 	queues();
 	named_queues();
+	fflush(stdout);
+	if (fork() == 0) {
+		unreadable();
+		exit(0);
+	}
+	wait(NULL);
 	return 0;
 }
