@@ -5,11 +5,13 @@
 #include <limits.h>
 #include <mqueue.h>
 #include <pthread.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/queue.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
@@ -18,16 +20,17 @@
 #include "h_util.h"
 #include "supervisor.h"
 
-#define OBJECTS_MAX 65536 /* of one run; the kernel's own bound is 32768 of each kind */
+#define OBJECTS_MAX 262144 /* of one run, with those that are gone and not noticed yet; the kernel's own bound is 32768 of each kind */
 
-enum ipc_kind { IPC_MEMORY, IPC_SEMAPHORES, IPC_QUEUE };
+enum ipc_kind { IPC_MEMORY, IPC_SEMAPHORES, IPC_QUEUE, IPC_KINDS };
 
 /* One System V object. */
 struct sysv {
+	TAILQ_ENTRY(sysv) turn; /* turn: in the queue for sweep() */
 	enum ipc_kind kind;
 	int id;
-	key_t key;     /* key: the guests' name for it; IPC_PRIVATE: none */
-	bool removed;  /* removed: memory that lives on while it is attached */
+	key_t key;              /* key: the guests' name for it; IPC_PRIVATE: none */
+	bool removed;           /* removed: memory that lives on while it is attached */
 };
 
 /* One POSIX queue: the guests' name for it, and the number in ours. */
@@ -36,10 +39,12 @@ struct named {
 	unsigned number;
 };
 
+/* The trees are tsearch(3)'s, which stay balanced: whatever keys and names guests choose, finding one is cheap. */
 struct ipc_table {
 	pthread_mutex_t lock;   /* lock: guards all of it, over the kernel's calls too: a key is looked up and made in one */
-	struct sysv *sysv;
-	struct named *named;
+	TAILQ_HEAD(sysv_queue, sysv) sysv;
+	void *by_id[IPC_KINDS], *by_key[IPC_KINDS]; /* by_key: those that have one */
+	void *by_name;          /* by_name: the POSIX queues */
 	size_t nsysv, nnamed;
 	unsigned last;          /* last: the number of the last queue */
 };
@@ -47,37 +52,75 @@ struct ipc_table {
 struct ipc_table *ipc_table_new(void)
 {
 	struct ipc_table *t = calloc(1, sizeof *t);
-	if (t)
-		pthread_mutex_init(&t->lock, NULL);
+	if (!t)
+		return NULL;
+	pthread_mutex_init(&t->lock, NULL);
+	TAILQ_INIT(&t->sysv);
 	return t;
 }
 
-static void real_name(unsigned number, char ret[static 40])
+static int order_ids(const void *a, const void *b)
 {
-	snprintf(ret, 40, "cowbox-%d-%u", (int)getpid(), number);
+	const struct sysv *x = a, *y = b;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static int order_keys(const void *a, const void *b)
+{
+	const struct sysv *x = a, *y = b;
+	return (x->key > y->key) - (x->key < y->key);
+}
+
+static int order_names(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	return strcmp(x->name, y->name);
+}
+
+/* What is in the tree and equal to what is given; NULL */
+static void *find(void *const *tree, const void *like, int (*order)(const void *, const void *))
+{
+	void *const *node = tfind(like, tree, order);
+	return node ? *node : NULL;
 }
 
 /* ---- System V ---- */
 
 static struct sysv *find_id(struct ipc_table *t, enum ipc_kind kind, int id)
 {
-	for (size_t i = 0; i < t->nsysv; i++)
-		if (t->sysv[i].kind == kind && t->sysv[i].id == id)
-			return &t->sysv[i];
-	return NULL;
+	return find(&t->by_id[kind], &(struct sysv){ .id = id }, order_ids);
 }
 
 static struct sysv *find_key(struct ipc_table *t, enum ipc_kind kind, key_t key)
 {
-	for (size_t i = 0; i < t->nsysv; i++)
-		if (t->sysv[i].kind == kind && t->sysv[i].key == key)
-			return &t->sysv[i];
-	return NULL;
+	return key == IPC_PRIVATE ? NULL : find(&t->by_key[kind], &(struct sysv){ .key = key }, order_keys);
+}
+
+static void forget_key(struct ipc_table *t, struct sysv *o)
+{
+	if (o->key != IPC_PRIVATE)
+		tdelete(o, &t->by_key[o->kind], order_keys);
+	o->key = IPC_PRIVATE;
 }
 
 static void drop(struct ipc_table *t, struct sysv *o)
 {
-	*o = t->sysv[--t->nsysv];
+	forget_key(t, o);
+	tdelete(o, &t->by_id[o->kind], order_ids);
+	TAILQ_REMOVE(&t->sysv, o, turn);
+	t->nsysv--;
+	free(o);
+}
+
+/* Takes over o, which has an id and a key that no other has. -ENOMEM: it is freed. */
+static int note(struct ipc_table *t, struct sysv *o)
+{
+	TAILQ_INSERT_TAIL(&t->sysv, o, turn);
+	t->nsysv++;
+	if (tsearch(o, &t->by_id[o->kind], order_ids) && (o->key == IPC_PRIVATE || tsearch(o, &t->by_key[o->kind], order_keys)))
+		return 0;
+	drop(t, o);
+	return -ENOMEM;
 }
 
 /* Who owns it, and how large it is: bytes or semaphores. By IPC_STAT, who may not read an object is told nothing (root too, without CAP_IPC_OWNER);
@@ -109,7 +152,7 @@ static int look_at(const struct sysv *o, struct ipc_perm *ret_perm, uint64_t *re
 	}
 	if (r < 0)
 		return -errno;
-	if (r != o->id) /* another has its place */
+	if (r != o->id || (o->removed && !(perm.mode & SHM_DEST))) /* another has its place, or even its id */
 		return -EIDRM;
 	*ret_perm = perm;
 	*ret_size = size;
@@ -120,6 +163,28 @@ static int look_at(const struct sysv *o, struct ipc_perm *ret_perm, uint64_t *re
 static bool is_gone(int r)
 {
 	return r == -EINVAL || r == -EIDRM;
+}
+
+static bool drop_if_gone(struct ipc_table *t, struct sysv *o)
+{
+	struct ipc_perm perm;
+	uint64_t size;
+	bool gone = is_gone(look_at(o, &perm, &size));
+	if (gone)
+		drop(t, o);
+	return gone;
+}
+
+/* Nobody tells when removed memory is detached, or when somebody outside removes an object. Two of the objects are looked at for each that is made: so
+ * those that are gone do not become more than those that are there, and no call takes long. */
+static void sweep(struct ipc_table *t)
+{
+	for (int i = 0; i < 2 && !TAILQ_EMPTY(&t->sysv); i++) {
+		struct sysv *o = TAILQ_FIRST(&t->sysv);
+		TAILQ_REMOVE(&t->sysv, o, turn);
+		TAILQ_INSERT_TAIL(&t->sysv, o, turn);
+		drop_if_gone(t, o);
+	}
 }
 
 static int remove_sysv(const struct sysv *o)
@@ -175,23 +240,33 @@ static long make(enum ipc_kind kind, uint64_t size, int flags)
 
 static long make_noted(struct ipc_table *t, enum ipc_kind kind, key_t key, uint64_t size, int flags)
 {
+	sweep(t);
 	if (t->nsysv >= OBJECTS_MAX)
 		return -ENOSPC;
-	struct sysv *more = reallocarray(t->sysv, t->nsysv + 1, sizeof *more);
-	if (!more)
+	struct sysv *o = calloc(1, sizeof *o);
+	if (!o)
 		return -ENOMEM;
-	t->sysv = more;
 	long id = make(kind, size, flags);
-	if (id >= 0)
-		t->sysv[t->nsysv++] = (struct sysv){ .kind = kind, .id = (int)id, .key = key };
-	return id;
+	if (id < 0) {
+		free(o);
+		return id;
+	}
+	const struct sysv made = { .kind = kind, .id = (int)id, .key = key };
+	struct sysv *before = find_id(t, kind, made.id); /* it is gone, and its id in use again */
+	if (before)
+		drop(t, before);
+	*o = made;
+	int r = note(t, o);
+	if (r < 0)
+		remove_as_guest(&made);
+	return r < 0 ? r : id;
 }
 
 static long get(struct ipc_table *t, enum ipc_kind kind, key_t key, uint64_t size, int flags)
 {
 	struct ipc_perm perm;
 	uint64_t has;
-	struct sysv *o = key == IPC_PRIVATE ? NULL : find_key(t, kind, key);
+	struct sysv *o = find_key(t, kind, key);
 	int r = o ? look_at(o, &perm, &has) : -ENOENT;
 	if (o && is_gone(r)) { /* somebody outside removed it */
 		drop(t, o);
@@ -222,7 +297,8 @@ static int answer_id(struct call *c, struct answer *a, enum ipc_kind kind)
 {
 	struct ipc_table *t = c->sup->ipc;
 	pthread_mutex_lock(&t->lock);
-	bool ours = find_id(t, kind, arg_int(c, 0));
+	struct sysv *o = find_id(t, kind, arg_int(c, 0));
+	bool ours = o && !(o->removed && drop_if_gone(t, o));
 	pthread_mutex_unlock(&t->lock);
 	return ours ? answer_continue(a) : answer_errno(a, EINVAL);
 }
@@ -230,17 +306,15 @@ static int answer_id(struct call *c, struct answer *a, enum ipc_kind kind)
 static int answer_remove(struct call *c, struct answer *a, enum ipc_kind kind)
 {
 	struct ipc_table *t = c->sup->ipc;
-	int r = -EINVAL;
 	pthread_mutex_lock(&t->lock);
 	struct sysv *o = find_id(t, kind, arg_int(c, 0));
-	if (o)
-		r = remove_as_guest(o);
-	if (r == 0 && kind == IPC_MEMORY) {
-		o->key = IPC_PRIVATE;
+	int r = o ? remove_as_guest(o) : -EINVAL;
+	if (r == 0) {
+		forget_key(t, o);
 		o->removed = true;
-	} else if (r == 0) {
-		drop(t, o);
 	}
+	if (o)
+		drop_if_gone(t, o);
 	pthread_mutex_unlock(&t->lock);
 	return answer_done(a, r);
 }
@@ -320,15 +394,44 @@ static int read_name(const struct call *c, uint64_t addr, char ret[static NAME_M
 
 static struct named *find_name(struct ipc_table *t, const char *name)
 {
-	for (size_t i = 0; i < t->nnamed; i++)
-		if (!strcmp(t->named[i].name, name))
-			return &t->named[i];
-	return NULL;
+	struct named like;
+	snprintf(like.name, sizeof like.name, "%s", name);
+	return find(&t->by_name, &like, order_names);
 }
 
 static void drop_name(struct ipc_table *t, struct named *n)
 {
-	*n = t->named[--t->nnamed];
+	tdelete(n, &t->by_name, order_names);
+	t->nnamed--;
+	free(n);
+}
+
+static struct named *note_name(struct ipc_table *t, const char *name)
+{
+	struct named *n = calloc(1, sizeof *n);
+	if (!n)
+		return NULL;
+	snprintf(n->name, sizeof n->name, "%s", name);
+	if (!tsearch(n, &t->by_name, order_names)) {
+		free(n);
+		return NULL;
+	}
+	t->nnamed++;
+	return n;
+}
+
+static void real_name(unsigned number, char ret[static 40])
+{
+	snprintf(ret, 40, "cowbox-%d-%u", (int)getpid(), number);
+}
+
+static void remove_named(void *p)
+{
+	struct named *n = p;
+	char name[40];
+	real_name(n->number, name);
+	syscall(SYS_mq_unlink, name);
+	free(n);
 }
 
 static int open_real(unsigned number, int flags, mode_t mode, const struct mq_attr *attr)
@@ -346,17 +449,15 @@ static int make_queue(struct ipc_table *t, const char *name, int flags, mode_t m
 	int fd = -EEXIST;
 	if (t->nnamed >= OBJECTS_MAX)
 		return -ENOSPC;
-	struct named *more = reallocarray(t->named, t->nnamed + 1, sizeof *more);
-	if (!more)
+	struct named *n = note_name(t, name);
+	if (!n)
 		return -ENOMEM;
-	t->named = more;
 	for (int tries = 0; fd == -EEXIST && tries < 1000; tries++)
-		fd = open_real(++t->last, flags | O_CREAT | O_EXCL, mode, attr);
+		fd = open_real(n->number = ++t->last, flags | O_CREAT | O_EXCL, mode, attr);
 	if (fd < 0)
-		return fd;
-	fchmod(fd, mode); /* our umask is not the guest's */
-	more[t->nnamed].number = t->last;
-	strcpy(more[t->nnamed++].name, name);
+		drop_name(t, n);
+	else
+		fchmod(fd, mode); /* our umask is not the guest's */
 	return fd;
 }
 
@@ -419,17 +520,14 @@ int h_mq_unlink(struct call *c, struct answer *a)
 
 void ipc_table_free(struct ipc_table *t)
 {
-	char name[40];
+	struct sysv *o;
 	if (!t)
 		return;
-	for (size_t i = 0; i < t->nsysv; i++)
-		remove_left(&t->sysv[i]);
-	for (size_t i = 0; i < t->nnamed; i++) {
-		real_name(t->named[i].number, name);
-		syscall(SYS_mq_unlink, name);
+	while ((o = TAILQ_FIRST(&t->sysv))) {
+		remove_left(o);
+		drop(t, o);
 	}
-	free(t->sysv);
-	free(t->named);
+	tdestroy(t->by_name, remove_named);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }

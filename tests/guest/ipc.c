@@ -245,6 +245,34 @@ static void unreadable(void)
 	}
 }
 
+/* Memory that was removed and is attached has an id still, however much was made and removed since. */
+static void cycles(void)
+{
+	int failed = 0, first = shmget(IPC_PRIVATE, 4096, 0600), id;
+	char *p = shmat(first, NULL, 0), *q;
+	struct shmid_ds st;
+
+	SHOW(shmctl(first, IPC_RMID, NULL));
+	for (int i = 0; i < 70000 && !failed; i++) {
+		id = shmget(key_of(5), 4096, IPC_CREAT | IPC_EXCL | 0600);
+		failed = id < 0 || shmctl(id, IPC_RMID, NULL) < 0;
+	}
+	printf("cycles: %s\n", failed ? strerrorname_np(errno) : "done");
+	for (int i = 0; i < 1000 && !failed; i++) { /* these are gone when they are detached */
+		id = shmget(key_of(5), 4096, IPC_CREAT | IPC_EXCL | 0600);
+		q = shmat(id, NULL, 0);
+		failed = q == (void *)-1 || shmctl(id, IPC_RMID, NULL) < 0 || shmdt(q) < 0 || shmctl(id, IPC_STAT, &st) == 0 || errno != EINVAL;
+	}
+	printf("detached: %s\n", failed ? "failed" : "done");
+	SHOW(shmctl(first, IPC_STAT, &st));
+	printf("attached %lu mode %o\n", st.shm_nattch, st.shm_perm.mode);
+	SHOW_OK(q = shmat(first, NULL, 0));
+	SHOW(shmdt(q));
+	SHOW(shmdt(p));
+	SHOW(shmctl(first, IPC_STAT, &st));
+	SHOW_OK(shmat(first, NULL, 0));
+}
+
 int main(void)
 {
 	memory();
@@ -257,5 +285,6 @@ int main(void)
 		exit(0);
 	}
 	wait(NULL);
+	cycles();
 	return 0;
 }
