@@ -5,7 +5,7 @@
  *      and a pseudo terminal can be found by it.
  * (D2) A session leader without a terminal gets the first that it opens for reading without O_NOCTTY. We open with O_NOCTTY always, and
  *      then the guest itself asks for the terminal (TIOCSCTTY), on the descriptor, which nobody can exchange for another file's.
- * (D3) A pseudo terminal is the box's when it controls the guest, or a guest has it open, or its other side. Whoever opens another, one of the same
+ * (D3) A pseudo terminal is the box's when it controls the guest's session and ours, or a guest has it open, or its other side. Whoever opens another, one of the same
  *      user's, would take what is typed there, and write to its screen.
  */
 #include <dirent.h>
@@ -71,36 +71,6 @@ static int terminal_of(const struct call *c, pid_t *ret_session, dev_t *ret_tty)
 	return 0;
 }
 
-/* N of /dev/pts/N */
-static unsigned pts_index(dev_t dev)
-{
-	return ((major(dev) - MAJOR_PTS_FIRST) << 8) + minor(dev);
-}
-
-static int open_pts(dev_t dev, uint64_t flags)
-{
-	char name[40];
-	struct stat st;
-	struct statfs fs;
-	if (major(dev) < MAJOR_PTS_FIRST || major(dev) > MAJOR_PTS_LAST)
-		return -ENXIO;
-	snprintf(name, sizeof name, "/dev/pts/%u", pts_index(dev));
-	_cleanup_close_ int fd = sys_openat(AT_FDCWD, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (fd < 0 || sys_fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
-		return -ENXIO;
-	if (!S_ISCHR(st.st_mode) || st.st_rdev != dev || fs.f_type != DEVPTS_SUPER_MAGIC)
-		return -ENXIO;
-	return sys_reopen(fd, our_flags(flags), 0);
-}
-
-/* (D1) */
-static int open_controlling(uint64_t flags, const struct object *o, pid_t session, dev_t tty)
-{
-	if (!tty)
-		return -ENXIO;
-	return session == getsid(0) ? device_reopen(flags, o) : open_pts(tty, flags);
-}
-
 /* (D2) Takes fd. */
 static int answer_with_terminal(struct answer *a, int fd, bool cloexec)
 {
@@ -112,70 +82,96 @@ static int answer_with_terminal(struct answer *a, int fd, bool cloexec)
 	return 0;
 }
 
-/* The number of the pseudo terminal whose other side the descriptor is, as proc(5) tells ("tty-index"), or -1. */
-static long index_of_other_side(int proc_fd, const char *number)
+/* Whether a process's descriptor is the pseudo terminal, opened for more than its name, or its other side. Each mount of devpts numbers its own, so that
+ * the device number alone does not tell. Of the other side TIOCGPTPEER tells (ioctl_tty(2)), and opens nothing with O_PATH. */
+static bool descriptor_is(int pidfd, int number, const struct stat *pts)
 {
-	char name[300], line[256];
-	long index = -1;
-	snprintf(name, sizeof name, "fdinfo/%s", number);
-	int fd = sys_openat(proc_fd, name, O_RDONLY | O_CLOEXEC, 0);
-	_cleanup_fclose_ FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
-	if (!f && fd >= 0)
-		close(fd);
-	while (f && fgets(line, sizeof line, f) && sscanf(line, "tty-index: %ld", &index) != 1)
-		;
-	return index;
+	struct stat st;
+	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	if (fd < 0 || (fcntl(fd, F_GETFL) & O_PATH) || sys_fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))
+		return false;
+	_cleanup_close_ int slave = device_kind(&st) == DEVICE_PTMX ? ioctl(fd, TIOCGPTPEER, O_PATH | O_NOCTTY | O_CLOEXEC) : -1;
+	if (slave >= 0 && sys_fstat(slave, &st) < 0)
+		return false;
+	return st.st_rdev == pts->st_rdev && st.st_dev == pts->st_dev && st.st_ino == pts->st_ino;
 }
 
-/* budget: of descriptors to look at, for all processes together. */
-static bool process_holds(pid_t pid, unsigned index, unsigned *budget)
+/* budget: of descriptors to look at, for all processes together. pidfd: of the process. */
+static bool process_holds(pid_t pid, int pidfd, const struct stat *pts, unsigned *budget)
 {
-	char name[40], link[64], want[40];
-	snprintf(name, sizeof name, "/proc/%d", (int)pid);
-	snprintf(want, sizeof want, "/dev/pts/%u", index);
-	_cleanup_close_ int proc = sys_openat(AT_FDCWD, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-	int fd = proc < 0 ? -1 : sys_openat(proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	char name[40], link[64];
+	snprintf(name, sizeof name, "/proc/%d/fd", (int)pid);
+	int fd = sys_openat(AT_FDCWD, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : dir_take(fd);
 	for (struct dirent *e; d && *budget > 0 && (e = dir_next(d)); (*budget)--) {
-		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof link - 1);
-		if (n <= 0)
-			continue;
-		link[n] = 0;
-		const char *last = strrchr(link, '/');
-		if (!strcmp(link, want) || (last && !strcmp(last, "/ptmx") && index_of_other_side(proc, e->d_name) == (long)index))
+		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof link);
+		bool path = n == sizeof link || (n > 0 && *link == '/'); /* not "socket:[5]" */
+		if (path && descriptor_is(pidfd, atoi(e->d_name), pts))
 			return true;
 	}
 	return false;
 }
 
 /* (D3) */
-static bool is_guests(const struct call *c, unsigned index)
+static bool is_guests(const struct call *c, const struct stat *pts)
 {
 	unsigned budget = 200000;
 	_cleanup_cred_ int own = cred_own_begin();
-	if (process_holds(c->tgid, index, &budget))
-		return true;
 	_cleanup_closedir_ DIR *d = opendir("/proc");
-	for (struct dirent *e; d && budget > 0 && (e = readdir(d));) {
-		pid_t pid = atoi(e->d_name);
-		if (pid > 0 && guest_is_ours(c->sup, pid) && process_holds(pid, index, &budget))
+	for (pid_t pid = c->tgid; pid > 0 && budget > 0;) {
+		/* The process that has the number now is held first, and then asked whose it is. */
+		_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (pidfd >= 0 && guest_is_ours(c->sup, pid) && process_holds(pid, pidfd, pts, &budget))
 			return true;
+		struct dirent *e = NULL;
+		for (pid = 0; d && pid <= 0 && (e = readdir(d));)
+			pid = atoi(e->d_name);
 	}
 	return false;
 }
 
 /* Looked at before, since an open already does something, and after: while it is open the number is not given to another. */
-static int open_terminal(const struct call *c, uint64_t flags, const struct object *o, dev_t controls)
+static int open_guests(const struct call *c, uint64_t flags, int pts, const struct stat *st)
 {
-	unsigned index = pts_index(o->st.st_rdev);
-	if (controls == o->st.st_rdev)
-		return device_reopen(flags, o);
-	if (!is_guests(c, index))
+	if (!is_guests(c, st))
 		return -EACCES;
-	_cleanup_close_ int fd = device_reopen(flags, o);
-	if (fd < 0 || is_guests(c, index))
+	_cleanup_close_ int fd = sys_reopen(pts, our_flags(flags), 0);
+	if (fd < 0 || is_guests(c, st))
 		return TAKE_FD(fd);
 	return -EACCES;
+}
+
+/* The terminal that controls our session, too. */
+static int open_terminal(const struct call *c, uint64_t flags, const struct object *o, pid_t session, dev_t tty)
+{
+	if (tty == o->st.st_rdev && session == getsid(0)) {
+		_cleanup_close_ int fd = device_reopen(flags, o);
+		if (fd < 0 || tcgetsid(fd) == session)
+			return TAKE_FD(fd);
+	}
+	return open_guests(c, flags, o->fd, &o->st);
+}
+
+/* (D1) */
+static int open_controlling(const struct call *c, uint64_t flags, const struct object *o, pid_t session, dev_t tty)
+{
+	char name[40];
+	struct stat st;
+	struct statfs fs;
+	if (!tty)
+		return -ENXIO;
+	if (session == getsid(0))
+		return device_reopen(flags, o);
+	if (major(tty) < MAJOR_PTS_FIRST || major(tty) > MAJOR_PTS_LAST)
+		return -ENXIO;
+	snprintf(name, sizeof name, "/dev/pts/%u", ((major(tty) - MAJOR_PTS_FIRST) << 8) + minor(tty));
+	_cleanup_close_ int fd = sys_openat(AT_FDCWD, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd < 0 || sys_fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return -ENXIO;
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != tty || fs.f_type != DEVPTS_SUPER_MAGIC)
+		return -ENXIO;
+	int r = open_guests(c, flags, fd, &st);
+	return r == -EACCES ? -ENXIO : r;
 }
 
 int device_open(struct call *c, struct answer *a, enum device_kind kind, uint64_t flags, const struct object *o)
@@ -184,8 +180,8 @@ int device_open(struct call *c, struct answer *a, enum device_kind kind, uint64_
 	dev_t tty = 0;
 	int r = kind == DEVICE_TTY || kind == DEVICE_TERMINAL ? terminal_of(c, &session, &tty) : 0;
 	if (r >= 0)
-		r = kind == DEVICE_TTY        ? open_controlling(flags, o, session, tty)
-		    : kind == DEVICE_TERMINAL ? open_terminal(c, flags, o, tty)
+		r = kind == DEVICE_TTY        ? open_controlling(c, flags, o, session, tty)
+		    : kind == DEVICE_TERMINAL ? open_terminal(c, flags, o, session, tty)
 		                              : device_reopen(flags, o);
 	if (r == -EACCES && kind == DEVICE_TERMINAL)
 		supervisor_refused(c, "open", o->view, EACCES);

@@ -17,16 +17,24 @@ cat >"$T/inner.py" <<'E2'
 import os, pty, sys
 sys.stdout.reconfigure(line_buffering=True)  # nothing is left for a child to print again
 name = sys.argv[1]
-for how in (os.O_RDWR, os.O_RDONLY, os.O_WRONLY):
-    try:
-        fd = os.open(name, how | os.O_NOCTTY | os.O_NONBLOCK)
-        if how == os.O_RDONLY:
-            os.read(fd, 100)
-        else:
-            os.write(fd, b"attack")
-        os.close(fd)
-    except OSError as e:
-        print(e.strerror)
+
+def attack(name):
+    for how in (os.O_RDWR, os.O_RDONLY, os.O_WRONLY):
+        try:
+            fd = os.open(name, how | os.O_NOCTTY | os.O_NONBLOCK)
+            if how == os.O_RDONLY:
+                os.read(fd, 100)
+            else:
+                os.write(fd, b"attack")
+            os.close(fd)
+        except OSError as e:
+            print(e.strerror)
+
+attack(name)
+held = os.open(name, os.O_PATH)  # its name alone
+attack(name)
+attack("/proc/self/fd/%d" % held)
+os.close(held)
 m, s = pty.openpty()
 own = os.ttyname(s)
 os.close(s)
@@ -61,6 +69,12 @@ cat >"$T/want" <<'E2'
 Permission denied
 Permission denied
 Permission denied
+Permission denied
+Permission denied
+Permission denied
+Permission denied
+Permission denied
+Permission denied
 own True
 child's True
 No such file or directory
@@ -70,6 +84,55 @@ screen b''
 typed b'typed\n'
 E2
 same "from a box" "$T/want" "$T/boxed"
-check "it is told at the end" grep -q '^cowbox: refused: open /dev/pts/[0-9]* (python3, 3 times): Permission denied' "$T/err"
+check "it is told at the end" grep -q '^cowbox: refused: open /dev/pts/[0-9]* (python3, 9 times): Permission denied' "$T/err"
+
+# Each mount of devpts has numbers of its own: one of another mount, of the same number, opens no door.
+cat >"$T/instance.py" <<'E2'
+import fcntl, os, sys
+other, name = sys.argv[1], sys.argv[2]
+masters = []
+while not os.path.exists("%s/%s" % (other, os.path.basename(name))) and len(masters) < 200:
+    m = os.open(other + "/ptmx", os.O_RDWR | os.O_NOCTTY)
+    fcntl.ioctl(m, 0x40045431, bytes(4))  # TIOCSPTLCK
+    masters.append(m)
+twin = os.open("%s/%s" % (other, os.path.basename(name)), os.O_RDWR | os.O_NOCTTY)
+print("twin", os.isatty(twin))
+def attack(name):
+    try:
+        os.write(os.open(name, os.O_RDWR | os.O_NOCTTY), b"attack")
+    except OSError as e:
+        print(e.strerror)
+attack(name)
+os.setsid()
+fcntl.ioctl(twin, 0x540e, 0)  # TIOCSCTTY
+attack(name)
+os.close(twin)
+for m in masters[:-1]:
+    os.close(m)
+attack(name)
+try:
+    os.write(os.open("/dev/tty", os.O_RDWR), b"attack")
+except OSError as e:
+    print(e.strerror)
+E2
+mkdir "$T/pts"
+if unshare -m mount -t devpts -o newinstance,ptmxmode=0666 devpts "$T/pts" 2>/dev/null; then
+	in_instance() { unshare -m sh -c 'mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0" && exec "$@"' "$T/pts" "$@"; }
+	in_instance python3 "$T/outer.py" "$COWBOX_BIN" run -b instance -- python3 "$T/instance.py" "$T/pts" >"$T/boxed" 2>"$T/err"
+	cat >"$T/want" <<'E2'
+twin True
+Permission denied
+Permission denied
+Permission denied
+No such device or address
+status 0
+screen b''
+typed b'typed\n'
+E2
+	same "by a terminal of another mount" "$T/want" "$T/boxed" || show "$T/err"
+	box discard -f -b instance >/dev/null 2>&1
+else
+	skip_part "terminals of another mount: only root can mount devpts"
+fi
 box discard -f -b other >/dev/null 2>&1
 finish
