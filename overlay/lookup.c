@@ -9,6 +9,7 @@
  */
 #include "overlay/lookup.h"
 
+#include <sys/sysmacros.h>
 
 /* ---- one step ---- */
 
@@ -508,9 +509,11 @@ int lookup_open_host(struct overlay *ov, const struct caller *c, struct at at, u
 	spot_release(&w.spot);
 	if (!host || path_below(w.spot.path, "/proc", NULL) || path_in_dev(w.spot.path))
 		return -EAGAIN;
-	/* What it is must be known before it is opened: opening a FIFO may block, opening a device may do something. */
+	/* What it is must be known before it is opened: opening a FIFO may block, opening a device, or a file of tracefs, may do something. */
 	r = sys_fstatat(ov->root_fd, path_relative(w.spot.path), &st, nofollow ? AT_SYMLINK_NOFOLLOW : 0);
 	if (r < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) || (st.st_nlink > 1 && S_ISREG(st.st_mode) && ov->nlinks))
+		return -EAGAIN;
+	if (S_ISREG(st.st_mode) && st.st_size == 0 && major(st.st_dev) == 0)   /* tracefs has no device, and its files no size */
 		return -EAGAIN;
 	r = sys_openat2(ov->root_fd, path_relative(w.spot.path), oflags | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
 	return r == -ELOOP || r == -ENOENT ? -EAGAIN : r;

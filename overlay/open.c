@@ -1,12 +1,15 @@
 /* open.c - opening objects of the view, and making regular files.
  *
- * What an object is, is known before it is opened: never is a FIFO, a device or a link of unknown nature opened here. Those are
+ * What an object is, is known before it is opened: never is a FIFO, a device, a file of tracefs or a link of unknown nature opened here. Those are
  * OPENED_SPECIAL, for the front.
  */
 #include "overlay/internal.h"
 
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define CREATE_TRIES 16
@@ -68,6 +71,14 @@ static int reopen(struct overlay *ov, struct object *o, uint64_t flags, struct o
 	return 0;
 }
 
+/* A file of tracefs: opening some of them, and closing them again, is already a change. */
+static bool is_on_tracefs(const struct object *o)
+{
+	struct statfs fs;
+
+	return o->where != OBJECT_LAYER && major(o->st.st_dev) == 0 && fstatfs(o->fd, &fs) == 0 && fs.f_type == TRACEFS_MAGIC;
+}
+
 int object_open(struct overlay *ov, const struct caller *c, struct object *o, uint64_t flags, struct opened *ret)
 {
 	int r;
@@ -96,7 +107,7 @@ int object_open(struct overlay *ov, const struct caller *c, struct object *o, ui
 		r = perm_object(ov, o, access_mode(flags));
 		return r < 0 ? r : -ENXIO;
 	}
-	if (!S_ISREG(o->st.st_mode))
+	if (!S_ISREG(o->st.st_mode) || is_on_tracefs(o))
 		return give_special(o, ret);
 	/* Where the metadata shown is the file's own, the kernel judges as it opens. */
 	if (!wants_write(flags) || (o->is_top && o->where == OBJECT_LAYER && !ov->fix_owner))

@@ -122,7 +122,7 @@ int object_statfs(struct overlay *ov, const struct object *o, struct statfs *ret
 /* Opens as openat2(2) would. The result is for handing to the caller. */
 enum opened_how {
 	OPENED_FD,       /* ret->fd is it (O_CLOEXEC on our side) */
-	OPENED_SPECIAL,  /* a FIFO, a device, or an O_PATH open: the caller must open it itself. ret->object is it */
+	OPENED_SPECIAL,  /* a FIFO, a device, a file of tracefs, or an O_PATH open: the caller must open it itself. ret->object is it */
 };
 struct opened {
 	enum opened_how how;

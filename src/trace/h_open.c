@@ -192,6 +192,22 @@ static int open_path_only(struct call *c, struct answer *a, const struct caller 
 	return answer_steer_object(c, a, __NR_openat, args, 1, o);
 }
 
+/* A file of tracefs. What some give is gone for the host's readers, and the ring buffer is emptied as free_buffer is closed. */
+static int open_tracing(struct call *c, struct answer *a, uint64_t flags, const struct object *o)
+{
+	static const char *const taking[] = { "trace_pipe", "trace_pipe_raw", "snapshot_raw", "free_buffer" };
+	const char *name = strrchr(o->real, '/');
+	bool takes = !name;
+	for (size_t i = 0; name && i < sizeof taking / sizeof *taking; i++)
+		takes = takes || !strcmp(name + 1, taking[i]);
+	if (opens_for_writing(flags) || takes) {
+		supervisor_refused(c, "open", o->view, EACCES);
+		return answer_errno(a, EACCES);
+	}
+	int fd = device_reopen(flags, o);
+	return fd < 0 ? answer_errno(a, fd) : answer_fd(a, fd, flags & O_CLOEXEC);
+}
+
 static int open_special(struct call *c, struct answer *a, const struct caller *who, const struct at *at, uint64_t flags,
                         struct object *o)
 {
@@ -203,6 +219,8 @@ static int open_special(struct call *c, struct answer *a, const struct caller *w
 		return answer_errno(a, ENXIO);
 	if (S_ISCHR(o->st.st_mode) || S_ISBLK(o->st.st_mode))
 		return open_device(c, a, flags, o);
+	if (S_ISREG(o->st.st_mode))
+		return open_tracing(c, a, flags, o);
 	/* eventfd, epoll and the like: the kernel opens them for nobody */
 	return answer_errno(a, o->where == OBJECT_ANON ? ENXIO : EACCES);
 }
