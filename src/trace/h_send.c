@@ -65,7 +65,9 @@ static int outgoing_address(struct call *c, const struct sender *s, struct outgo
 		return 0;
 	int r = socket_address(c, addr, len, &given);
 	if (r >= 0 && s->path)
-		r = unix_dest_find(c, what, &given, &m->dest);
+		socket_autobind(s->sock);
+	if (r >= 0 && s->path)
+		r = unix_dest_find(c, what, s->sock, &given, &m->dest);
 	else if (r >= 0)
 		m->dest.name = given;
 	if (r < 0)
@@ -78,6 +80,9 @@ static int outgoing_address(struct call *c, const struct sender *s, struct outgo
 static int outgoing_data(struct call *c, struct outgoing *m, const struct iovec *iov, size_t count)
 {
 	size_t size = 0, at = 0;
+	for (size_t i = 0; i < count; i++)
+		if ((ssize_t)iov[i].iov_len < 0)
+			return -EINVAL;
 	for (size_t i = 0; i < count; i++) {
 		if (iov[i].iov_len > DATA_MAX || (size += iov[i].iov_len) > DATA_MAX)
 			return -EMSGSIZE;
@@ -99,7 +104,7 @@ static int outgoing_data(struct call *c, struct outgoing *m, const struct iovec 
 static int control_rights(struct call *c, struct outgoing *m, struct cmsghdr *cm)
 {
 	size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	if (n > SCM_FDS_MAX)
+	if (m->nfds + n > SCM_FDS_MAX) /* of the whole message */
 		return -EINVAL;
 	int *grown = realloc(m->fds, (m->nfds + n + 1) * sizeof *grown);
 	if (!grown)
@@ -125,10 +130,9 @@ static int control_credentials(struct call *c, struct cmsghdr *cm)
 	if (cm->cmsg_len != CMSG_LEN(sizeof u))
 		return -EINVAL;
 	memcpy(&u, CMSG_DATA(cm), sizeof u);
-	if (cred_process_is_root() && cred_is_root())
-		return 0;
 	/* Our own ids may be more than the guest's. */
-	if (u.pid != c->tgid || (cred_process_is_root() && (u.uid != cred_fsuid() || u.gid != cred_fsgid())))
+	bool others_ids = cred_process_is_root() && !cred_is_root() && (u.uid != cred_fsuid() || u.gid != cred_fsgid());
+	if (u.pid != c->tgid || others_ids)
 		return -EPERM;
 	u.pid = getpid();
 	memcpy(CMSG_DATA(cm), &u, sizeof u);

@@ -22,6 +22,11 @@
 #include "base/cred.h"
 #include "h_socket.h"
 #include "trace/run.h"
+#include "unix_diag.h"
+
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76 /* Linux 6.5 */
+#endif
 
 int socket_kind(int sock, int *ret_domain, int *ret_type)
 {
@@ -107,33 +112,42 @@ static void abstract_printable(const struct unix_name *n, char ret[static 128])
 
 enum abstract_owner { ABSTRACT_FREE, ABSTRACT_GUEST, ABSTRACT_HOST };
 
-/* Who has the abstract name now, as far as /proc/net/unix tells. That some guest bound it once does not count: its socket may be closed, and the
- * name another's. */
-static enum abstract_owner abstract_owner(const struct unix_name *given, const char *name)
+struct wanted {
+	const struct unix_name *name;
+	int type;
+};
+
+static int has_name(const struct unix_diag *s, void *arg)
 {
-	_cleanup_fclose_ FILE *f = fopen("/proc/net/unix", "re");
-	enum abstract_owner found = ABSTRACT_FREE;
-	char line[512];
-	size_t n = strlen(name);
-	unsigned long long ino;
-	while (f && fgets(line, sizeof line, f)) {
-		size_t len = strcspn(line, "\n");
-		if (len <= n || line[len - n - 1] != ' ' || memcmp(line + len - n, name, n) != 0)
-			continue;
-		if (sscanf(line, "%*s %*s %*s %*s %*s %*s %llu", &ino) == 1 && bound_has(ino, given))
-			return ABSTRACT_GUEST;
-		found = ABSTRACT_HOST;
-	}
-	return found;
+	const struct wanted *w = arg;
+	return s->type == w->type && s->name.len == w->name->len && !memcmp(s->name.bytes, w->name->bytes, w->name->len);
 }
 
-static int dest_abstract(struct call *c, const struct caller *who, const char *what, const struct unix_name *given,
+/* Who has the abstract name now, among the sockets of the type that sock may reach. That some guest bound it once does not count: its socket may be
+ * closed, and the name another's. What cannot be told is the host's. */
+static enum abstract_owner abstract_owner(int sock, const struct unix_name *name)
+{
+	enum { TRIES = 64 };
+	struct bound_socket own, bound[TRIES];
+	struct unix_diag s;
+	/* A socket of another network name space would find the names there. */
+	if (bound_socket_of(sock, &own) < 0 || unix_diag_find(own.ino, own.cookie, &s) < 0)
+		return ABSTRACT_HOST;
+	struct wanted w = { .name = name, .type = own.type };
+	size_t n = bound_sockets(name, own.type, bound, TRIES);
+	for (size_t i = 0; i < n; i++)
+		if (unix_diag_find(bound[i].ino, bound[i].cookie, &s) == 0 && has_name(&s, &w))
+			return ABSTRACT_GUEST;
+	return unix_diag_each(has_name, &w) == 0 ? ABSTRACT_FREE : ABSTRACT_HOST;
+}
+
+static int dest_abstract(struct call *c, const struct caller *who, const char *what, int sock, const struct unix_name *given,
                          struct unix_dest *ret)
 {
 	char name[128];
 	abstract_printable(given, name);
 	if (!socket_allowed(c, who, name)) {
-		enum abstract_owner owner = abstract_owner(given, name);
+		enum abstract_owner owner = abstract_owner(sock, given);
 		if (owner == ABSTRACT_FREE)
 			return -ECONNREFUSED;
 		if (owner == ABSTRACT_HOST) {
@@ -150,11 +164,7 @@ static int dest_abstract(struct call *c, const struct caller *who, const char *w
 static int dest_check_again(int sock, const struct unix_dest *d)
 {
 	const struct sockaddr none = { .sa_family = AF_UNSPEC };
-	char name[128];
-	if (!d->guest_only)
-		return 0;
-	abstract_printable(&d->name, name);
-	if (abstract_owner(&d->name, name) == ABSTRACT_GUEST)
+	if (!d->guest_only || abstract_owner(sock, &d->name) == ABSTRACT_GUEST)
 		return 0;
 	shutdown(sock, SHUT_RDWR);
 	connect(sock, &none, sizeof none);
@@ -176,7 +186,7 @@ static int dest_check_host(struct call *c, const struct caller *who, const char 
 	return -EACCES;
 }
 
-int unix_dest_find(struct call *c, const char *what, struct unix_name *given, struct unix_dest *ret)
+int unix_dest_find(struct call *c, const char *what, int sock, struct unix_name *given, struct unix_dest *ret)
 {
 	struct caller who;
 	struct place p;
@@ -185,7 +195,7 @@ int unix_dest_find(struct call *c, const char *what, struct unix_name *given, st
 		return -EINVAL;
 	guest_caller(c, false, &who);
 	if (unix_name_is_abstract(given))
-		return dest_abstract(c, &who, what, given, ret);
+		return dest_abstract(c, &who, what, sock, given, ret);
 
 	/* A datagram's sender is known to its receiver by the kernel's name, which it may answer to. */
 	const char *path = unix_name_path(given);
@@ -206,6 +216,51 @@ int unix_dest_find(struct call *c, const char *what, struct unix_name *given, st
 	fd_path(ret->name.un.sun_path, ret->object.fd);
 	ret->name.len = (socklen_t)(UNIX_PATH_AT + strlen(ret->name.un.sun_path) + 1);
 	return 0;
+}
+
+/* ---- names that the kernel gives ---- */
+
+static int kernel_name(int sock, bool peer, struct unix_name *ret)
+{
+	struct unix_name n = { .len = sizeof(struct sockaddr_storage) };
+	int r = peer ? getpeername(sock, &n.any, &n.len) : getsockname(sock, &n.any, &n.len);
+	if (r < 0)
+		return -errno;
+	*ret = n;
+	return 0;
+}
+
+/* An abstract name, or the kernel's choice of one. */
+static int bind_abstract(int sock, const struct unix_name *given)
+{
+	struct bound_socket s;
+	struct unix_name name = *given;
+	int r = bound_socket_of(sock, &s);
+	if (r < 0)
+		return r;
+	bool chosen = given->len > UNIX_PATH_AT;
+	if (chosen) /* before others can find it */
+		bound_add(&s, &name, &name, "");
+	r = bind(sock, &given->any, given->len) < 0 ? -errno : 0;
+	if (r < 0 && chosen)
+		bound_drop(&s, &name);
+	if (r < 0 || (!chosen && (kernel_name(sock, false, &name) < 0 || !unix_name_is_abstract(&name))))
+		return r;
+	if (!chosen)
+		bound_add(&s, &name, &name, "");
+	bound_settle(&s, &name);
+	return 0;
+}
+
+void socket_autobind(int sock)
+{
+	struct unix_name name = { .any.sa_family = AF_UNIX, .len = UNIX_PATH_AT }, has;
+	int credentials = 0, pidfd = 0;
+	socklen_t n = sizeof credentials, m = sizeof pidfd;
+	getsockopt(sock, SOL_SOCKET, SO_PASSCRED, &credentials, &n);
+	getsockopt(sock, SOL_SOCKET, SO_PASSPIDFD, &pidfd, &m);
+	if ((credentials || pidfd) && kernel_name(sock, false, &has) >= 0 && has.len <= UNIX_PATH_AT)
+		bind_abstract(sock, &name);
 }
 
 /* ---- connect ---- */
@@ -264,7 +319,8 @@ int h_connect(struct call *c, struct answer *a)
 	/* AF_UNSPEC ends an association; any other family the kernel refuses by itself. */
 	if (domain != AF_UNIX || (given.len >= sizeof(sa_family_t) && given.any.sa_family != AF_UNIX))
 		return answer_done(a, connect_for_guest(c, sock, domain, type, &given));
-	r = unix_dest_find(c, "connect", &given, &dest);
+	socket_autobind(sock);
+	r = unix_dest_find(c, "connect", sock, &given, &dest);
 	if (r >= 0)
 		r = connect_for_guest(c, sock, domain, type, &dest.name);
 	if (r >= 0)
@@ -274,40 +330,11 @@ int h_connect(struct call *c, struct answer *a)
 
 /* ---- bind ---- */
 
-static uint64_t socket_inode(int sock)
-{
-	struct stat st;
-	return sys_fstat(sock, &st) < 0 ? 0 : st.st_ino;
-}
-
-static int kernel_name(int sock, bool peer, struct unix_name *ret)
-{
-	struct unix_name n = { .len = sizeof(struct sockaddr_storage) };
-	int r = peer ? getpeername(sock, &n.any, &n.len) : getsockname(sock, &n.any, &n.len);
-	if (r < 0)
-		return -errno;
-	*ret = n;
-	return 0;
-}
-
-/* An abstract name, or the kernel's choice of one. */
-static int bind_abstract(int sock, const struct unix_name *given)
-{
-	struct unix_name kernel;
-	bool chosen = given->len > UNIX_PATH_AT;
-	if (chosen) /* before others can find it */
-		bound_add(socket_inode(sock), given, given, "");
-	if (bind(sock, &given->any, given->len) < 0)
-		return -errno;
-	if (!chosen && kernel_name(sock, false, &kernel) >= 0)
-		bound_add(socket_inode(sock), &kernel, &kernel, "");
-	return 0;
-}
-
 static int bind_path(struct call *c, int sock, struct unix_name *given)
 {
 	struct caller who;
 	struct place p;
+	struct bound_socket s;
 	struct unix_name kernel;
 	char view[PATH_MAX];
 	int r = place_text(c, unix_name_path(given), &p);
@@ -320,8 +347,8 @@ static int bind_path(struct call *c, int sock, struct unix_name *given)
 	if (*p.at.path == '/' || path_join(view, sizeof view, p.at.dir.s, p.at.path) < 0)
 		snprintf(view, sizeof view, "%s", p.at.path);
 	given->len = (socklen_t)(UNIX_PATH_AT + strlen(given->un.sun_path) + 1); /* as the kernel tells it */
-	if (kernel_name(sock, false, &kernel) >= 0)
-		bound_add(socket_inode(sock), &kernel, given, view);
+	if (kernel_name(sock, false, &kernel) >= 0 && bound_socket_of(sock, &s) >= 0)
+		bound_add(&s, &kernel, given, view);
 	return 0;
 }
 
@@ -348,10 +375,10 @@ int h_bind(struct call *c, struct answer *a)
 /* ---- names ---- */
 
 /* From the kernel's name to the one a guest gave, or else to what the view calls it. */
-static void name_for_guest(struct call *c, uint64_t ino, struct unix_name *n)
+static void name_for_guest(struct call *c, const struct bound_socket *s, struct unix_name *n)
 {
 	char view[PATH_MAX];
-	if (n->len <= UNIX_PATH_AT || unix_name_is_abstract(n) || bound_translate(ino, n))
+	if (n->len <= UNIX_PATH_AT || unix_name_is_abstract(n) || bound_translate(s, n))
 		return;
 	const char *path = unix_name_path(n);
 	if (*path != '/' || !overlay_hides(c->ov, path))
@@ -384,6 +411,7 @@ static int name_answer(struct call *c, struct answer *a, bool peer)
 {
 	int domain, type;
 	struct unix_name n;
+	struct bound_socket s;
 	_cleanup_close_ int sock = guest_fd(c, arg_int(c, 0));
 	int r = sock < 0 ? sock : socket_kind(sock, &domain, &type);
 	if (r < 0)
@@ -393,7 +421,7 @@ static int name_answer(struct call *c, struct answer *a, bool peer)
 	r = kernel_name(sock, peer, &n);
 	if (r < 0)
 		return answer_errno(a, r);
-	name_for_guest(c, peer ? 0 : socket_inode(sock), &n);
+	name_for_guest(c, !peer && bound_socket_of(sock, &s) >= 0 ? &s : NULL, &n);
 	return answer_done(a, name_write(c, c->arg[1], c->arg[2], &n));
 }
 

@@ -19,8 +19,12 @@ struct unix_dest {
 void unix_dest_init(struct unix_dest *d);
 void unix_dest_release(struct unix_dest *d);
 #define _cleanup_unix_dest_ __attribute__((cleanup(unix_dest_release)))
-/* Finds what the guest's address names. The host's sockets are -EACCES (noted; what: the call) unless allowed by the run's options. */
-int unix_dest_find(struct call *c, const char *what, struct unix_name *given, struct unix_dest *ret);
+/* Finds what the guest's address names for its socket sock. The host's sockets are -EACCES (noted; what: the call) unless allowed by the run's options. */
+int unix_dest_find(struct call *c, const char *what, int sock, struct unix_name *given, struct unix_dest *ret);
+
+/* Before a call in which the kernel would name the socket by itself, as it does for those that ask who sends (SO_PASSCRED): the name is then known
+ * as a guest's before anybody can answer to it. */
+void socket_autobind(int sock);
 
 /* When a blocking operation on sock is to end by the guest's SO_SNDTIMEO, in milliseconds of the monotonic clock; -1: never. */
 int64_t socket_deadline(int sock);

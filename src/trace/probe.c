@@ -15,6 +15,7 @@
 #include "probe.h"
 #include "table.h"
 #include "trace/run.h"
+#include "unix_diag.h"
 
 /* What was found, once. Results are 0 (or a positive number) and -errno. */
 struct found {
@@ -23,6 +24,7 @@ struct found {
 	int landlock; /* landlock: the ABI */
 	int openat2;
 	int faccessat2;
+	int unix_diag;
 	int whiteout; /* whiteout: -EAGAIN when there was no place to try */
 	int yama;     /* yama: ptrace_scope, or -1 */
 };
@@ -53,6 +55,7 @@ static int r_getfd(const struct found *f) { return f->child.getfd; }
 static int r_thread(const struct found *f) { return f->child.pidfd_thread; }
 static int r_openat2(const struct found *f) { return f->openat2; }
 static int r_faccessat2(const struct found *f) { return f->faccessat2; }
+static int r_unix_diag(const struct found *f) { return f->unix_diag; }
 static int r_whiteout(const struct found *f) { return f->whiteout; }
 
 #define KEY_SCOPES "landlock-scopes"
@@ -85,6 +88,8 @@ static const struct probe_row table[] = {
 	  "a signal may make a guest's trapped call start again (Linux 5.19 would not)" },
 	{ "sync-wake-up", "fast hand-over (SYNC_WAKE_UP)", false, r_sync, "works",
 	  "trapped calls take longer than they need (Linux 6.6 has it)" },
+	{ "unix-diag", "telling whose an abstract socket is", false, r_unix_diag, "sock_diag",
+	  "guests cannot connect to each other's abstract sockets: load the kernel's unix_diag" },
 	{ "pidfd-thread", "descriptors of single threads", false, r_thread, "PIDFD_THREAD",
 	  "threads that have descriptors of their own are served through their process (Linux 6.9 has it)" },
 };
@@ -125,6 +130,19 @@ static int try_openat2(void)
 	return fd < 0 ? -errno : 0;
 }
 
+static int first(const struct unix_diag *s, void *arg)
+{
+	(void)s;
+	(void)arg;
+	return 1;
+}
+
+static int try_unix_diag(void)
+{
+	int r = unix_diag_each(first, NULL);
+	return r < 0 ? r : 0;
+}
+
 static int try_faccessat2(void)
 {
 	return syscall(NR_faccessat2, AT_FDCWD, "/", F_OK, AT_EACCESS) < 0 ? -errno : 0;
@@ -160,6 +178,7 @@ static void find(struct found *ret, bool quick)
 	ret->landlock = landlock_abi();
 	ret->openat2 = try_openat2();
 	ret->faccessat2 = try_faccessat2();
+	ret->unix_diag = try_unix_diag();
 	ret->whiteout = quick ? -EAGAIN : try_whiteout();
 	ret->yama = read_yama();
 }

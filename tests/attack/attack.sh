@@ -6,6 +6,7 @@
 NAME=${1:?NAME}
 RACE_SECONDS=${2:-${RACE_SECONDS:-2}}
 WALLS="none landlock-scopes landlock-unix landlock-truncate landlock-ioctl pidfd-thread killable sync"
+[ "$NAME" != outsiders_sockets ] || WALLS="$WALLS unix-diag"
 
 # ---- a victim that nobody attacks ----
 quiet_victim "$T/quiet"

@@ -8,6 +8,7 @@
 #include <linux/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -136,12 +137,43 @@ static void by_dir(void)
 	}
 }
 
+static socklen_t abstract_address(struct sockaddr_un *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static socklen_t abstract_address(struct sockaddr_un *a, const char *format, ...)
+{
+	va_list ap;
+
+	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	va_start(ap, format);
+	int n = vsnprintf(a->sun_path + 1, sizeof a->sun_path - 1, format, ap);
+	va_end(ap);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+}
+
+/* The victim's abstract name: as it is; while a socket of ours of another type has it too; after a bind to it that failed; and with a line of
+ * /proc/net/unix in another name, which says that it is ours. */
 static void abstract(void)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int n = snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "attack-victim-%d", (int)attack_victim);
+	static const int types[] = { SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM };
+	struct sockaddr_un a, forged;
+	socklen_t n = abstract_address(&a, "attack-victim-%d", (int)attack_victim), m;
+	struct stat st = { 0 };
+	int own[3], forger = new_socket(SOCK_STREAM);
 
-	by_address(&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n));
+	by_address(&a, n);
+	for (size_t t = 0; t < 3; t++) {
+		own[t] = new_socket(types[t]);
+		TRY(bind(own[t], (struct sockaddr *)&a, n));
+		listen(own[t], 10);
+		by_address(&a, n);
+		if (fstat(own[t], &st) < 0)
+			return;
+	}
+	m = abstract_address(&forged, "x\n0000000000000000: 00000002 00000000 00010000 0001 01 %llu @%s", (unsigned long long)st.st_ino, a.sun_path + 1);
+	TRY(bind(forger, (struct sockaddr *)&forged, m));
+	by_address(&a, n);
+	for (size_t t = 0; t < 3; t++)
+		close(own[t]);
+	close(forger);
 }
 
 /* ---- races ---- */

@@ -144,6 +144,126 @@ static void errnos(void)
 	SHOW(connect(c, (struct sockaddr *)&a, n));
 }
 
+static socklen_t abstract_name(struct sockaddr_un *a, const char *text)
+{
+	int n;
+
+	memset(a, 0, sizeof(*a));
+	a->sun_family = AF_UNIX;
+	n = snprintf(a->sun_path + 1, sizeof(a->sun_path) - 1, "cowbox-test-%d%s", (int)getpid(), text);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+}
+
+/* abstract names with any bytes, of several types, and while very many others come and go */
+static void abstract_names(void)
+{
+	struct sockaddr_un a, b;
+	socklen_t n = abstract_name(&a, "\nx y"), m;
+	int s = socket(AF_UNIX, SOCK_STREAM, 0), d = socket(AF_UNIX, SOCK_DGRAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0), q, failed = 0;
+
+	printf("-- abstract names\n");
+	SHOW(connect(c, (struct sockaddr *)&a, n));
+	SHOW(bind(d, (struct sockaddr *)&a, n));
+	SHOW(connect(c, (struct sockaddr *)&a, n));
+	SHOW(bind(s, (struct sockaddr *)&a, n));
+	SHOW(bind(c, (struct sockaddr *)&a, n));
+	SHOW(listen(s, 10));
+	SHOW(connect(c, (struct sockaddr *)&a, n));
+	for (int i = 0; i < 9000; i++) {
+		char text[20];
+
+		snprintf(text, sizeof(text), " %d", i);
+		m = abstract_name(&b, text);
+		q = socket(AF_UNIX, SOCK_DGRAM, 0);
+		failed += bind(q, (struct sockaddr *)&b, m) < 0;
+		close(q);
+	}
+	printf("%d failed\n", failed);
+	close(c);
+	c = socket(AF_UNIX, SOCK_STREAM, 0);
+	SHOW(connect(c, (struct sockaddr *)&a, n));
+	q = socket(AF_UNIX, SOCK_DGRAM, 0);
+	SHOW(sendto(q, "x", 1, 0, (struct sockaddr *)&a, n));
+	close(s);
+	close(c);
+	close(d);
+	c = socket(AF_UNIX, SOCK_STREAM, 0);
+	SHOW(connect(c, (struct sockaddr *)&a, n));
+	SHOW(sendto(q, "x", 1, 0, (struct sockaddr *)&a, n));
+	close(c);
+	close(q);
+}
+
+/* a client that asks for credentials gets a name from the kernel, and is answered by it */
+static void autobound(void)
+{
+	struct sockaddr_un a, from;
+	socklen_t n = abstract_name(&a, "server"), m = sizeof(from);
+	int s = socket(AF_UNIX, SOCK_DGRAM, 0), c = socket(AF_UNIX, SOCK_DGRAM, 0), one = 1;
+	char buf[16] = "";
+
+	printf("-- autobound\n");
+	SHOW(setsockopt(c, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)));
+	SHOW(bind(s, (struct sockaddr *)&a, n));
+	SHOW(sendto(c, "hello", 5, 0, (struct sockaddr *)&a, n));
+	SHOW(recvfrom(s, buf, sizeof(buf), 0, (struct sockaddr *)&from, &m));
+	printf("%s, from a name of %d bytes\n", buf, (int)m);
+	SHOW(sendto(s, "answer", 6, 0, (struct sockaddr *)&from, m));
+	SHOW(recv(c, buf, sizeof(buf), MSG_DONTWAIT));
+	close(c);
+	c = socket(AF_UNIX, SOCK_DGRAM, 0);
+	SHOW(setsockopt(c, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)));
+	SHOW(connect(c, (struct sockaddr *)&a, n));
+	SHOW(getsockname(c, (struct sockaddr *)&from, &m));
+	SHOW(sendto(s, "answer", 6, 0, (struct sockaddr *)&from, m));
+	SHOW(recv(c, buf, sizeof(buf), MSG_DONTWAIT));
+	close(s);
+	close(c);
+}
+
+/* what a message says of its sender, and what no message may hold */
+static void messages(void)
+{
+	union {
+		struct cmsghdr h;
+		char bytes[4096];
+	} control;
+	struct iovec v[2] = { { (char[]){ "xy" }, 1 }, { (char[]){ "xy" }, 1 } };
+	struct sockaddr_un a;
+	socklen_t n = name_of(&a, "messages");
+	struct msghdr h = { .msg_name = &a, .msg_namelen = n, .msg_iov = v, .msg_iovlen = 2, .msg_control = &control };
+	int s = socket(AF_UNIX, SOCK_DGRAM, 0), c = socket(AF_UNIX, SOCK_DGRAM, 0), one = 1;
+	struct ucred u = { getpid(), getuid(), getgid() };
+	struct cmsghdr *p = &control.h;
+
+	printf("-- messages\n");
+	setsockopt(s, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));
+	SHOW(bind(s, (struct sockaddr *)&a, n));
+	memset(&control, 0, sizeof(control));
+	*p = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(u)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_CREDENTIALS };
+	memcpy(CMSG_DATA(p), &u, sizeof(u));
+	h.msg_controllen = CMSG_SPACE(sizeof(u));
+	SHOW(sendmsg(c, &h, 0));
+	h.msg_controllen = sizeof(control);
+	SHOW(recvmsg(s, &h, MSG_DONTWAIT));
+	memcpy(&u, CMSG_DATA(p), sizeof(u));
+	printf("type %d uid %d gid %d\n", p->cmsg_type, (int)u.uid, (int)u.gid);
+
+	h = (struct msghdr){ .msg_name = &a, .msg_namelen = n, .msg_iov = v, .msg_iovlen = 2 };
+	v[1].iov_len = (size_t)-1;
+	SHOW(sendmsg(c, &h, 0));
+	v[1].iov_len = 1;
+	/* 400 descriptors, in two pieces */
+	memset(&control, 0, sizeof(control));
+	h.msg_control = &control;
+	h.msg_controllen = 2 * CMSG_SPACE(200 * sizeof(int));
+	for (int i = 0; i < 2; i++, p = CMSG_NXTHDR(&h, p))
+		*p = (struct cmsghdr){ .cmsg_len = CMSG_LEN(200 * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	SHOW(sendmsg(c, &h, 0));
+	close(s);
+	close(c);
+}
+
 /* an open file handed over is the same file */
 static void passing(void)
 {
@@ -204,5 +324,8 @@ int main(void)
 	errnos();
 	passing();
 	between_processes();
+	abstract_names();
+	autobound();
+	messages();
 	return 0;
 }
