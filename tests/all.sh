@@ -4,8 +4,9 @@
 #   tests/all.sh          started as root: an ordinary user is made for the run and removed at the end. Three passes:
 #                           1. as that user, release build        all tests
 #                           2. ASan and UBSan build               unit, guest and fuzz tests
-#                           3. as root, release build             all tests; its summary is the last thing printed
-#   As an ordinary user: passes 2 and 1, as you; missing packages are installed through sudo, which may ask for your password.
+#                           3. TSan build                         the supervisor under stress and races
+#                           4. as root, release build             all tests; its summary is the last thing printed
+#   As an ordinary user: passes 2, 3 and 1, as you; missing packages are installed through sudo, which may ask for your password.
 #   What a pass left out, and why, stands before its summary.
 #
 #   COWBOX_TEST_JOBS=N    tests at once (the number of CPUs)
@@ -105,6 +106,13 @@ sanitizer_pass() {
 		UBSAN_OPTIONS=print_stacktrace=1 run_tests "$work/sanitize" -L 'unit|guest|fuzz'
 }
 
+# A report of a data race goes to a file, whatever becomes of the process that it is about.
+thread_pass() {
+	build "$work/thread" "$source_dir" -DCMAKE_BUILD_TYPE=Debug -DCOWBOX_SANITIZE=thread &&
+		TSAN_OPTIONS="log_path=$work/thread/race" run_tests "$work/thread" -R '^(attack/(hostile|race_exec|race_iovec|race_paths)|e2e/prog_stress)$' || return 1
+	! head -n 60 "$work"/thread/race.* 2>/dev/null
+}
+
 pass() {
 	local name=$1
 	shift
@@ -130,6 +138,7 @@ else
 	last="tests as $(id -un)"
 fi
 pass "tests with ASan and UBSan" sanitizer_pass
+pass "stress with ThreadSanitizer" thread_pass
 for name in "${failed[@]}"; do
 	say "FAILED before: $name"
 done
