@@ -776,26 +776,36 @@ static pid_t parent_of(pid_t pid)
 	return p && strlen(p) > 4 ? atoi(p + 4) : -1;
 }
 
-bool guest_is_ours(struct supervisor *sup, pid_t pid)
+static bool is_known(struct supervisor *sup, pid_t pid)
 {
 	struct shard *s = shard_of(sup->guests, pid);
 	struct guest *g;
 	bool known;
 
-	if (pid <= 0 || pid == sup->reaper || pid == getpid())
-		return false;
 	pthread_mutex_lock(&s->lock);
 	g = shard_find(s, pid);
 	known = g && guest_alive(g);
 	pthread_mutex_unlock(&s->lock);
-	if (known)
+	return known;
+}
+
+bool guest_is_ours(struct supervisor *sup, pid_t pid)
+{
+	if (pid <= 0 || pid == sup->reaper || pid == getpid())
+		return false;
+	if (is_known(sup, pid))
 		return true;
 	/* Whoever descends from the reaper: it adopts all orphans. A chain longer than this is nobody's. */
 	for (int depth = 0; pid > 1 && depth < 4096; depth++) {
-		pid = parent_of(pid);
-		/* We adopt them ourselves should the reaper be killed. */
-		if (pid == sup->reaper || pid == getpid())
+		pid_t parent = parent_of(pid);
+
+		if (parent == sup->reaper)
 			return true;
+		/* Our own children are guests when the reaper was killed, and we adopted them. But a shell that became cowbox by exec has left it
+		 * some that are of the host: a guest is one that has called us. */
+		if (parent == getpid())
+			return is_known(sup, pid);
+		pid = parent;
 	}
 	return false;
 }
