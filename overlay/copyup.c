@@ -14,6 +14,7 @@
 
 #define COPY_TRIES 64
 #define COPY_TRIES_STRICT 3   /* then a file that somebody on the host keeps writing to is taken as it was read */
+#define COPY_LONG (1 << 20)   /* bytes; a longer copy is told of */
 
 int record_read(int fd, struct record *ret)
 {
@@ -59,28 +60,34 @@ int record_write(int fd, const struct record *r)
 
 /* ---- one at a time ---- */
 
-/* True when this thread is the one to do it; false after another has done it. */
-static bool flight_enter(struct overlay *ov, struct copyup_flight *f, const char *view)
+static bool in_flight(const struct overlay *ov, const char *view)
 {
-	bool waited = false;
+	const struct copyup_flight *p = ov->flights;
+
+	while (p && strcmp(p->view, view))
+		p = p->next;
+	return p;
+}
+
+/* 1 when this thread is the one to do it; 0 after another has done it; or an error. */
+static int flight_enter(struct overlay *ov, const struct caller *c, struct copyup_flight *f, const char *view)
+{
+	int r = 1;
 
 	pthread_mutex_lock(&ov->flight_mutex);
-	for (;;) {
-		struct copyup_flight *p = ov->flights;
-		while (p && strcmp(p->view, view))
-			p = p->next;
-		if (!p)
-			break;
-		waited = true;
-		pthread_cond_wait(&ov->flight_cond, &ov->flight_mutex);
-	}
-	if (!waited) {
+	if (in_flight(ov, view)) {
+		r = c->wait ? c->wait(c, true) : 0;
+		while (r >= 0 && in_flight(ov, view))
+			pthread_cond_wait(&ov->flight_cond, &ov->flight_mutex);
+		if (r >= 0 && c->wait)
+			c->wait(c, false);
+	} else {
 		f->view = view;
 		f->next = ov->flights;
 		ov->flights = f;
 	}
 	pthread_mutex_unlock(&ov->flight_mutex);
-	return !waited;
+	return r;
 }
 
 static void flight_leave(struct overlay *ov, struct copyup_flight *f)
@@ -105,7 +112,7 @@ static int set_mark(struct overlay *ov, const char *name)
 }
 
 /* A whole copy of a regular file in work/, under the name tmp. */
-static int copy_regular(struct overlay *ov, const struct object *o, unsigned flags, const char *tmp, unsigned *ret_lost)
+static int copy_regular(struct overlay *ov, const struct caller *c, const struct object *o, unsigned flags, const char *tmp, unsigned *ret_lost)
 {
 	_cleanup_cred_ int own = cred_own_begin();
 	_cleanup_close_ int src = -1, dst = -1;
@@ -120,8 +127,11 @@ static int copy_regular(struct overlay *ov, const struct object *o, unsigned fla
 	dst = sys_openat(ov->layers[ov->top].work_fd, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (dst < 0)
 		return dst;
+	bool tell = src >= 0 && o->st.st_size > COPY_LONG && c->wait && c->wait(c, true) >= 0;
 	if (src >= 0)
 		r = copy_data(src, dst, o->st.st_size);
+	if (tell)
+		c->wait(c, false);
 	strcpy(rec.path, o->where == OBJECT_HOST ? o->real : o->view);
 	if (r == 0)
 		r = record_write(dst, &rec);
@@ -223,7 +233,7 @@ static int copyup_once(struct overlay *ov, const struct caller *c, struct object
 	object_init(&now);
 	own_umask();
 	layer_temp_name(ov, tmp);
-	r = S_ISREG(o->st.st_mode) ? copy_regular(ov, o, flags, tmp, &lost) : copy_special(ov, o, tmp, target);
+	r = S_ISREG(o->st.st_mode) ? copy_regular(ov, c, o, flags, tmp, &lost) : copy_special(ov, o, tmp, target);
 	if (r == 0 && o->where == OBJECT_HOST)
 		base_id = layer_keep_base(ov, o);
 	if (r == 0)
@@ -283,9 +293,9 @@ int copyup_object(struct overlay *ov, const struct caller *c, struct object *o, 
 		if (S_ISDIR(o->st.st_mode))
 			return copyup_dir(ov, c, o);
 		strcpy(view, o->view);
-		bool mine = flight_enter(ov, &flight, view);
-		r = mine ? copyup_once(ov, c, o, flags, tries < COPY_TRIES_STRICT) : 0;
-		if (mine)
+		int mine = flight_enter(ov, c, &flight, view);
+		r = mine > 0 ? copyup_once(ov, c, o, flags, tries < COPY_TRIES_STRICT) : mine;
+		if (mine > 0)
 			flight_leave(ov, &flight);
 		if (r < 0 && r != -EAGAIN && r != -EEXIST)
 			return r;

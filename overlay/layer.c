@@ -7,8 +7,12 @@
 #include "overlay/internal.h"
 #include "overlay/tree.h"
 
+#include <linux/magic.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -103,19 +107,48 @@ bool fd_in_layer(struct overlay *ov, int fd)
 	size_t len = (size_t)(strrchr(tree, '/') - tree);
 	char real[PATH_MAX];
 
+	struct stat st, own;
+
 	if (fd_real_path(fd, real, sizeof real) <= 0 || strncmp(real, tree, len) != 0)
+		return false;
+	/* below a mount that is no more the same text may lead elsewhere */
+	if (sys_fstat(fd, &st) < 0 || sys_fstat(ov->layers[ov->top].tree_fd, &own) < 0 || st.st_dev != own.st_dev)
 		return false;
 	/* tree/; what is in links/ and in work/, through which directories go when they are removed; nothing else of the box's own. */
 	rest = real + len;
 	return path_below(rest, "/tree", NULL) || !strncmp(rest, "/links/", 7) || !strncmp(rest, "/work/", 6);
 }
 
-/* True for what no file system holds: pipes, sockets, memfds. Their names are not paths. */
+static dev_t memory_dev;
+
+static void find_memory_dev(void)
+{
+	struct stat st;
+	_cleanup_close_ int fd = memfd_create("", MFD_CLOEXEC);
+
+	if (fd >= 0 && sys_fstat(fd, &st) == 0)
+		memory_dev = st.st_dev;
+}
+
+/* True for what no path leads to: pipes, sockets, memfds. Names tell nothing, since a file of the host may be called "/memfd:". */
 bool fd_is_nowhere(int fd)
 {
-	char real[PATH_MAX];
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct statfs fs;
+	struct stat st;
 
-	return fd_real_path(fd, real, sizeof real) > 0 && (real[0] != '/' || !strncmp(real, "/memfd:", 7));
+	if (fstatfs(fd, &fs) < 0 || sys_fstat(fd, &st) < 0)
+		return false;
+	switch ((uint32_t)fs.f_type) {
+	case PIPEFS_MAGIC:
+	case SOCKFS_MAGIC:
+	case ANON_INODE_FS_MAGIC:
+		return true;
+	case TMPFS_MAGIC:
+		pthread_once(&once, find_memory_dev);
+		return memory_dev && st.st_dev == memory_dev;
+	}
+	return false;
 }
 
 int fd_set_times(int fd, const struct stat *st)

@@ -742,6 +742,20 @@ static int guest_magic_link(const struct caller *caller, struct hpath link, char
 	return r == -ENOENT ? -ENXIO : r;
 }
 
+/* Copies wait for one another, and long ones keep a worker: the other guests are served by more of them meanwhile. */
+static int guest_wait(const struct caller *caller, bool begin)
+{
+	struct supervisor *sup = ((const struct call *)caller->ctx)->sup;
+
+	if (!begin)
+		supervisor_block_end(sup);
+	else if (atomic_load(&sup->blocked) >= SUPERVISOR_BLOCKED_MAX)
+		return -ENFILE;
+	else
+		supervisor_block_begin(sup);
+	return 0;
+}
+
 void guest_caller(const struct call *c, bool want_umask, struct caller *ret)
 {
 	struct guest *own = work_of(c)->guest;
@@ -753,12 +767,13 @@ void guest_caller(const struct call *c, bool want_umask, struct caller *ret)
 	ret->umask = want_umask ? guest_umask(c, leader) : 0;
 	ret->comm = guest_comm(c, leader);
 	ret->magic_link = guest_magic_link;
+	ret->wait = guest_wait;
 	ret->ctx = (void *)(uintptr_t)c;
 	if (leader != own)
 		guest_put(c->sup, leader);
 }
 
-static pid_t parent_of(pid_t pid)
+pid_t guest_parent(pid_t pid, char *ret_state)
 {
 	char name[32], text[512];
 	const char *p;
@@ -773,7 +788,11 @@ static pid_t parent_of(pid_t pid)
 	text[n] = '\0';
 	/* The name stands in parentheses and may hold some itself; state and parent follow the last. */
 	p = strrchr(text, ')');
-	return p && strlen(p) > 4 ? atoi(p + 4) : -1;
+	if (!p || strlen(p) <= 4)
+		return -1;
+	if (ret_state)
+		*ret_state = p[2];
+	return atoi(p + 4);
 }
 
 static bool is_known(struct supervisor *sup, pid_t pid)
@@ -797,7 +816,7 @@ bool guest_is_ours(struct supervisor *sup, pid_t pid)
 		return true;
 	/* Whoever descends from the reaper: it adopts all orphans. A chain longer than this is nobody's. */
 	for (int depth = 0; pid > 1 && depth < 4096; depth++) {
-		pid_t parent = parent_of(pid);
+		pid_t parent = guest_parent(pid, NULL);
 
 		if (parent == sup->reaper)
 			return true;
