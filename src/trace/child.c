@@ -68,7 +68,7 @@ static int close_descriptors(const struct run_options *opt)
 /* What root may keep: rights over files and processes, which the other walls confine to the box. All else acts on the machine. */
 static const unsigned char kept_caps[] = {
 	CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP,
-	CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SETFCAP, CAP_MKNOD, CAP_AUDIT_WRITE, CAP_SYS_PTRACE, CAP_IPC_LOCK,
+	CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SETFCAP, CAP_MKNOD, CAP_SYS_PTRACE, CAP_IPC_LOCK,
 };
 
 uint64_t child_capabilities(void)

@@ -32,9 +32,11 @@
 #include "reaper.h"
 #include "base/cred.h"
 #include "probe.h"
+#include "guest.h"
 #include "supervisor.h"
 
 #define TELL_AFTER_MS 1000
+#define STOPPED_LOOK_MS 100
 
 struct run {
 	struct overlay *ov;
@@ -52,6 +54,7 @@ struct run {
 	int tty;                  /* tty: the terminal when we began in its foreground, else -1 */
 	bool hung_up;             /* hung_up: the terminal went away, or somebody said so */
 	bool ended;               /* ended: the command has; status is its */
+	int stopped_by;           /* stopped_by: the signal that stopped the command while other guests run, 0: none */
 	bool deserted;            /* deserted: no guest is left */
 	bool orphaned;            /* orphaned: the reaper was killed; we do its work as far as we can */
 	mode_t umask;             /* umask: ours; the guests have it, while the views' operations work with 0 */
@@ -222,6 +225,31 @@ static void stop_with_it(struct run *r, int sig)
 	signal_command(r, SIGCONT);
 }
 
+/* Whether a guest runs that is not stopped: then the command waits for it, perhaps. */
+static bool others_run(const struct run *r)
+{
+	_cleanup_closedir_ DIR *d = opendir("/proc");
+
+	for (struct dirent *e; d && (e = readdir(d)); ) {
+		pid_t pid = atoi(e->d_name);
+		char state;
+
+		if (pid > 1 && guest_is_ours(r->sup, pid) && guest_parent(pid, &state) >= 0 && !strchr("TtZX", state))
+			return true;
+	}
+	return false;
+}
+
+/* A stop from the keyboard is for all of the box. Any other may be for a sibling to end, which can do so only while we serve it. */
+static void command_stopped(struct run *r, int sig)
+{
+	bool keyboard = r->tty >= 0 && sig != SIGSTOP;
+
+	r->stopped_by = !keyboard && others_run(r) ? sig : 0;
+	if (!r->stopped_by)
+		stop_with_it(r, sig);
+}
+
 /* ---- what remains after the command ---- */
 
 /* Tells how many they are. Signal 0 only counts. */
@@ -344,11 +372,13 @@ static void on_report(struct run *r)
 	}
 	switch (rep.kind) {
 	case REAPER_STOPPED:
-		stop_with_it(r, WSTOPSIG(rep.status));
+		command_stopped(r, WSTOPSIG(rep.status));
 		break;
 	case REAPER_CONTINUED:
+		r->stopped_by = 0;
 		break;
 	case REAPER_ENDED:
+		r->stopped_by = 0;
 		command_ended(r, rep.status);
 		pass_hangup(r);
 		break;
@@ -397,6 +427,8 @@ static void loop(struct run *r)
 
 		if (r->orphaned && (wait < 0 || wait > 20))
 			wait = 20;
+		if (r->stopped_by && (wait < 0 || wait > STOPPED_LOOK_MS))
+			wait = STOPPED_LOOK_MS;
 		if (r->tell_at && (wait < 0 || wait > TELL_AFTER_MS / 10))
 			wait = TELL_AFTER_MS / 10;
 		if (poll(p, 3, wait) < 0 && errno != EINTR)
@@ -409,6 +441,8 @@ static void loop(struct run *r)
 			on_report(r);
 		if (r->orphaned)
 			reap_ourselves(r);
+		else if (r->stopped_by)
+			command_stopped(r, r->stopped_by);
 		tell_waiting(r);
 	}
 }

@@ -27,4 +27,11 @@ check "the command's status" test $? = 4
 check "what is waited for is told" grep -qx 'cowbox: waiting for 1 process that the command left running (Ctrl-C ends it)' "$T/waits" || show "$T/waits"
 box run -b waits -- sh -c 'sleep 0.3 & exit 4' >"$T/waits" 2>&1 </dev/null
 check "not what ends by itself" test ! -s "$T/waits" || show "$T/waits"
+# who stops itself for a sibling to wake it: the sibling is served meanwhile
+box run -b stops -- sh -c '(sleep 0.3; /bin/ls / >/dev/null; kill -CONT $$) & kill -STOP $$; echo resumed; wait' >"$T/stops" 2>&1 </dev/null &
+pid=$!
+for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+kill -KILL "$pid" 2>/dev/null && kill -CONT "$pid"
+wait "$pid" 2>/dev/null
+check "a command that stops itself is woken by its sibling" grep -qx resumed "$T/stops" || show "$T/stops"
 finish
