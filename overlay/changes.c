@@ -7,7 +7,28 @@
 #include <xxhash.h>
 
 #define DEPTH_MAX (PATH_MAX / 2)
-#define DEPTH_OPEN 64   /* DEPTH_OPEN: levels of which a descriptor is kept */
+#define DEPTH_OPEN 64   /* DEPTH_OPEN: levels of which descriptors are kept */
+
+/* The walks are loops, for a guest makes trees as deep as it likes: a level is a directory whose names are being visited. Levels are on the heap, one
+ * stack of them for the directories of several parts, and one for what is below a directory that a layer alone has. */
+struct level {
+	struct dnode *d;       /* d, nodes: of a directory of several parts; its names, sorted */
+	struct dnode **nodes;
+	char **names;          /* names, path: of a directory that a layer alone has; where it is in the layer */
+	char *path;
+	char *over;            /* over: the directory of the host that the box's is in place of, NULL for none */
+	size_t next, count;    /* next: the index of the name to be visited */
+	size_t len;            /* len: of the directory's path in the view */
+	int fd;                /* fd: of names; -1 when it is too deep to be kept open */
+	struct force force;    /* force: to look into what the user made unreadable */
+};
+struct levels {
+	struct level *v;
+	size_t depth, size;
+	size_t above;          /* above: how many levels there are above the first */
+	int layer;             /* layer: that of all path */
+};
+#define LEVEL_INIT ((struct level){ .fd = -1, .force = { .fd = -1 } })
 
 struct collector {
 	struct overlay *ov;
@@ -120,6 +141,75 @@ static int visit_object(struct collector *c, struct pair *p, const char *host_pa
 	return pair_meta_differs(p) ? add(c, CHANGE_META, p, NULL, c->view, false) : 0;
 }
 
+/* ---- levels ---- */
+
+/* Takes all that is in *l. */
+static int level_enter(struct levels *s, struct level *l)
+{
+	if (s->depth == s->size) {
+		size_t size = s->size ? 2 * s->size : 16;
+		struct level *v = reallocarray(s->v, size, sizeof *v);
+
+		if (!v)
+			return -ENOMEM;
+		s->v = v;
+		s->size = size;
+	}
+	s->v[s->depth++] = *l;
+	*l = LEVEL_INIT;
+	return 0;
+}
+
+static struct level *level_top(const struct levels *s)
+{
+	return &s->v[s->depth - 1];
+}
+
+static bool is_deep(const struct levels *s)
+{
+	return s->above + s->depth > DEPTH_OPEN + 1;
+}
+
+static void level_release(struct level *l)
+{
+	force_endp(&l->force);
+	fd_closep(&l->fd);
+	strv_free(l->names);
+	free(l->nodes);
+	free(l->path);
+	free(l->over);
+}
+#define _cleanup_level_ __attribute__((cleanup(level_release)))
+
+/* A tree may be deeper than there are descriptors. */
+static void level_park(const struct levels *s, struct level *l)
+{
+	if (!is_deep(s))
+		return;
+	fd_closep(&l->fd);
+	force_park(&l->force);
+}
+
+static void level_leave(struct overlay *ov, struct levels *s)
+{
+	struct level *l = level_top(s);
+	int layer = l->d ? l->d->parts[0].layer : s->layer, fd = -1;
+
+	if (force_parked(&l->force)) {
+		(void)layer_open(ov, layer, l->d ? l->d->parts[0].path : l->path, O_PATH | O_DIRECTORY, &fd);
+		force_unpark(&l->force, fd);
+	}
+	level_release(l);
+	s->depth--;
+}
+
+static void levels_release(struct overlay *ov, struct levels *s)
+{
+	while (s->depth)
+		level_leave(ov, s);
+	free(s->v);
+}
+
 static int push(struct collector *c, size_t len, const char *name)
 {
 	size_t n = strlen(name);
@@ -162,11 +252,7 @@ static int visit_replaced(struct collector *c, int layer_fd, int host_fd, size_t
 	return r;
 }
 
-/* What the walks below call in each directory of a tree that a guest made as deep as it liked: what needs buffers of paths is kept out of the frames
- * that stay on the stack meanwhile. */
-#define OUT_OF_FRAME __attribute__((noinline))
-
-static OUT_OF_FRAME int box_stat(struct overlay *ov, int fd, struct stat *st)
+static int box_stat(struct overlay *ov, int fd, struct stat *st)
 {
 	struct object o = { .where = OBJECT_LAYER, .fd = fd, .meta_fd = -1 };
 	int r = object_fix_stat(ov, &o);
@@ -175,67 +261,131 @@ static OUT_OF_FRAME int box_stat(struct overlay *ov, int fd, struct stat *st)
 	return r;
 }
 
-/* A directory that the layer alone has, and all below it. host_path: what it stands in place of, NULL for nothing. */
-static int visit_pure(struct collector *c, int layer, const char *path, const char *host_path, unsigned depth)
+/* ---- directories that a layer alone has ---- */
+
+/* One of them: it, and what it hides of the host's; then its level. p: of the box's side. path: in the layer. host_path: what it stands in place of,
+ * NULL for nothing. Takes both. */
+static int enter_pure(struct collector *c, struct levels *s, struct pair *p, char *path, char *host_path)
 {
-	_cleanup_pair_ struct pair p = PAIR_INIT;
-	_cleanup_strv_ char **names = NULL;
-	_cleanup_force_ struct force f = { .fd = -1 };
-	size_t len = strlen(c->view);
+	_cleanup_level_ struct level l = LEVEL_INIT;
 	int r;
 
-	if (depth > DEPTH_MAX)
+	l.path = path;
+	l.over = host_path;
+	l.len = strlen(c->view);
+	if (s->above + s->depth > DEPTH_MAX)
 		return -ENAMETOOLONG;
 	if (redirects_take(c->ov, host_path))
 		host_path = NULL;
-	r = layer_open(c->ov, layer, path, O_PATH | O_DIRECTORY, &p.box_fd);
+	r = pair_open_host(c->ov, host_path, &p->host_fd, &p->host);
+	if (r == 0)
+		r = visit_object(c, p, host_path);
+	if (r == 0)
+		r = force_begin(p->box_fd, &l.force);
+	if (r == 0)
+		r = pair_names(p->box_fd, &l.names);
+	if (r == 0 && S_ISDIR(p->host.st_mode))
+		r = visit_replaced(c, p->box_fd, p->host_fd, l.len);
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(p->host.st_mode)) {
+		free(l.over);
+		l.over = NULL;
+	}
+	l.fd = TAKE_FD(p->box_fd);
+	return level_enter(s, &l);
+}
+
+static char *child_path(const char *dir, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+}
+
+/* The next name of the level. */
+static int visit_pure_child(struct collector *c, struct levels *s, struct level *l, const char *name)
+{
+	_cleanup_pair_ struct pair p = PAIR_INIT;
+	_cleanup_free_ char *path = NULL, *host_path = l->over ? child_path(l->over, name) : NULL;
+	int r = l->over && !host_path ? -ENOMEM : 0;
+
+	if (r == 0 && l->fd < 0)
+		r = layer_open(c->ov, s->layer, l->path, O_PATH | O_DIRECTORY, &l->fd);
+	if (r < 0)
+		return r;
+	p.box_fd = sys_openat(l->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	r = p.box_fd < 0 ? p.box_fd : box_stat(c->ov, p.box_fd, &p.box);
+	if (r < 0 || stat_is_whiteout(&p.box))
+		return r;
+	if (S_ISDIR(p.box.st_mode)) {
+		path = child_path(l->path, name);
+		level_park(s, l);
+		return path ? enter_pure(c, s, &p, TAKE_PTR(path), TAKE_PTR(host_path)) : -ENOMEM;
+	}
+	r = pair_open_host(c->ov, host_path, &p.host_fd, &p.host);
+	return r < 0 ? r : visit_object(c, &p, host_path);
+}
+
+/* A directory that the layer alone has, and all below it. host_path: what it stands in place of, NULL for nothing. */
+static int visit_pure(struct collector *c, int layer, const char *path, const char *host_path, size_t above)
+{
+	_cleanup_pair_ struct pair p = PAIR_INIT;
+	struct levels s = { .layer = layer, .above = above };
+	char *own = strdup(path), *own_host = host_path ? strdup(host_path) : NULL;
+	int r = own && (own_host || !host_path) ? layer_open(c->ov, layer, path, O_PATH | O_DIRECTORY, &p.box_fd) : -ENOMEM;
+
 	if (r == 0)
 		r = box_stat(c->ov, p.box_fd, &p.box);
 	if (r == 0)
-		r = pair_open_host(c->ov, host_path, &p.host_fd, &p.host);
-	if (r == 0)
-		r = visit_object(c, &p, host_path);
-	if (r == 0)
-		r = force_begin(p.box_fd, &f);   /* to look into what the user made unreadable */
-	if (r == 0)
-		r = pair_names(p.box_fd, &names);
-	bool over = S_ISDIR(p.host.st_mode);
-	if (r == 0 && over)
-		r = visit_replaced(c, p.box_fd, p.host_fd, len);
-	fd_closep(&p.host_fd);
-	for (char **n = names; r == 0 && n && *n; n++) {
-		_cleanup_pair_ struct pair q = PAIR_INIT;
-		_cleanup_free_ char *child = NULL, *hchild = NULL;
+		r = enter_pure(c, &s, &p, TAKE_PTR(own), TAKE_PTR(own_host));
+	free(own);
+	free(own_host);
+	pair_release(&p);
+	while (r == 0 && s.depth) {
+		struct level *l = level_top(&s);
+		const char *name = l->names[l->next++];
 
-		if (asprintf(&child, "%s/%s", path, *n) < 0 || (over && asprintf(&hchild, "%s/%s", host_path, *n) < 0))
-			return -ENOMEM;
-		r = push(c, len, *n);
-		if (r < 0)
-			break;
-		q.box_fd = sys_openat(p.box_fd, *n, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-		r = q.box_fd < 0 ? q.box_fd : box_stat(c->ov, q.box_fd, &q.box);
-		if (r == 0 && S_ISDIR(q.box.st_mode)) {
-			/* A tree may be deeper than there are descriptors. */
-			pair_release(&q);
-			if (depth > DEPTH_OPEN)
-				fd_closep(&p.box_fd);
-			r = visit_pure(c, layer, child, hchild, depth + 1);
-			if (r == 0 && p.box_fd < 0)
-				r = layer_open(c->ov, layer, path, O_PATH | O_DIRECTORY, &p.box_fd);
-		} else if (r == 0 && !stat_is_whiteout(&q.box)) {
-			r = pair_open_host(c->ov, hchild, &q.host_fd, &q.host);
-			if (r == 0)
-				r = visit_object(c, &q, hchild);
+		c->view[l->len] = 0;
+		if (!name) {
+			level_leave(c->ov, &s);
+			continue;
 		}
-		c->view[len] = 0;
+		r = push(c, l->len, name);
+		if (r == 0)
+			r = visit_pure_child(c, &s, l, name);
 	}
+	levels_release(c->ov, &s);
 	return r;
 }
 
-static int visit_dir(struct collector *c, struct dnode *d, const char *over, unsigned depth);
+/* ---- directories of several parts ---- */
+
+static int by_node_name(const void *a, const void *b)
+{
+	return strcmp((*(struct dnode *const *)a)->name, (*(struct dnode *const *)b)->name);
+}
+
+/* Enters the directory at c->view, with l's force, and l's over where the box made it. */
+static int enter_dir(struct collector *c, struct levels *s, struct level *l, struct dnode *d)
+{
+	int r = s->depth > DEPTH_MAX ? -ENAMETOOLONG : dnode_load(c->ov, d);
+
+	if (r < 0)
+		return r;
+	l->d = d;
+	l->len = strlen(c->view);
+	l->nodes = calloc(d->nchildren + 1, sizeof *l->nodes);
+	if (!l->nodes)
+		return -ENOMEM;
+	for (struct dnode *n = NULL; (n = dnode_next(d, n));)
+		l->nodes[l->count++] = n;
+	qsort(l->nodes, l->count, sizeof *l->nodes, by_node_name);
+	return level_enter(s, l);
+}
 
 /* The box's side of the directory at c->view. */
-static OUT_OF_FRAME int open_merged(struct collector *c, struct pair *p)
+static int open_merged(struct collector *c, struct pair *p)
 {
 	_cleanup_object_ struct object o;
 	int r = lookup_canonical_locked(c->ov, c->view, &o);
@@ -247,12 +397,12 @@ static OUT_OF_FRAME int open_merged(struct collector *c, struct pair *p)
 	return 0;
 }
 
-/* A directory below the root that has several parts, or that the box made, with such directories below it. over: then, what it stands in place of
- * on the host, or NULL. */
-static int visit_merged(struct collector *c, struct dnode *d, const char *over, unsigned depth)
+/* A directory below the root that has several parts, or that the box made, with such directories below it: it, and what it hides; then its level.
+ * over: what the box made it in place of on the host, or NULL. */
+static int enter_merged(struct collector *c, struct levels *s, struct dnode *d, const char *over)
 {
 	_cleanup_pair_ struct pair p = PAIR_INIT;
-	_cleanup_force_ struct force f = { .fd = -1 };
+	_cleanup_level_ struct level l = LEVEL_INIT;
 	const struct part *low = &d->parts[d->nparts - 1];
 	const char *host_path = low->layer == PART_HOST ? low->path : NULL;
 	size_t len = strlen(c->view);
@@ -270,29 +420,23 @@ static int visit_merged(struct collector *c, struct dnode *d, const char *over, 
 	else if (r == 0)
 		r = visit_object(c, &p, host_path);
 	if (r == 0)
-		r = force_begin(p.box_fd, &f);   /* to look into what the user made unreadable */
-	if (r == 0 && over && S_ISDIR(p.host.st_mode))
-		r = visit_replaced(c, p.box_fd, p.host_fd, len);
-	over = over && S_ISDIR(p.host.st_mode) ? over : NULL;
-	pair_release(&p);   /* a tree may be deeper than there are descriptors */
-	return r < 0 ? r : visit_dir(c, d, over, depth);
+		r = force_begin(p.box_fd, &l.force);
+	if (r < 0 || !over || !S_ISDIR(p.host.st_mode))
+		return r < 0 ? r : enter_dir(c, s, &l, d);
+	r = visit_replaced(c, p.box_fd, p.host_fd, len);
+	if (r == 0) {
+		l.over = strdup(over);
+		r = l.over ? enter_dir(c, s, &l, d) : -ENOMEM;
+	}
+	return r;
 }
 
-static OUT_OF_FRAME int join(const char *dir, const char *name, char **ret)
-{
-	char path[PATH_MAX];
-	int r = path_join(path, sizeof path, dir, name);
-
-	if (r < 0)
-		return r;
-	*ret = strdup(path);
-	return *ret ? 0 : -ENOMEM;
-}
-
-static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, const char *over, unsigned depth)
+/* A name of the level of d, which stands in place of `over`. */
+static int visit_child(struct collector *c, struct levels *s, const struct dnode *d, struct dnode *n, const char *over)
 {
 	const struct part *low = &d->parts[d->nparts - 1], *part = NULL;
-	_cleanup_free_ char *path = NULL, *host_path = NULL;
+	_cleanup_pair_ struct pair p = PAIR_INIT;
+	char path[PATH_MAX], host_path[PATH_MAX];
 	const char *host = NULL;
 	int r;
 
@@ -301,20 +445,18 @@ static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, co
 			part = &d->parts[i];
 	if (!part)
 		return -EIO;
-	r = join(part->path, n->name, &path);
-	if (r == 0 && (low->layer == PART_HOST || over))
-		r = join(low->layer == PART_HOST ? low->path : over, n->name, &host_path);
+	r = path_join(path, sizeof path, part->path, n->name);
+	if (r >= 0 && (low->layer == PART_HOST || over)) {
+		r = path_join(host_path, sizeof host_path, low->layer == PART_HOST ? low->path : over, n->name);
+		host = host_path;
+	}
 	if (r < 0)
 		return r;
-	host = host_path;
-	_cleanup_pair_ struct pair p = PAIR_INIT;
 	if (n->kind == DNODE_DIR) {
 		r = dnode_resolve(c->ov, n);
 		if (r < 0)
 			return r;
-		if (dnode_pure(n))
-			return visit_pure(c, n->layer, path, host, depth + 1);
-		return visit_merged(c, n, host, depth + 1);
+		return dnode_pure(n) ? visit_pure(c, n->layer, path, host, s->depth) : enter_merged(c, s, n, host);
 	}
 	if (n->kind != DNODE_WHITEOUT && redirects_take(c->ov, host))
 		host = NULL;
@@ -331,35 +473,27 @@ static int visit_child(struct collector *c, struct dnode *d, struct dnode *n, co
 	return r < 0 ? r : visit_object(c, &p, host);
 }
 
-static int by_node_name(const void *a, const void *b)
+static int visit_all(struct collector *c)
 {
-	return strcmp((*(struct dnode *const *)a)->name, (*(struct dnode *const *)b)->name);
-}
+	_cleanup_level_ struct level root = LEVEL_INIT;
+	struct levels s = { 0 };
+	int r = enter_dir(c, &s, &root, c->ov->root);
 
-static int visit_dir(struct collector *c, struct dnode *d, const char *over, unsigned depth)
-{
-	_cleanup_free_ struct dnode **v = NULL;
-	size_t n = 0, len = strlen(c->view);
-	int r;
+	while (r == 0 && s.depth) {
+		struct level *l = level_top(&s);
 
-	if (depth > DEPTH_MAX)
-		return -ENAMETOOLONG;
-	r = dnode_load(c->ov, d);
-	if (r < 0 || !d->nchildren)
-		return r;
-	v = calloc(d->nchildren, sizeof *v);
-	if (!v)
-		return -ENOMEM;
-	for (size_t b = 0; b < (size_t)1 << d->bucket_bits; b++)
-		for (struct dnode *p = d->bucket[b]; p; p = p->next)
-			v[n++] = p;
-	qsort(v, n, sizeof *v, by_node_name);
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		r = push(c, len, v[i]->name);
+		c->view[l->len] = 0;
+		if (l->next == l->count) {
+			level_leave(c->ov, &s);
+			continue;
+		}
+		level_park(&s, l);
+		struct dnode *n = l->nodes[l->next++];
+		r = push(c, l->len, n->name);
 		if (r == 0)
-			r = visit_child(c, d, v[i], over, depth);
-		c->view[len] = 0;
+			r = visit_child(c, &s, l->d, n, l->over);
 	}
+	levels_release(c->ov, &s);
 	return r;
 }
 
@@ -417,14 +551,15 @@ int changes_collect(struct overlay *ov, unsigned flags, struct changes *ret, str
 	if (r == 0) {
 		r = redirects_update(ov);
 		if (r == 0)
-			r = visit_dir(&c, ov->root, NULL, 0);
+			r = visit_all(&c);
 		table_end(ov);
 	}
 	if (r == 0)
 		r = drop_renamed(ov, ret);
 	inode_set_release(&c.sources);
 	if (r < 0) {
-		err_sys(err, r, "box %s: %s cannot be compared with the host", ov->box->name, c.view);
+		char text[sizeof err->msg];
+		err_sys(err, r, "box %s: %s cannot be compared with the host", ov->box->name, path_printable(c.view, text, sizeof text));
 		changes_release(ret);
 	}
 	return r;

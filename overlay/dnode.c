@@ -20,9 +20,14 @@ uint32_t dnode_hash(const char *name, size_t len)
 	return h ? (uint32_t)h : 1;
 }
 
+static size_t bucket_index(const struct dnode *d, uint32_t hash)
+{
+	return hash >> (31 - d->bucket_bits);
+}
+
 static struct dnode **bucket_of(const struct dnode *d, uint32_t hash)
 {
-	return &d->bucket[hash >> (31 - d->bucket_bits)];
+	return &d->bucket[bucket_index(d, hash)];
 }
 
 struct dnode *dnode_find(const struct dnode *d, const char *name, size_t len)
@@ -37,29 +42,64 @@ struct dnode *dnode_find(const struct dnode *d, const char *name, size_t len)
 	return NULL;
 }
 
-void dnode_unload(struct dnode *d)
+struct dnode *dnode_next(const struct dnode *d, const struct dnode *n)
 {
-	if (d->bucket) {
-		for (size_t i = 0; i < (size_t)1 << d->bucket_bits; i++)
-			for (struct dnode *n = d->bucket[i], *next; n; n = next) {
-				next = n->next;
-				dnode_free(n);
-			}
-		free(d->bucket);
-		d->bucket = NULL;
-	}
-	d->nchildren = 0;
-	d->loaded = false;
+	if (n && n->next)
+		return n->next;
+	size_t b = n ? bucket_index(d, n->hash) + 1 : 0;
+
+	for (; d->bucket && b < (size_t)1 << d->bucket_bits; b++)
+		if (d->bucket[b])
+			return d->bucket[b];
+	return NULL;
 }
 
-/* The depth of the tree is bounded: a path of the view has at most PATH_MAX / 2 components. */
+static void node_free(struct dnode *d)
+{
+	parts_free(d->parts, d->nparts);
+	free(d->bucket);
+	free(d);
+}
+
+/* A loop, for the tree is as deep as a guest made it: down to a child that has none itself, which goes, and up again by the parents. Buckets are
+ * emptied in order, so those before a child's are not looked at again. */
+void dnode_unload(struct dnode *d)
+{
+	struct dnode *at = d;
+	size_t b = 0;
+
+	for (;;) {
+		while (at->bucket && b < (size_t)1 << at->bucket_bits && !at->bucket[b])
+			b++;
+		if (at->bucket && b < (size_t)1 << at->bucket_bits) {
+			struct dnode *n = at->bucket[b];
+
+			if (n->nchildren) {
+				at = n;
+				b = 0;
+				continue;
+			}
+			at->bucket[b] = n->next;
+			node_free(n);
+			continue;
+		}
+		free(at->bucket);
+		at->bucket = NULL;
+		at->nchildren = 0;
+		at->loaded = false;
+		if (at == d)
+			return;
+		b = bucket_index(at->parent, at->hash);
+		at = at->parent;
+	}
+}
+
 void dnode_free(struct dnode *d)
 {
 	if (!d)
 		return;
 	dnode_unload(d);
-	parts_free(d->parts, d->nparts);
-	free(d);
+	node_free(d);
 }
 
 static int dnode_grow(struct dnode *d)

@@ -208,6 +208,8 @@ void table_remove(struct overlay *ov, const char *view);
 struct dnode *dnode_find(const struct dnode *d, const char *name, size_t len);
 uint32_t dnode_hash(const char *name, size_t len);
 int dnode_load(struct overlay *ov, struct dnode *d);
+/* The children one after another, n NULL for the first, in the order of their buckets; NULL after the last. */
+struct dnode *dnode_next(const struct dnode *d, const struct dnode *n);
 int dnode_resolve(struct overlay *ov, struct dnode *d);
 
 /* ---- redirects.c ---- */
@@ -325,10 +327,19 @@ void layer_temp_name(struct overlay *ov, char ret[static 32]);
 struct force {
 	int fd;
 	mode_t mode;
+	ino_t ino;
 	bool armed;    /* armed: there is something to put back; all zeroes does nothing */
 };
 int force_begin(int dirfd, struct force *f);
 void force_endp(struct force *f);   /* puts the mode back */
+/* Does without the descriptor until force_unpark, for walks that are deeper than there are descriptors. */
+void force_park(struct force *f);
+static inline bool force_parked(const struct force *f)
+{
+	return f->armed && f->fd < 0;
+}
+/* fd: of what is at the place of a parked one now, or negative; it is owned from here on. Of another directory nothing is put back. */
+void force_unpark(struct force *f, int fd);
 void force_keep(struct force *f);   /* leaves it as it is now */
 #define _cleanup_force_ __attribute__((cleanup(force_endp)))
 /* dir_open; a directory of ours that lacks our r bit has it until f ends. */

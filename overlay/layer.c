@@ -240,6 +240,7 @@ int force_begin(int dirfd, struct force *f)
 	if (f->fd < 0)
 		return -errno;
 	f->mode = st.st_mode & 07777;
+	f->ino = st.st_ino;
 	r = sys_chmod_fd(dirfd, f->mode | 0700);
 	f->armed = r == 0;
 	if (r < 0)
@@ -261,6 +262,22 @@ void force_endp(struct force *f)
 	sys_chmod_fd(f->fd, f->mode);
 	fd_closep(&f->fd);
 	f->armed = false;
+}
+
+void force_park(struct force *f)
+{
+	if (f->armed)
+		fd_closep(&f->fd);
+}
+
+void force_unpark(struct force *f, int fd)
+{
+	struct stat st;
+
+	f->fd = fd;
+	f->armed = fd >= 0 && sys_fstat(fd, &st) == 0 && st.st_ino == f->ino;
+	if (!f->armed)
+		fd_closep(&f->fd);
 }
 
 int force_dir_open(int dirfd, struct force *f, DIR **ret)

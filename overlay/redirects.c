@@ -67,40 +67,62 @@ static int redirects_add(struct overlay *ov, const struct part *p, const char *v
 	return 0;
 }
 
-static int redirects_scan(struct overlay *ov, struct dnode *d, char *view, size_t len)
+/* What one directory, of several parts or above such, tells of itself; and reads its names. */
+static int redirects_scan_one(struct overlay *ov, struct dnode *d, const char *view)
 {
-	int r = dnode_resolve(ov, d);
+	int r = 0;
 
-	if (r < 0 || dnode_pure(d))
-		return r;
-	for (int i = 1; d->redirected && i < d->nparts; i++) {
+	for (int i = 1; r == 0 && d->redirected && i < d->nparts; i++)
 		r = redirects_add(ov, &d->parts[i], view);
+	return r < 0 ? r : dnode_load(ov, d);
+}
+
+/* The next subdirectory after n, of those that a path can name. */
+static struct dnode *next_dir(const struct dnode *d, struct dnode *n, size_t len)
+{
+	do
+		n = dnode_next(d, n);
+	while (n && (n->kind != DNODE_DIR || len + strlen(n->name) + 2 > PATH_MAX));
+	return n;
+}
+
+/* A loop, for the tree is as deep as a guest made it. */
+static int redirects_scan(struct overlay *ov)
+{
+	char view[PATH_MAX] = "";
+	struct dnode *d = ov->root, *n;
+	size_t len = 0;
+
+	for (;;) {
+		int r = dnode_resolve(ov, d);
+		bool pure = r == 0 && dnode_pure(d);
+
+		if (r == 0 && !pure)
+			r = redirects_scan_one(ov, d, view);
 		if (r < 0)
 			return r;
-	}
-	r = dnode_load(ov, d);
-	for (size_t b = 0; r == 0 && d->bucket && b < (size_t)1 << d->bucket_bits; b++)
-		for (struct dnode *n = d->bucket[b]; r == 0 && n; n = n->next) {
-			size_t nlen = strlen(n->name);
-			if (n->kind != DNODE_DIR || len + nlen + 2 > PATH_MAX)
-				continue;
-			view[len] = '/';
-			memcpy(view + len + 1, n->name, nlen + 1);
-			r = redirects_scan(ov, n, view, len + 1 + nlen);
-			view[len] = 0;
+		n = pure ? NULL : next_dir(d, NULL, len);
+		for (; !n && d != ov->root; d = d->parent) {
+			len -= strlen(d->name) + 1;
+			n = next_dir(d->parent, d, len);
 		}
-	return r;
+		if (!n)
+			return 0;
+		view[len] = '/';
+		strcpy(view + len + 1, n->name);
+		len += 1 + strlen(n->name);
+		d = n;
+	}
 }
 
 int redirects_update(struct overlay *ov)
 {
-	char view[PATH_MAX] = "";
 	int r;
 
 	if (ov->redirects_valid)
 		return 0;
 	redirects_free(ov);
-	r = ov->has_redirects ? redirects_scan(ov, ov->root, view, 0) : 0;
+	r = ov->has_redirects ? redirects_scan(ov) : 0;
 	if (r == 0)
 		ov->redirects_valid = true;
 	return r;
