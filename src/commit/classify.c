@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/copy.h"
+#include "base/descent.h"
 #include "base/fd.h"
 #include "base/sys.h"
 
@@ -167,32 +168,34 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 	return r == 0 ? older_than_box(p, ret_now) : r;
 }
 
+static int tree_enter(struct plan *p, const char *host, struct descent *d)
+{
+	char **names;
+	int r = host_list(&p->host, host, &names);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return descent_enter(d, names);
+}
+
+/* was: then the path of what is not known. */
 static int tree_known(struct plan *p, char host[static PATH_MAX], char was[static PATH_MAX], struct tree_check *check)
 {
-	_cleanup_strv_ char **names = NULL;
-	size_t host_len = strlen(host), was_len = strlen(was);
+	_cleanup_descent_ struct descent d = { .path = { host, was } };
 	struct stat st;
-	int r;
+	int r = tree_enter(p, host, &d);
 
-	r = host_list(&p->host, host, &names);
-	if (r == -ENOENT)
-		return 1;
-	if (r < 0)
-		return r;
-	for (char **n = names; *n; n++) {
-		if (path_join(host, PATH_MAX, host, *n) < 0 || path_join(was, PATH_MAX, was, *n) < 0)
-			return -ENAMETOOLONG;
-		if (!(check->leaves && check->leaves(check->ctx, was))) {
-			r = classify_entry_known(p, host, was, check, &st);
-			if (r == 1 && S_ISDIR(st.st_mode))
-				r = tree_known(p, host, was, check);
-			if (r != 1)
-				return r;
-		}
-		host[host_len] = '\0';
-		was[was_len] = '\0';
+	while (r >= 0 && d.depth) {
+		r = descent_step(&d);
+		if (r <= 0 || (check->leaves && check->leaves(check->ctx, was)))
+			continue;
+		r = classify_entry_known(p, host, was, check, &st);
+		if (r != 1)
+			return r;
+		if (S_ISDIR(st.st_mode))
+			r = tree_enter(p, host, &d);
 	}
-	return 1;
+	return r < 0 ? r : 1;
 }
 
 int classify_tree_known(struct plan *p, const char *host, const char *was, struct tree_check *check, char ret_path[static PATH_MAX])

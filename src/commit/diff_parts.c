@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/descent.h"
 #include "base/path.h"
 
 struct collector {
@@ -121,12 +122,10 @@ static int add(struct collector *c, const struct part *part, const char *from, c
 	return 0;
 }
 
-/* What the box removed: a directory with all that the host has in it, but for what was moved out of it before. */
-static int collect_deleted(struct collector *c, const struct change *ch, char path[static PATH_MAX], bool itself)
+static int deleted_visit(struct collector *c, const struct change *ch, const char *path, bool itself, struct descent *d)
 {
-	_cleanup_strv_ char **names = NULL;
-	size_t len = strlen(path);
 	struct stat st;
+	char **names;
 	int r;
 
 	if (moved_away(c, path))
@@ -134,45 +133,64 @@ static int collect_deleted(struct collector *c, const struct change *ch, char pa
 	r = host_stat(c->host, path, &st);
 	if (r < 0 || !st.st_mode)
 		return r;
-	if (S_ISDIR(st.st_mode)) {
-		r = host_list(c->host, path, &names);
-		for (char **n = names; r == 0 && *n; n++) {
-			r = path_join(path, PATH_MAX, path, *n);
-			if (r >= 0)
-				r = collect_deleted(c, NULL, path, true);
-			path[len] = '\0';
-		}
+	if (!S_ISDIR(st.st_mode))
+		return itself ? add(c, &(struct part){ .ch = ch, .mode = st.st_mode, .alone = true }, path, NULL) : 0;
+	r = host_list(c->host, path, &names);
+	if (r == 0)
+		r = descent_enter(d, names);
+	if (r == 0)
+		d->levels[d->depth - 1].mode = st.st_mode;
+	return r;
+}
+
+/* What the box removed: a directory with all that the host has in it, but for what was moved out of it before. */
+static int collect_deleted(struct collector *c, const struct change *ch, char path[static PATH_MAX], bool itself)
+{
+	_cleanup_descent_ struct descent d = { .path = { path } };
+	int r = deleted_visit(c, ch, path, itself, &d);
+
+	while (r >= 0 && d.depth) {
+		r = descent_step(&d);
+		if (r > 0)
+			r = deleted_visit(c, NULL, path, true, &d);
+		else if (r == 0 && (d.depth || itself))
+			r = add(c, &(struct part){ .ch = d.depth ? NULL : ch, .mode = d.levels[d.depth].mode, .alone = true }, path, NULL);
 	}
-	if (r < 0 || !itself)
+	return r;
+}
+
+static int moved_enter(struct collector *c, const char *from, struct descent *d)
+{
+	char **names;
+	int r = host_list(c->host, from, &names);
+
+	return r < 0 ? r : descent_enter(d, names);
+}
+
+static int moved_visit(struct collector *c, const char *from, const char *path, struct descent *d)
+{
+	const struct change *own = change_at(c, path);
+	struct stat st = { 0 };
+	int r = host_stat(c->host, from, &st);
+
+	if (r < 0 || !st.st_mode || moved_away(c, from))
 		return r;
-	return add(c, &(struct part){ .ch = ch, .mode = st.st_mode, .alone = true }, path, NULL);
+	/* Still this directory, unless its own change says more than of metadata. */
+	if (S_ISDIR(st.st_mode))
+		return !own || own->kind == CHANGE_META || own->kind == CHANGE_MODIFIED ? moved_enter(c, from, d) : 0;
+	return own ? 0 : add(c, &(struct part){ .mode = st.st_mode }, from, path);
 }
 
 /* The files that a renamed directory took along unchanged. from: of the host, path: in the box. */
 static int collect_moved(struct collector *c, char from[static PATH_MAX], char path[static PATH_MAX])
 {
-	_cleanup_strv_ char **names = NULL;
-	size_t from_len = strlen(from), path_len = strlen(path);
-	int r = host_list(c->host, from, &names);
+	_cleanup_descent_ struct descent d = { .path = { from, path } };
+	int r = moved_enter(c, from, &d);
 
-	for (char **n = names; r >= 0 && *n; n++) {
-		const struct change *own;
-		struct stat st = { 0 };
-
-		r = path_join(from, PATH_MAX, from, *n);
-		if (r >= 0)
-			r = path_join(path, PATH_MAX, path, *n);
-		if (r >= 0)
-			r = host_stat(c->host, from, &st);
-		own = change_at(c, path);
-		if (r >= 0 && S_ISDIR(st.st_mode)) {
-			/* Still this directory, unless its own change says more than of metadata. */
-			if (!moved_away(c, from) && (!own || own->kind == CHANGE_META || own->kind == CHANGE_MODIFIED))
-				r = collect_moved(c, from, path);
-		} else if (r >= 0 && st.st_mode && !own && !moved_away(c, from)) {
-			r = add(c, &(struct part){ .mode = st.st_mode }, from, path);
-		}
-		from[from_len] = path[path_len] = '\0';
+	while (r >= 0 && d.depth) {
+		r = descent_step(&d);
+		if (r > 0)
+			r = moved_visit(c, from, path, &d);
 	}
 	return r;
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descent.h"
 #include "base/dir.h"
-#include "base/strv.h"
 #include "base/sys.h"
 
 struct removal {
@@ -30,10 +30,16 @@ static int refuse_unknown(struct removal *rm, const char *was)
 	return -ESTALE;
 }
 
-static int remove_tree(struct removal *rm);
+static int remove_enter(struct removal *rm, struct descent *d)
+{
+	char **names;
+	int r = host_list(&rm->a->p->host, rm->host, &names);
+
+	return r < 0 ? r : descent_enter(d, names);
+}
 
 /* Looked at once more: the tree may be large, and what the host writes into it while we are at it is not ours to remove. */
-static int remove_entry(struct removal *rm)
+static int remove_entry(struct removal *rm, struct descent *d)
 {
 	struct stat st;
 	int r = classify_entry_known(rm->a->p, rm->host, rm->was, &rm->check, &st);
@@ -44,31 +50,31 @@ static int remove_entry(struct removal *rm)
 		return refuse_unknown(rm, rm->was);
 	if (!st.st_mode)
 		return 0;
-	return S_ISDIR(st.st_mode) ? remove_tree(rm) : swap_remove(rm->a, rm->item, rm->host, &st);
+	return S_ISDIR(st.st_mode) ? remove_enter(rm, d) : swap_remove(rm->a, rm->item, rm->host, &st);
+}
+
+/* All that was in it is gone. */
+static int remove_emptied(struct removal *rm)
+{
+	static const struct stat directory = { .st_mode = S_IFDIR };
+	int r = swap_remove(rm->a, rm->item, rm->host, &directory);
+
+	/* Something has appeared in it. */
+	return r == -ENOTEMPTY || r == -EEXIST ? refuse_unknown(rm, rm->was) : r;
 }
 
 /* Everything below the directory, then itself. No descriptor is held on the way down, so depth costs none. */
 static int remove_tree(struct removal *rm)
 {
-	static const struct stat directory = { .st_mode = S_IFDIR };
-	_cleanup_strv_ char **names = NULL;
-	size_t host_len = strlen(rm->host), was_len = strlen(rm->was);
-	int r = host_list(&rm->a->p->host, rm->host, &names);
+	_cleanup_descent_ struct descent d = { .path = { rm->host, rm->was } };
+	int r = remove_enter(rm, &d);
 
-	if (r < 0)
-		return r;
-	for (char **n = names; *n; n++) {
-		if (path_join(rm->host, PATH_MAX, rm->host, *n) < 0 || path_join(rm->was, PATH_MAX, rm->was, *n) < 0)
-			return -ENAMETOOLONG;
-		r = remove_entry(rm);
-		if (r < 0)
-			return r;
-		rm->host[host_len] = '\0';
-		rm->was[was_len] = '\0';
+	while (r >= 0 && d.depth) {
+		r = descent_step(&d);
+		if (r >= 0)
+			r = r ? remove_entry(rm, &d) : remove_emptied(rm);
 	}
-	r = swap_remove(rm->a, rm->item, rm->host, &directory);
-	/* Something has appeared in it. */
-	return r == -ENOTEMPTY || r == -EEXIST ? refuse_unknown(rm, rm->was) : r;
+	return r;
 }
 
 static bool tree_touched(void *ctx, const struct stat *st)

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "base/descent.h"
 #include "base/dir.h"
 #include "base/fd.h"
-#include "base/strv.h"
 #include "base/sys.h"
 
 static size_t slot_of(uint64_t dev, uint64_t ino, size_t size)
@@ -220,48 +220,49 @@ static int specials_add(struct apply *a, const struct stat *st, const char *path
 		return -ENOMEM;
 	a->specials = all;
 	all[a->nspecials] = (struct special){ .dev = st->st_dev, .ino = st->st_ino };
-	if (asprintf(&all[a->nspecials].view, "/%s", path) < 0)
+	all[a->nspecials].view = strdup(path);
+	if (!all[a->nspecials].view)
 		return -ENOMEM;
 	a->nspecials++;
 	return 0;
 }
 
-/* path: relative to the layer's tree, "." for its root. */
-static int specials_walk(struct apply *a, int tree, char path[static PATH_MAX])
+/* path: in the layer's tree. The descriptor is closed again: there may be thousands of levels. */
+static int specials_enter(int tree, const char *path, struct descent *d)
 {
-	_cleanup_strv_ char **names = NULL;
-	size_t len = strlen(path);
-	bool root = strcmp(path, ".") == 0;
-	DIR *dir;
-	int r = sys_openat2(tree, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	_cleanup_closedir_ DIR *dir = NULL;
+	char **names;
+	int r = sys_openat2(tree, path_relative(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
 	/* Its owner made it unreadable: what is in it is not found, and becomes an object of its own. */
 	dir = r < 0 ? NULL : dir_take(r);
 	if (!dir)
 		return 0;
-	/* The descriptor is closed before the next level is opened: there may be thousands of levels. */
 	r = dir_names(dir, &names);
-	closedir(dir);
-	if (r < 0)
-		return r;
-	for (char **n = names; *n; n++) {
+	return r < 0 ? r : descent_enter(d, names);
+}
+
+static int specials_walk(struct apply *a, int tree)
+{
+	char path[PATH_MAX] = "/";
+	_cleanup_descent_ struct descent d = { .path = { path } };
+	int r = specials_enter(tree, path, &d);
+
+	while (r >= 0 && d.depth) {
 		struct stat st;
 
-		if (path_join(path, PATH_MAX, path, *n) < 0)
+		r = descent_step(&d);
+		if (r <= 0) {
+			r = 0;   /* nor does it matter what no path can name */
 			continue;
-		r = sys_fstatat(tree, path, &st, AT_SYMLINK_NOFOLLOW);
+		}
+		r = sys_fstatat(tree, path_relative(path), &st, AT_SYMLINK_NOFOLLOW);
 		if (r == 0 && S_ISDIR(st.st_mode))
-			r = specials_walk(a, tree, path);
+			r = specials_enter(tree, path, &d);
 		else if (r == 0 && !S_ISREG(st.st_mode) && st.st_nlink > 1 && !(S_ISCHR(st.st_mode) && st.st_rdev == 0))
 			r = specials_add(a, &st, path);
-		if (root)
-			strcpy(path, ".");
-		else
-			path[len] = '\0';
-		if (r < 0)
-			return r;
 	}
-	return 0;
+	return r;
 }
 
 static int specials_read(struct apply *a)
@@ -276,8 +277,7 @@ static int specials_read(struct apply *a)
 
 		snprintf(path, sizeof path, "layers/%d/tree", box->layer[i]);
 		tree = box_open_in(box, path, O_RDONLY | O_DIRECTORY);
-		strcpy(path, ".");
-		r = tree < 0 ? tree : specials_walk(a, tree, path);
+		r = tree < 0 ? tree : specials_walk(a, tree);
 	}
 	return r;
 }
