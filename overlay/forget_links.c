@@ -4,12 +4,13 @@
  * box, the view must show the host's there, so the name must not find the copy again: a copy that no name is left of is removed from
  * links/, and one that stays under other names, and differs, becomes a file of its own.
  */
+#include "base/descent.h"
 #include "overlay/compare.h"
 #include "overlay/forget_links.h"
 
 #include <unistd.h>
 
-#define DEPTH_MAX (PATH_MAX / 2)
+#define DEPTH_OPEN 64   /* DEPTH_OPEN: levels that may keep a descriptor */
 
 void returns_release(struct returns *l)
 {
@@ -42,53 +43,121 @@ static bool was_changed(struct overlay *ov, const char *path, struct returns *l)
 	return origins_find(l->origins, path);
 }
 
-/* The host's object at the path, and what is below it. named: the layer has an entry of its own for it. */
-static int add_host(struct overlay *ov, const char *path, bool named, unsigned depth, struct returns *l)
+static int host_visit(struct overlay *ov, const char *path, bool named, struct returns *l, struct descent *d)
 {
 	_cleanup_close_ int fd = -1;
-	_cleanup_strv_ char **names = NULL;
 	struct link_entry e;
 	struct stat st;
+	char **names;
 	int r = pair_open_host(ov, path, &fd, &st);
 
-	if (r < 0 || !st.st_mode || depth > DEPTH_MAX)
+	if (r < 0 || !st.st_mode)
 		return r;
 	if (!S_ISDIR(st.st_mode))
 		return links_get(ov, st.st_dev, st.st_ino, &e) && (e.copied || e.touched)
 			       ? add(l, path, named || was_changed(ov, path, l)) : 0;
-	if (pair_names(fd, &names) < 0)   /* not for us to see, so nothing in it was touched */
-		return 0;
-	for (char **n = names; r == 0 && *n; n++) {
-		_cleanup_free_ char *child = NULL;
+	/* What is not for us to see was not touched either. */
+	return pair_names(fd, &names) < 0 ? 0 : descent_enter(d, names);
+}
 
-		r = asprintf(&child, "%s/%s", path[1] ? path : "", *n) < 0 ? -ENOMEM : add_host(ov, child, false, depth + 1, l);
+/* The host's object at the path, and what is below it. named: the layer has an entry of its own for it. */
+static int add_host(struct overlay *ov, const char *host, bool named, struct returns *l)
+{
+	char path[PATH_MAX];
+	_cleanup_descent_ struct descent d = { .path = { path } };
+	int r = path_join(path, sizeof path, host, "");
+
+	if (r >= 0)
+		r = host_visit(ov, path, named, l, &d);
+	while (r >= 0 && d.depth) {
+		r = descent_step(&d);
+		if (r > 0)
+			r = host_visit(ov, path, false, l, &d);
 	}
 	return r;
 }
 
-/* The layer's object, and what is below it. */
-static int add_layer(struct overlay *ov, int dirfd, const char *name, const char *host, unsigned depth, struct returns *l)
+/* The layer's objects: forces has what each level was forced open by. */
+struct layer_walk {
+	struct overlay *ov;
+	int dirfd;
+	struct descent d;
+	struct force *forces;
+	char path[PATH_MAX], host[PATH_MAX];   /* path: beneath dirfd; host: what it stands in place of */
+};
+
+static int walk_open(const struct layer_walk *w)
 {
-	_cleanup_close_ int fd = sys_openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-	_cleanup_strv_ char **names = NULL;
+	return sys_openat2(w->dirfd, w->path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_LAYER);
+}
+
+static int layer_enter(struct layer_walk *w, int fd)
+{
 	_cleanup_force_ struct force f = { .fd = -1 };
+	struct force *forces = reallocarray(w->forces, w->d.depth + 1, sizeof *forces);
+	char **names;
+	int r;
+
+	if (!forces)
+		return -ENOMEM;
+	w->forces = forces;
+	r = force_begin(fd, &f);
+	if (r == 0)
+		r = pair_names(fd, &names);
+	if (r == 0)
+		r = descent_enter(&w->d, names);
+	if (r < 0)
+		return r;
+	if (w->d.depth > DEPTH_OPEN)
+		force_park(&f);
+	forces[w->d.depth - 1] = f;
+	f.armed = false;
+	return 0;
+}
+
+static void layer_leave(struct layer_walk *w)
+{
+	struct force *f = &w->forces[w->d.depth];
+
+	if (force_parked(f))
+		force_unpark(f, walk_open(w));
+	force_endp(f);
+}
+
+static int layer_visit(struct layer_walk *w, struct returns *l)
+{
+	_cleanup_close_ int fd = walk_open(w);
 	struct stat st;
 	char v[8];
 	int r = fd < 0 ? fd : sys_fstat(fd, &st);
 
-	if (r < 0 || depth > DEPTH_MAX)
+	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (!S_ISDIR(st.st_mode) || fd_is_opaque(fd))
-		return add_host(ov, host, true, depth, l);
+		return add_host(w->ov, w->host, true, l);
 	if (fd_getxattr(fd, XATTR_REDIRECT, v, 0) >= 0)   /* that comes back under the name it had before */
-		return add_host(ov, host, false, depth, l);
-	r = force_begin(fd, &f);
-	if (r == 0)
-		r = pair_names(fd, &names);
-	for (char **n = names; r == 0 && n && *n; n++) {
-		_cleanup_free_ char *child = NULL;
+		return add_host(w->ov, w->host, false, l);
+	return layer_enter(w, fd);
+}
 
-		r = asprintf(&child, "%s/%s", host[1] ? host : "", *n) < 0 ? -ENOMEM : add_layer(ov, fd, *n, child, depth + 1, l);
+/* The layer's object, and what is below it. After a failure the directories are left, too. */
+static int add_layer(struct layer_walk *w, struct returns *l)
+{
+	int r = layer_visit(w, l);
+
+	while (w->d.depth) {
+		struct descent_level *top = &w->d.levels[w->d.depth - 1];
+		int step;
+
+		while (r < 0 && top->names[top->next])
+			top->next++;
+		step = descent_step(&w->d);
+		if (step == 0)
+			layer_leave(w);
+		else if (step < 0)
+			r = step;
+		else
+			r = layer_visit(w, l);
 	}
 	return r;
 }
@@ -98,7 +167,17 @@ int returns_find(struct overlay *ov, int dirfd, const char *name, const char *ho
 	_cleanup_cred_ int own = cred_own_begin();
 
 	*ret = (struct returns){ 0 };
-	return ov->nlinks && host ? add_layer(ov, dirfd, name, host, 0, ret) : 0;
+	if (!ov->nlinks || !host)
+		return 0;
+	struct layer_walk w = { .ov = ov, .dirfd = dirfd, .d = { .path = { w.path, w.host } } };
+	int r = path_join(w.path, sizeof w.path, name, "");
+	if (r >= 0)
+		r = path_join(w.host, sizeof w.host, host, "");
+	if (r >= 0)
+		r = add_layer(&w, ret);
+	descent_release(&w.d);
+	free(w.forces);
+	return r;
 }
 
 /* The copy, which other names in the layer have, is a file of its own from here on. */
