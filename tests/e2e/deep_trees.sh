@@ -1,6 +1,6 @@
 #!/bin/bash
 # Trees nearly as deep as a path can name (1900 directories): made, moved, shut and removed in a box, they are as natively, and the verbs can tell of them
-# and commit them. And names below a file that was removed, as deep.
+# and commit them. And names below a file that was removed, as deep. Depth costs no stack, and no descriptors either where each directory is shut.
 . "$(dirname "$0")/lib.sh"
 need python3 python3
 cat >"$T/make.py" <<'PY'
@@ -55,16 +55,42 @@ os.system("chmod -R u+rwx . 2>/dev/null; rm -rf ./*")'); }
 for side in n b; do mkdir "$T/$side"; python3 "$T/make.py" "$T/$side"; done
 (cd / && limited python3 "$T/deep.py" "$T/n") >"$T/native" 2>&1
 seal -c "$T/b" >"$T/before"
-(cd / && box run -b deep -- python3 "$T/deep.py" "$T/b") >"$T/boxed" 2>"$T/err"
+(cd / && ulimit -s 1024 && box run -b deep -- python3 "$T/deep.py" "$T/b") >"$T/boxed" 2>"$T/err"
 check "the run ends well" [ $? -eq 0 ] || show "$T/err"
 same "the calls differ" "$T/native" "$T/boxed"
 seal -c "$T/b" >"$T/after"
 same "the host is untouched" "$T/before" "$T/after"
 for verb in status "diff --stat" "commit -n -a" "commit -a"; do
-	check "$verb" box $verb -b deep >"$T/out" 2>&1 || show "$T/out"
+	(ulimit -s 1024; box $verb -b deep) >"$T/out" 2>&1
+	check "$verb" [ $? -eq 0 ] || show "$T/out"
 done
 (cd "$T/n" && find . | sort) >"$T/native.names"
 (cd "$T/b" && find . | sort) >"$T/boxed.names"
 same "what is committed differs" "$T/native.names" "$T/boxed.names"
 remove "$T/n"; remove "$T/b"
+
+# Directories that a user shut, each of them: to look into one opens it for the time, and so do those below it.
+cat >"$T/shut.py" <<'PY'
+import os, sys
+os.chdir(sys.argv[1])
+def deep(n): return "/".join(["c"] * n)
+for i in range(1, 601): os.mkdir(deep(i))
+open(deep(600) + "/x", "w").close()
+for i in range(600, 0, -1): os.chmod(deep(i), 0o100)
+PY
+AS=
+[ "$(id -u)" -ne 0 ] || { need setpriv util-linux; AS="setpriv --reuid=54321 --regid=54321 --clear-groups"; }
+chmod 755 "$T"
+mkdir "$T/shut" "$T/own"
+[ -z "$AS" ] || chown 54321:54321 "$T/shut" "$T/own"
+as_user() { (cd "$T/shut" && limited $AS env COWBOX_HOME="$T/own" "$COWBOX_BIN" "$@"); }
+as_user run -b shut -- python3 "$T/shut.py" "$T/shut" >"$T/out" 2>&1
+check "the run that shuts ends well" [ $? -eq 0 ] || show "$T/out"
+modes() { find "$T/own" -name c -type d -printf '%m\n' | sort | uniq -c; }
+modes >"$T/modes"
+for verb in status "diff --stat" "commit -n -a" "discard -f $T/shut"; do
+	(ulimit -n 256; as_user $verb -b shut) >"$T/out" 2>&1
+	check "$verb of what is shut" [ $? -eq 0 ] || show "$T/out"
+	[ "${verb%% *}" = discard ] || { modes >"$T/modes.now"; same "$verb left other modes" "$T/modes" "$T/modes.now"; }
+done
 finish
