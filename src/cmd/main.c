@@ -26,6 +26,30 @@ static int unknown_verb(const char *word)
 	return CMD_USAGE;
 }
 
+static const struct verb *verb_find(const char *word)
+{
+	for (size_t i = 0; verbs[i]; i++)
+		if (strcmp(verbs[i]->name, word) == 0)
+			return verbs[i];
+	return NULL;
+}
+
+/* "-b web status": what was meant is told where the command is the next word, or the one after. */
+static int refuse_early_option(int argc, char **argv)
+{
+	int at = 2;
+
+	while (at < argc && at < 4 && !verb_find(argv[at]))
+		at++;
+	if (at == 2 && argc > 2)
+		log_say("unknown option %s: options come after the command: cowbox %s %s", argv[1], argv[2], argv[1]);
+	else if (at == 3 && argc > 3)
+		log_say("unknown option %s: options come after the command: cowbox %s %s %s", argv[1], argv[3], argv[1], argv[2]);
+	else
+		log_say("unknown option %s: options come after the command, as in cowbox status --json", argv[1]);
+	return CMD_USAGE;
+}
+
 /* A program started with stdout closed would write into whatever it opens first. */
 static void hold_standard_fds(void)
 {
@@ -85,6 +109,9 @@ static int refuse_inside(const struct verb *v, const char *first)
 
 int main(int argc, char **argv)
 {
+	const struct verb *v;
+	int r;
+
 	hold_standard_fds();
 	cred_init();
 	if (argc < 2) {
@@ -99,19 +126,13 @@ int main(int argc, char **argv)
 		help_version(stdout);
 		return flushed(CMD_OK);
 	}
-	if (argv[1][0] == '-') {
-		log_say("unknown option %s: options come after the command, as in cowbox status --json", argv[1]);
-		return CMD_USAGE;
-	}
-	for (size_t i = 0; verbs[i]; i++) {
-		int r;
-
-		if (strcmp(verbs[i]->name, argv[1]) != 0)
-			continue;
-		r = refuse_inside(verbs[i], argc > 2 ? argv[2] : NULL);
-		if (r == CMD_OK)
-			r = refuse_relative_store(verbs[i], argc > 2 ? argv[2] : NULL);
-		return flushed(r != CMD_OK ? r : verbs[i]->run(verbs[i], argc - 2, argv + 2));
-	}
-	return unknown_verb(argv[1]);
+	if (argv[1][0] == '-')
+		return refuse_early_option(argc, argv);
+	v = verb_find(argv[1]);
+	if (!v)
+		return unknown_verb(argv[1]);
+	r = refuse_inside(v, argc > 2 ? argv[2] : NULL);
+	if (r == CMD_OK)
+		r = refuse_relative_store(v, argc > 2 ? argv[2] : NULL);
+	return flushed(r != CMD_OK ? r : v->run(v, argc - 2, argv + 2));
 }

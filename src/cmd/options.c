@@ -173,6 +173,19 @@ static int take_short(struct options *o)
 	return row->id;
 }
 
+/* Of two boxes only one can be meant. What else is given twice is repeated on purpose, or overrides what an alias gave. */
+static int refuse_second(struct options *o, int id)
+{
+	if (id != 'b')
+		return id;
+	if (o->box && strcmp(o->box, o->value) != 0) {
+		log_say("%s: -b %s and -b %s: give one box", o->verb->name, o->box, o->value);
+		return -EINVAL;
+	}
+	o->box = o->value;
+	return id;
+}
+
 static int take_rest(struct options *o)
 {
 	while (o->at < o->argc)
@@ -184,17 +197,17 @@ int options_next(struct options *o)
 {
 	o->value = NULL;
 	if (o->cluster && *o->cluster)
-		return take_short(o);
+		return refuse_second(o, take_short(o));
 	while (o->at < o->argc) {
 		const char *arg = o->argv[o->at++];
 
 		if (strcmp(arg, "--") == 0)
 			return take_rest(o);
 		if (arg[0] == '-' && arg[1] == '-')
-			return take_long(o, arg + 2);
+			return refuse_second(o, take_long(o, arg + 2));
 		if (arg[0] == '-' && arg[1]) {
 			o->cluster = arg + 1;
-			return take_short(o);
+			return refuse_second(o, take_short(o));
 		}
 		o->args[o->nargs++] = arg;
 		if (o->verb->stops)

@@ -55,6 +55,7 @@ struct options {
 	char **argv;
 	const char *cluster; /* cluster: rest of "-xyz" */
 	const char *value;   /* value: of the option just returned, or NULL */
+	const char *box;     /* box: of -b, once it was given */
 	const char **args;
 	size_t nargs;
 };

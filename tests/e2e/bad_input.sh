@@ -17,6 +17,10 @@ cb run --nam x -- true; status "unknown option of run" 2
 for v in $VERBS list doctor; do cb $v --nonsense; status "$v: unknown option" 2; err "$v: unknown option" 'nonsense'; done
 cb status --jsom; status "misspelt option" 2; err "the nearest is suggested" '--json'
 cb run -b; status "-b without a name" 2; err "-b without a name" '-b'
+for v in 'run' status 'diff' 'commit -a' 'discard -f'; do cb $v -b one --box=two; status "$v: two boxes" 2; is "$v: two boxes" "cowbox: ${v%% *}: -b one and -b two: give one box" "$(cat "$ERR")"; done
+cb status -b one -b one; status "the same box twice" 3
+cb -b q status; status "an option before the command" 2; is "it is put behind" "cowbox: unknown option -b: options come after the command: cowbox status -b q" "$(cat "$ERR")"
+cb --json list; is "one without a value" "cowbox: unknown option --json: options come after the command: cowbox list --json" "$(cat "$ERR")"
 cb commit --on-conflict=perhaps -a; status "bad value" 2; err "bad value" 'perhaps'
 cb run --inherit-fd x -- true; status "bad number" 2
 cb run --inherit-fd 99 -- true; status "a descriptor that is not open" 2; err "a descriptor that is not open" '99'
