@@ -2,9 +2,12 @@
 #include "cmd.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "trace/run.h"
@@ -19,6 +22,7 @@ static const struct option_row options[] = {
 #define NAME_WIDTH 44 /* columns up to which names are aligned */
 #define STATE_WIDTH 8
 #define ROOM_MIN ((uint64_t)16 << 20)
+#define STORE_ELSEWHERE "no box can be made: set COWBOX_HOME=/dir to a directory that you may write to"
 #define DETAIL_MIN 24 /* columns that the details need beside the names */
 
 struct check {
@@ -209,21 +213,87 @@ static void check_room(struct report *report, const struct store *store)
 		add_check(report, "room for boxes", WALL_STANDS, false, detail, "");
 }
 
+/* Where the store would be made, by the environment. False: no place is known. */
+static bool store_place(char ret[static PATH_MAX])
+{
+	const char *own = getenv("COWBOX_HOME"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	const struct passwd *pw;
+
+	if (own && *own)
+		return path_join(ret, PATH_MAX, own, "") >= 0;
+	if (state && *state == '/')
+		return path_join(ret, PATH_MAX, state, "cowbox") >= 0;
+	if (!home || *home != '/') {
+		pw = getpwuid(geteuid());
+		home = pw ? pw->pw_dir : NULL;
+	}
+	return home && path_join(ret, PATH_MAX, home, ".local/state/cowbox") >= 0;
+}
+
+/* What a layer needs, tried in a new directory of that one, which is removed again: rights alone do not tell (/proc, a read-only mount). 0, or
+ * -errno and in ret_what what failed. */
+static int try_directory(const char *dir, const char **ret_what)
+{
+	char own[PATH_MAX], node[PATH_MAX];
+	int r = path_join(own, sizeof own, dir, ".cowbox-doctor-XXXXXX");
+
+	*ret_what = "nothing can be made in";
+	if (r >= 0)
+		r = mkdtemp(own) ? 0 : -errno;
+	if (r < 0)
+		return r;
+	*ret_what = "no extended attributes (user.*) are kept in";
+	if (setxattr(own, "user.overlay.opaque", "y", 1, 0) < 0)
+		r = -errno;
+	if (r == 0 && path_join(node, sizeof node, own, "whiteout") >= 0) {
+		*ret_what = "no whiteout (a character device 0:0) can be made in";
+		r = mknod(node, S_IFCHR, 0) < 0 ? -errno : 0;
+		unlink(node);
+	}
+	rmdir(own);
+	return r;
+}
+
+/* The first run would make it, and the directories above: the nearest that is there tells whether it can. */
+static void check_place(struct report *report)
+{
+	char path[PATH_MAX], shown[PATH_MAX], detail[PATH_MAX + 128];
+	const char *what = "no home directory is known";
+	struct stat st;
+	int r = -ENOENT;
+
+	if (store_place(path)) {
+		while (path[1] && stat(path, &st) < 0 && errno == ENOENT)
+			path_split(path, path, sizeof path);
+		r = try_directory(path, &what);
+	}
+	if (r == 0) {
+		add_check(report, "store", WALL_STANDS, true, "not there yet: the first cowbox run makes it", "");
+		return;
+	}
+	snprintf(detail, sizeof detail, "%s %s: %s", what, path_printable(path, shown, sizeof shown), strerror(-r));
+	add_check(report, "store", WALL_MISSING, true, detail, STORE_ELSEWHERE);
+}
+
 static void check_store(struct report *report)
 {
-	_cleanup_store_ struct store *store = NULL;
+	_cleanup_store_ struct store *store = NULL, *tried = NULL;
 	struct err err = { 0 };
 	int r = store_open(false, &store, &err);
 
 	if (r == -ENOENT) {
-		add_check(report, "store", WALL_STANDS, true, "not there yet: the first cowbox run makes it", "");
+		check_place(report);
 		return;
 	}
-	if (r < 0) {
-		add_check(report, "store", WALL_MISSING, true, err.msg, "no box can be made");
+	/* As a run opens it: a box must be writable. */
+	if (r == 0)
+		r = store_open(true, &tried, &err);
+	if (r < 0)
+		add_check(report, "store", WALL_MISSING, true, err.msg, STORE_ELSEWHERE);
+	if (!store)
 		return;
-	}
-	add_check(report, "store", WALL_STANDS, true, store->path, "");
+	if (r == 0)
+		add_check(report, "store", WALL_STANDS, true, store->path, "");
 	check_room(report, store);
 	check_boxes(report, store);
 }

@@ -139,6 +139,21 @@ if [ "$(id -u)" != 0 ]; then
 	mkdir -m 500 "$T/shut"
 	(COWBOX_HOME=$T/shut/store; cb run -- true; status "no right to make the store" 125; one_line "no right to make the store" 'shut'; exit $FAILURES) || FAILURES=$((FAILURES + 1))
 fi
+# doctor tells the same, with the way out
+# no_place NAME DIR PATTERN
+no_place() {
+	(FAILURES=0; export COWBOX_HOME=$2
+	cb doctor; status "doctor: $1" 1; out "doctor: $1" "^missing +store +.*$3"; out "doctor: $1: the way out" 'required: no box can be made: set COWBOX_HOME=/dir'; is "doctor: $1: the verdict" "cowbox cannot run here without store" "$(tail -n 1 "$OUT")"
+	cb doctor --json; status "doctor --json: $1" 1; json "doctor --json: $1"; out "doctor --json: $1" '"name":"store","state":"missing","required":true'; exit $FAILURES) || FAILURES=$((FAILURES + 1))
+}
+no_place "the store is a file" "$T/file" 'file'
+no_place "the store is below a file" "$T/file/store" 'file'
+no_place "the store cannot be made" /proc/nowhere 'nothing can be made in /proc'
+if [ "$(id -u)" != 0 ]; then
+	no_place "no right to make the store" "$T/shut/a/b" "nothing can be made in $T/shut: Permission denied"
+	no_place "no right to write to the store" "$T/shut" "nothing can be made in $T/shut: Permission denied"
+fi
+(FAILURES=0; mkdir "$T/open"; COWBOX_HOME=$T/open/a/b; cb doctor; status "doctor: a store to be made" 0; out "doctor: a store to be made" '^ok +store +not there yet'; is "and nothing is left" "" "$(ls -A "$T/open")"; exit $FAILURES) || FAILURES=$((FAILURES + 1))
 for v in 'run -- true' status list doctor 'discard -f'; do
 	(FAILURES=0; COWBOX_HOME=relative/store; cb $v; status "$v: the store's path is relative" 2; one_line "$v: the store's path is relative" 'COWBOX_HOME=relative/store .*absolute'; exit $FAILURES) || FAILURES=$((FAILURES + 1))
 done
@@ -152,6 +167,12 @@ if $private true 2>"$T/unshare.err"; then
 	$private bash -c 'mount -t ramfs none "$1/m" && COWBOX_HOME=$1/m/store timeout 30 "$2" run -- true' x "$T" "$COWBOX_BIN" >"$T/log/ram.out" 2>"$T/log/ram.err"
 	STATUS=$? OUT=$T/log/ram.out ERR=$T/log/ram.err LAST="a store without xattrs"
 	status "a store without xattrs" 125; one_line "a store without xattrs" 'xattr|attribute'
+	$private bash -c 'mount -t ramfs none "$1/m" && COWBOX_HOME=$1/m/store timeout 30 "$2" doctor' x "$T" "$COWBOX_BIN" >"$T/log/ram.out" 2>"$T/log/ram.err"
+	STATUS=$? OUT=$T/log/ram.out
+	status "doctor: a store without xattrs" 1; out "doctor: a store without xattrs" '^missing +store +.*attributes'
+	$private bash -c 'mount -t tmpfs none "$1/m" && export COWBOX_HOME=$1/m/store && cd "$1/w" && timeout 30 "$2" run -b x -- touch x && mount -o remount,bind,ro "$1/m" && timeout 30 "$2" doctor' x "$T" "$COWBOX_BIN" >"$T/log/ram.out" 2>"$T/log/ram.err"
+	STATUS=$? OUT=$T/log/ram.out ERR=$T/log/ram.err
+	status "doctor: a read-only store" 1; out "doctor: a read-only store" '^missing +store +.*Read-only'
 	echo host >"$T/w/text"
 	$private bash -c 'mount -t tmpfs -o size=256k none "$1/m" && export COWBOX_HOME=$1/m/store && cd "$1/w" &&
 		timeout 30 "$2" run -b full -- sh -c "echo small >small; dd if=/dev/zero of=big bs=64k count=20; echo dd=\$?; echo again >again; echo \$?; cat small text"
