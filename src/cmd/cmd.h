@@ -54,6 +54,10 @@ struct session {
 int session_store(struct store **ret, const char *name, struct err *err);
 /* The name meant: name, else $COWBOX_BOX, else the box used last. */
 int session_name(struct store *store, const char *name, char ret[static BOX_NAME_MAX + 1], struct err *err);
+/* What the store has as the box used last, also one that is gone; "" for none. */
+void session_last(struct store *store, char ret[static BOX_NAME_MAX + 1]);
+/* Gives it back what session_last had told, where name is the last now. */
+void session_restore_last(struct store *store, const char *name, const char *last);
 /* Says which box it is when nobody named one and it could be another: name is what -b gave, or NULL. */
 void session_tell(struct store *store, const struct box *box, const char *name);
 /* Opens the box called name, else that of $COWBOX_BOX, else the one used last, which is told; remembers it as used last. */

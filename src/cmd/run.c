@@ -143,7 +143,9 @@ static void command_line(const struct options *o, char *ret, size_t size)
 
 /* ---- the box ---- */
 
-static int open_box(struct session *s, const struct options *o, const char *wanted, bool remove, bool *ret_fresh, struct err *err)
+/* ret_fresh: made now, and named by us; ret_made: made now. */
+static int open_box(struct session *s, const struct options *o, const char *wanted, bool remove, bool *ret_fresh, bool *ret_made,
+                    struct err *err)
 {
 	char name[BOX_NAME_MAX + 1], line[4096];
 	const char *env = getenv("COWBOX_BOX"), *first = o->nargs ? o->args[0] : "shell";
@@ -164,7 +166,7 @@ static int open_box(struct session *s, const struct options *o, const char *want
 			               "--rm is for a new box, and %s is there: leave --rm out, or cowbox discard -b %s first",
 			               wanted, wanted);
 		if (r == -ENOENT)
-			r = box_create(s->store, wanted, line, &s->box, err);
+			*ret_made = (r = box_create(s->store, wanted, line, &s->box, err)) == 0;
 		if (r == -EEXIST) /* another run was faster */
 			r = box_open(s->store, wanted, &s->box, err);
 	} else {
@@ -175,6 +177,7 @@ static int open_box(struct session *s, const struct options *o, const char *want
 			if (r == 0)
 				r = box_create(s->store, name, line, &s->box, err);
 		} while (r == -EEXIST);
+		*ret_made = r == 0;
 	}
 	return r < 0 ? r : overlay_new(s->box, &s->ov, err);
 }
@@ -236,13 +239,34 @@ static bool remove_box(struct session *s)
 	return false;
 }
 
-/* What becomes of the box. started: the command ran; else one message is enough. fresh: made for this run and named by us. A box that goes stays
- * the one used last: the next verb then says that it is gone, and does not take an older one without a word. */
-static void finish(struct session *s, const struct wish *w, bool fresh, bool started)
+/* The command did not start: a box that was made for it, and in which nobody else works or has left anything, goes again, as if there had been no
+ * run; anyhow: whatever is in it. last: the box used last before. One message is enough: nothing is said of it. */
+static void take_back(struct session *s, bool anyhow, const char *last)
+{
+	struct changes changes;
+	struct err err = { 0 };
+	char name[BOX_NAME_MAX + 1];
+	bool empty = s->ov && changes_collect(s->ov, CHANGES_NO_CONTENT, &changes, NULL) == 0;
+
+	if (empty) {
+		empty = changes.count == 0;
+		changes_release(&changes);
+	}
+	if (!(empty || anyhow) || box_is_running(s->box) != 0)
+		return;
+	strcpy(name, s->box->name);
+	overlay_freep(&s->ov);
+	if (box_remove(s->store, s->box, &err) == 0)
+		session_restore_last(s->store, name, last);
+}
+
+/* What becomes of the box. fresh: made for this run and named by us. A box that goes stays the one used last: the next verb then says that it is
+ * gone, and does not take an older one without a word. */
+static void finish(struct session *s, const struct wish *w, bool fresh)
 {
 	bool empty = false, gone = false;
 
-	if (w->remove || (fresh && !started && box_is_running(s->box) <= 0)) {
+	if (w->remove) {
 		remove_box(s);
 		return;
 	}
@@ -298,20 +322,25 @@ static int run_in_box(const struct options *o, struct wish *w)
 	struct command c = { .argv = (char *const *)o->args };
 	struct run_result res = { 0 };
 	struct err err = { 0 };
-	bool fresh = false;
+	char last[BOX_NAME_MAX + 1] = "";
+	bool fresh = false, made = false;
 	int r, status;
 
 	r = trace_check(&err);
 	if (r == 0)
-		r = open_box(&s, o, w->box, w->remove, &fresh, &err);
+		r = open_box(&s, o, w->box, w->remove, &fresh, &made, &err);
 	if (r == 0)
 		r = hold = hold_box(s.box, &err);
 	if (r >= 0 && !o->nargs && prepare_shell(&c, w, s.box->name) < 0)
 		r = err_sys(&err, -ENOMEM, "cannot prepare the shell");
 	if (r < 0) {
 		log_say("run: %s", err.msg);
+		fd_closep(&hold);
+		if (made)
+			take_back(&s, false, last);
 		return err.code == -EINVAL ? CMD_USAGE : CMD_RUN_FAILED;
 	}
+	session_last(s.store, last);
 	store_set_last(s.store, s.box->name, NULL);
 	session_tell_cwd(&s);
 	r = run_command(&s, &c, w, &res, &err);
@@ -321,7 +350,10 @@ static int run_in_box(const struct options *o, struct wish *w)
 	if (r == 0)
 		tell_refusals(&res);
 	run_result_release(&res);
-	finish(&s, w, fresh, r == 0);
+	if (r == 0 || !made)
+		finish(&s, w, fresh);
+	else
+		take_back(&s, w->remove, last);
 	return status;
 }
 

@@ -41,6 +41,30 @@ static bool was_last(const struct store *store)
 	return fstatat(store->fd, "last", &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+void session_last(struct store *store, char ret[static BOX_NAME_MAX + 1])
+{
+	_cleanup_close_ int fd = openat(store->fd, "last", O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	char text[BOX_NAME_MAX + 2];
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	strcpy(ret, box_name_check(text, NULL) == 0 ? text : "");
+}
+
+void session_restore_last(struct store *store, const char *name, const char *last)
+{
+	char now[BOX_NAME_MAX + 1];
+
+	session_last(store, now);
+	if (strcmp(now, name) != 0)
+		return;
+	if (*last)
+		store_set_last(store, last, NULL);
+	else
+		unlinkat(store->fd, "last", 0);
+}
+
 int session_name(struct store *store, const char *name, char ret[static BOX_NAME_MAX + 1], struct err *err)
 {
 	const char *env = getenv("COWBOX_BOX");

@@ -61,6 +61,17 @@ cb run -b mine -- sh -c 'echo f >f'; cb commit -a; is "a box with a name stays" 
 cb run -- sh -c 'echo g >g'; touch "$COWBOX_HOME/boxes/$(name)/history/x"; cb commit -a; is "one with a history stays" 2 "$(boxes | wc -w)"
 for b in $(boxes); do cb discard -f -b "$b"; done
 
+# ---- a command that does not start leaves no box, and the one used last is what it was ----
+fresh
+cb run -b used -- sh -c 'echo u >u'; cb run -b older -- sh -c 'echo o >o'; cb status -b used
+cb run -b typo -- mistypd; status "a new box for what is not there" 127; one_line "a new box for what is not there" 'mistypd: command not found'; is "goes again" "older used " "$(boxes)"
+cb run -- mistypd; status "without a name" 127; cb run --rm -b typo -- ./text; status "with --rm" 126; cb run -b typo --allow-socket /nowhere -- true; status "a socket that is not there" 125
+is "all go again" "older used " "$(boxes)"; cb status; status "the box used last" 0; out "is what it was" '/u$'
+cb run -b older -- mistypd; is "a box that was there stays" "older used " "$(boxes)"
+cb discard -f -b used; cb run -b gone -- true; cb discard -f -b gone; cb run -b typo -- mistypd
+cb status; status "also when that one is gone" 3; one_line "also when that one is gone" 'the box used last, gone, is gone'
+cb discard -f -b older; rm "$COWBOX_HOME/last"; cb run -b typo -- mistypd; check "also when there was none" test ! -e "$COWBOX_HOME/last" -a -z "$(boxes)"
+
 # ---- list on a terminal ----
 long="echo $(printf 'long-%.0s' $(seq 60)) wide 日本語日本語日本語日本語日本語日本語"
 cb run -b long -- sh -c "$long; echo x >x"; cb run -b w -- sh -c "echo 日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語; echo x >x"
