@@ -43,6 +43,12 @@ static void print_rest(const char *text, int used, int columns)
 	puts(line);
 }
 
+/* What is to be said of it before its command. */
+static const char *row_state(const struct row *row)
+{
+	return row->running ? "(running) " : row->objects == 0 ? "(no changes) " : "";
+}
+
 static bool is_narrow(int width, int columns)
 {
 	return columns > 0 && columns < width + FIELDS_WIDTH + REST_MIN;
@@ -61,9 +67,12 @@ static void print_narrow(const struct row *row, int columns)
 		text_wrap(stdout, text_printable(row->err.msg, why, sizeof why), 2 + strlen("damaged: "), 2, (size_t)columns);
 		return;
 	}
-	snprintf(text, sizeof text, "%s, %llu object%s, %s%s", age_text((int64_t)time(NULL) - row->box->created, age),
-	         (unsigned long long)row->objects, row->objects == 1 ? "" : "s", size_text(row->bytes, size),
-	         row->running ? ", running" : "");
+	if (!row->objects && !row->running)
+		snprintf(text, sizeof text, "%s, no changes", age_text((int64_t)time(NULL) - row->box->created, age));
+	else
+		snprintf(text, sizeof text, "%s, %llu object%s, %s%s", age_text((int64_t)time(NULL) - row->box->created, age),
+		         (unsigned long long)row->objects, row->objects == 1 ? "" : "s", size_text(row->bytes, size),
+		         row->running ? ", running" : "");
 	text_wrap(stdout, text, 2, 2, (size_t)columns);
 	fputs("  ", stdout);
 	print_rest(row->box->command ? row->box->command : "", 2, columns);
@@ -86,7 +95,7 @@ static void print_text(const struct row *row, int width, int columns)
 	}
 	used = printf("%-*s%c %9s %10llu %10s  %s", width, row->name, row->last ? '*' : ' ',
 	              age_text((int64_t)time(NULL) - row->box->created, age), (unsigned long long)row->objects,
-	              size_text(row->bytes, size), row->running ? "(running) " : "");
+	              size_text(row->bytes, size), row_state(row));
 	print_rest(row->box->command ? row->box->command : "", used, columns);
 }
 

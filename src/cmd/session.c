@@ -19,6 +19,18 @@ static int no_boxes(struct err *err)
 	return err_set(err, -ENOENT, "there are no boxes: cowbox run makes one");
 }
 
+static bool is_empty(struct store *store)
+{
+	_cleanup_strv_ char **names = NULL;
+
+	return store_list(store, &names, NULL) == 0 && !names[0];
+}
+
+static int no_such_box(const char *name, struct err *err)
+{
+	return err_set(err, -ENOENT, "there is no box %s, nor any other (cowbox run -b %s makes it)", name, name);
+}
+
 int session_store(struct store **ret, const char *name, struct err *err)
 {
 	const char *env = getenv("COWBOX_BOX");
@@ -30,15 +42,8 @@ int session_store(struct store **ret, const char *name, struct err *err)
 	if (r == 0)
 		r = store_open(false, ret, err);
 	if (r == -ENOENT && name)
-		return err_set(err, r, "there is no box %s, nor any other yet (cowbox run -b %s makes it)", name, name);
+		return no_such_box(name, err);
 	return r == -ENOENT ? no_boxes(err) : r;
-}
-
-static bool was_last(const struct store *store)
-{
-	struct stat st;
-
-	return fstatat(store->fd, "last", &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 void session_last(struct store *store, char ret[static BOX_NAME_MAX + 1])
@@ -68,18 +73,23 @@ void session_restore_last(struct store *store, const char *name, const char *las
 int session_name(struct store *store, const char *name, char ret[static BOX_NAME_MAX + 1], struct err *err)
 {
 	const char *env = getenv("COWBOX_BOX");
+	char last[BOX_NAME_MAX + 1];
 	int r;
 
 	if (!name && env && *env)
 		name = env;
 	if (!name) {
-		_cleanup_strv_ char **names = NULL;
-
 		r = store_last(store, ret, err);
-		/* One that was used last and is gone is named, though there are no others. */
-		return r == -ENOENT && store_list(store, &names, NULL) == 0 && !names[0] && !was_last(store) ? no_boxes(err) : r;
+		if (r != -ENOENT || !is_empty(store))
+			return r;
+		/* cowbox list would show none: one that was used last and is gone is named all the same. */
+		session_last(store, last);
+		return *last ? err_set(err, r, "the box used last, %s, is gone, and there is no other: cowbox run makes one", last)
+		             : no_boxes(err);
 	}
 	r = box_name_check(name, err);
+	if (r == 0 && is_empty(store))
+		return no_such_box(name, err);
 	if (r == 0)
 		strcpy(ret, name);
 	return r;

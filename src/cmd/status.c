@@ -197,7 +197,7 @@ static int status(const struct verb *v, const struct options *o, const char *box
 	commit_settle(plan);
 	paths_tell_unchanged(&paths, &plan->changes, s.box);
 	print_all(&s, plan, &paths, form, form == FORM_TEXT && colour_wanted(when, STDOUT_FILENO));
-	if (plan->count == 0 && paths.count == 0 && form == FORM_TEXT && isatty(STDERR_FILENO))
+	if (plan->count == 0 && paths.count == 0 && form == FORM_TEXT)
 		log_say("box %s has no changes", s.box->name);
 	return CMD_OK;
 }

@@ -51,6 +51,7 @@ cb run -- true; status "a run that changes nothing" 0; second=$(sed -n 's/^cowbo
 check "it says so, and that its box is gone" test -n "$second"; is "it is" "$first " "$(boxes)"
 for v in status diff 'commit -a' 'discard -f'; do cb $v; status "$v after it takes no older box" 3; one_line "$v after it" "the box used last, $second, is gone"; done
 check "nothing was committed" test ! -e a
+err "list is told where it shows one" 'cowbox list shows them'
 cb run --rm -- sh -c 'echo c >c'; cb commit -a; status "nor after --rm" 3; check "nothing was committed" test ! -e a
 cb commit -b "$first" a; status "commit of a part" 0; is "the box stays" "$first " "$(boxes)"
 cb commit -a; status "commit of the rest" 0; err "the box goes" "^cowbox: box $first has no changes left: removed"; is "it is gone" "" "$(boxes)"
@@ -70,7 +71,18 @@ is "all go again" "older used " "$(boxes)"; cb status; status "the box used last
 cb run -b older -- mistypd; is "a box that was there stays" "older used " "$(boxes)"
 cb discard -f -b used; cb run -b gone -- true; cb discard -f -b gone; cb run -b typo -- mistypd
 cb status; status "also when that one is gone" 3; one_line "also when that one is gone" 'the box used last, gone, is gone'
-cb discard -f -b older; rm "$COWBOX_HOME/last"; cb run -b typo -- mistypd; check "also when there was none" test ! -e "$COWBOX_HOME/last" -a -z "$(boxes)"
+cb discard -f -b older
+for v in status diff 'commit -a' 'discard -f'; do
+	cb $v; status "$v: no box at all" 3; is "$v: list is not sent to" "cowbox: ${v%% *}: the box used last, gone, is gone, and there is no other: cowbox run makes one" "$(cat "$ERR")"
+	cb $v -b x; status "$v: no such box" 3; is "$v: nor of a named one" "cowbox: ${v%% *}: there is no box x, nor any other (cowbox run -b x makes it)" "$(cat "$ERR")"
+done
+rm "$COWBOX_HOME/last"; cb run -b typo -- mistypd; check "also when there was none" test ! -e "$COWBOX_HOME/last" -a -z "$(boxes)"
+
+# ---- a box with nothing in it ----
+cb run -b bare -- true; cb list; out "list" '^bare\* .* 0 B +\(no changes\) true$'
+cb status; status "status" 0; empty_out "status"; is "status" "cowbox: box bare has no changes" "$(cat "$ERR")"
+for v in 'status -z' 'status --json'; do cb $v; is "$v says nothing more" "" "$(cat "$ERR")"; done
+tty --cols=30 -- list; out "list on a narrow terminal" '^  [0-9]+ s, no changes$'; cb discard -f -b bare
 
 # ---- list on a terminal ----
 long="echo $(printf 'long-%.0s' $(seq 60)) wide 日本語日本語日本語日本語日本語日本語"
