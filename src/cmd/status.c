@@ -8,7 +8,7 @@
 static const struct option_row options[] = {
 	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
 	{ OPT_JSON, "json", NULL, NULL, "a JSON array, one object a change" },
-	{ 'z', NULL, NULL, NULL, "letter, space, path, NUL; after a renamed one its old path, NUL" },
+	{ 'z', NULL, NULL, NULL, "letter, ! or space, path, NUL; after a renamed one its old path, NUL" },
 	{ OPT_COLOR, "color", "WHEN", "always", "auto (as without it), always or never" },
 	{ 0 },
 };
@@ -128,9 +128,11 @@ static void print_text(FILE *out, const struct commit_item *it, bool colour)
 	fputc('\n', out);
 }
 
-static void print_nul(FILE *out, const struct change *ch)
+static void print_nul(FILE *out, const struct commit_item *it)
 {
-	fprintf(out, "%c %s%c", (char)ch->kind, ch->path, '\0');
+	const struct change *ch = it->change;
+
+	fprintf(out, "%c%c%s%c", (char)ch->kind, verdict_is_left(it->verdict) ? '!' : ' ', ch->path, '\0');
 	if (ch->from)
 		fprintf(out, "%s%c", ch->from, '\0');
 }
@@ -164,7 +166,7 @@ static void print_all(const struct session *s, const struct commit_plan *plan, c
 		if (form == FORM_JSON)
 			print_json(stdout, it, n == 0);
 		else if (form == FORM_NUL)
-			print_nul(stdout, it->change);
+			print_nul(stdout, it);
 		else
 			print_text(stdout, it, colour);
 		conflicts += it->verdict == COMMIT_CONFLICT;

@@ -121,13 +121,40 @@ static void print_group(const struct group *g, bool colour)
 	fputc('\n', stderr);
 }
 
-static void print_summary(const struct session *s, const struct changes *c)
+/* How many of them commit would leave since the host changed there too. */
+static size_t conflict_count(const struct commit_plan *plan)
 {
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		n += plan->items[i].verdict == COMMIT_CONFLICT;
+	return n;
+}
+
+/* ", 2 conflict with the host", or nothing. */
+static const char *conflict_text(const struct commit_plan *plan, char ret[static 64])
+{
+	size_t n = conflict_count(plan);
+
+	ret[0] = '\0';
+	if (n)
+		snprintf(ret, 64, ", %zu conflict%s with the host", n, n == 1 ? "s" : "");
+	return ret;
+}
+
+static void print_summary(const struct session *s, const struct commit_plan *plan)
+{
+	const struct changes *c = &plan->changes;
+	char conflicts[64];
 	struct summary sum = { 0 };
 	bool colour = colour_wanted(COLOUR_AUTO, STDERR_FILENO);
 
 	summary_make(&sum, c);
-	fprintf(stderr, "cowbox: %zu change%s in box %s\n", c->count, c->count == 1 ? "" : "s", s->box->name);
+	conflict_text(plan, conflicts);
+	fprintf(stderr, "cowbox: %zu change%s in box %s%s", c->count, c->count == 1 ? "" : "s", s->box->name, conflicts);
+	if (*conflicts)
+		fprintf(stderr, ": see cowbox status -b %s", s->box->name);
+	fputc('\n', stderr);
 	for (size_t i = 0; i < sum.ngroups && i < GROUPS_MAX; i++)
 		print_group(&sum.groups[i], colour);
 	if (sum.ngroups > GROUPS_MAX)
@@ -138,11 +165,12 @@ static void print_summary(const struct session *s, const struct changes *c)
 }
 
 /* "3 changes (1 deleted, 2 added)" on one line. */
-static void say_line(const struct session *s, const struct changes *c)
+static void say_line(const struct session *s, const struct commit_plan *plan)
 {
+	const struct changes *c = &plan->changes;
 	static const enum change_kind kinds[] = { CHANGE_DELETED, CHANGE_TYPE,  CHANGE_MODIFIED,
 		                                  CHANGE_RENAMED, CHANGE_ADDED, CHANGE_META };
-	char text[256];
+	char text[256], conflicts[64];
 	size_t at = 0;
 
 	text[0] = '\0';
@@ -154,8 +182,9 @@ static void say_line(const struct session *s, const struct changes *c)
 		if (n && at < sizeof text)
 			at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu %s", at ? ", " : "", n, kind_name(kinds[k]));
 	}
-	log_say("%zu change%s in box %s (%s): see cowbox diff -b %s", c->count, c->count == 1 ? "" : "s", s->box->name, text,
-	        s->box->name);
+	conflict_text(plan, conflicts);
+	log_say("%zu change%s in box %s (%s)%s: see cowbox %s -b %s", c->count, c->count == 1 ? "" : "s", s->box->name, text,
+	        conflicts, *conflicts ? "status" : "diff", s->box->name);
 }
 
 static void discard(struct session *s, bool *ret_gone)
@@ -237,19 +266,19 @@ static void ask(struct session *s, bool *ret_gone)
 
 void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 {
-	struct changes changes;
+	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
 	struct err err = { 0 };
 
 	*ret_empty = false;
-	/* With their content, as status does: both must call one thing by one name. */
-	if (changes_collect(s->ov, 0, &changes, &err) < 0) {
+	/* With their content and verdicts, as status does: both must call one thing by one name. */
+	if (commit_plan_new(s->ov, &plan, &err) < 0) {
 		log_say("run: %s", err.msg);
 		return;
 	}
-	if (changes.count == 0) {
+	if (plan->count == 0) {
 		*ret_empty = true;
 	} else if (term_is_interactive()) {
-		print_summary(s, &changes);
+		print_summary(s, plan);
 		/* As long as others work in it, it can be neither committed nor discarded. */
 		if (box_is_running(s->box) > 0)
 			log_say("box %s is in use by another cowbox, and kept: commit or discard it when that has ended",
@@ -257,7 +286,6 @@ void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 		else
 			ask(s, ret_gone);
 	} else {
-		say_line(s, &changes);
+		say_line(s, plan);
 	}
-	changes_release(&changes);
 }

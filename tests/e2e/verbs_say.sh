@@ -19,6 +19,7 @@ print([str(c[sys.argv[2]]) for c in json.load(open(sys.argv[1])) if c["path"].en
 # ---- status marks conflicts ----
 fresh
 cb run -b c -- sh -c 'echo box >>text; echo box >>other; rm -r dir; mkdir new; echo n >new/n'
+err "no conflict at the end of the run" '^cowbox: 5 changes in box c \(.*\): see cowbox diff -b c$'
 cb status -b c; no_out "no conflict yet" '!'; is "and nothing said" "" "$(cat "$ERR")"
 echo host >>text; touch other; echo host >dir/later; echo host >new
 cb status -b c; status "status with conflicts" 0
@@ -31,7 +32,9 @@ err "their number and the way out in one line" '^cowbox: [34] changes conflict .
 cb status -b c text; err "of those asked for" '^cowbox: 1 change conflicts '
 cb status -b c other; is "nothing to say of the others" "" "$(cat "$ERR")"
 cb status -b c --json; json "status --json"; field "conflict" conflict /text True; field "verdict" commit /text conflict; field "no conflict" conflict /other False; field "why" why /text "the host's was changed since"
-cb status -b c -z; is "-z is as ever" 0 "$(tr '\0' '\n' <"$OUT" | grep -c '!')"
+cb status -b c -z; tr '\0' '\n' <"$OUT" >"$T/z"; "$COWBOX_BIN" status -b c 2>"$T/z.err" | sed 's/^\(..\) /\1/; s/  (.*//; s,/$,,' >"$T/text"; same "-z has the mark too" "$T/text" "$T/z"
+cb run -b c -- true; err "the line at the end of a run tells their number" '^cowbox: 5 changes in box c \(.*\), [34] conflict with the host: see cowbox status -b c$'
+tty 'dis\[x\]card' k -- run -b c -- true; out "so does the summary" '^cowbox: 5 changes in box c, [34] conflict with the host: see cowbox status -b c$'
 cb commit -b c -a; status "commit leaves what was marked" 1; cb status -b c; out "still marked" '^M! '; no_out "the other is done" '/other'
 cb discard -f -b c
 
