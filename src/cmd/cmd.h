@@ -133,7 +133,8 @@ const char *mode_type(mode_t mode);
 void change_print(FILE *out, const struct change *ch);
 
 /* ---- commit.c ---- */
-const char *verdict_name(enum commit_verdict v);
+const char *verdict_name(enum commit_verdict v);  /* for programs */
+const char *verdict_label(enum commit_verdict v); /* for people, before the reason */
 /* What commit leaves in the box, however much is asked for. */
 bool verdict_is_left(enum commit_verdict v);
 

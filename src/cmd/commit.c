@@ -88,6 +88,20 @@ static size_t same_count(const struct commit_plan *plan)
 	return n;
 }
 
+/* What can be done about conflicts, in one line. */
+static void tell_conflicts(const struct session *s, const struct commit_plan *plan)
+{
+	const struct box *b = s->box;
+	char text[4 * PATH_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		n += plan->items[i].chosen && plan->items[i].outcome == COMMIT_LEFT && plan->items[i].verdict == COMMIT_CONFLICT;
+	if (n)
+		log_say("%zu conflict%s: the box's is in %s/layers/%d/tree; to keep the host's: cowbox discard -b %s PATH", n,
+		        n == 1 ? "" : "s", path_printable(b->path, text, sizeof text), b->layer[b->nlayers - 1], b->name);
+}
+
 static int tell_result(const struct session *s, const struct commit_plan *plan, const struct commit_result *res)
 {
 	size_t rest = res->left + res->failed + res->untried, same = same_count(plan), done = res->done - same;
@@ -104,6 +118,7 @@ static int tell_result(const struct session *s, const struct commit_plan *plan, 
 	else
 		log_say("committed %zu change%s%s, %zu left in box %s: see cowbox diff -b %s", done, done == 1 ? "" : "s", also,
 		        rest, s->box->name, s->box->name);
+	tell_conflicts(s, plan);
 	if (res->unforgotten)
 		log_warn("%zu committed change%s could not be taken out of box %s", res->unforgotten,
 		         res->unforgotten == 1 ? "" : "s", s->box->name);
@@ -143,6 +158,11 @@ const char *verdict_name(enum commit_verdict v)
 	return word[v];
 }
 
+const char *verdict_label(enum commit_verdict v)
+{
+	return v == COMMIT_WAIT ? "left" : verdict_name(v);
+}
+
 bool verdict_is_left(enum commit_verdict v)
 {
 	return v != COMMIT_APPLY && v != COMMIT_SAME;
@@ -158,7 +178,7 @@ static int tell_plan(const struct session *s, const struct commit_plan *plan)
 
 		if (!it->chosen)
 			continue;
-		printf("%-8s %c  ", verdict_name(it->verdict), (char)it->change->kind);
+		printf("%-8s %c  ", verdict_label(it->verdict), (char)it->change->kind);
 		change_print(stdout, it->change);
 		printf("%s%s\n", it->why[0] ? ": " : "", it->why);
 		if (verdict_is_left(it->verdict))

@@ -34,7 +34,7 @@ static int notes_make(struct notes *n, struct commit_plan *plan, struct err *err
 		const struct commit_item *it = &plan->items[i];
 		char **text = &n->text[it->change - plan->changes.list];
 
-		if (verdict_is_left(it->verdict) && asprintf(text, "%s: %s", verdict_name(it->verdict), it->why) < 0) {
+		if (verdict_is_left(it->verdict) && asprintf(text, "%s: %s", verdict_label(it->verdict), it->why) < 0) {
 			*text = NULL;
 			return err_sys(err, -ENOMEM, "diff");
 		}

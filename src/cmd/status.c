@@ -124,7 +124,7 @@ static void print_text(FILE *out, const struct commit_item *it, bool colour)
 	if (colour)
 		fputs("\033[m", out);
 	if (left)
-		fprintf(out, "  (%s: %s)", verdict_name(it->verdict), it->why);
+		fprintf(out, "  (%s: %s)", verdict_label(it->verdict), it->why);
 	fputc('\n', out);
 }
 

@@ -332,7 +332,8 @@ static int classify_plain(struct plan *p, size_t i, const char *path)
 		r = ch->kind != CHANGE_DELETED && now->st_mode ? classify_same_as_box(p, ch, path, now) : 0;
 		if (r == 1)
 			return why(it, COMMIT_SAME, "the host has the same already");
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->path, o, now));
+		return why(it, COMMIT_CONFLICT, "%s%s", what_happened(p, ch->path, o, now),
+		           S_ISDIR(ch->box.st_mode) && !now->st_mode ? ": mkdir it there to commit what is in it" : "");
 	}
 	if (S_ISDIR(now->st_mode) && !S_ISDIR(ch->box.st_mode))
 		return classify_removed_tree(p, it, path, ch->path);

@@ -398,6 +398,26 @@ size_t commit_choose(struct commit_plan *plan, struct vpath path)
 
 /* ---- commit_settle ---- */
 
+/* k: the directory above that it needs, and that does not come. The one is named that is the reason for all below. */
+static void why_no_directory(struct plan *p, struct commit_item *it, size_t k)
+{
+	char text[COMMIT_WHY_MAX], host[PATH_MAX];
+	struct stat now;
+
+	while (p->p.items[k].verdict == COMMIT_WAIT && p->above[k] != NO_ITEM && item_makes_dir(&p->p.items[p->above[k]]) &&
+	       !item_planned(&p->p.items[p->above[k]]))
+		k = p->above[k];
+	/* A path that does not fit is left out: half of one would name another directory. */
+	path_printable(p->p.items[k].change->path, text, sizeof text);
+	if (strlen(text) > 100)
+		text[0] = '\0';
+	if (p->p.items[k].verdict == COMMIT_CONFLICT && plan_host_path(p, p->p.items[k].change->path, host) == 0 &&
+	    host_stat(&p->host, host, &now) == 0 && !now.st_mode)
+		why(it, COMMIT_WAIT, "the host has no %s any more: mkdir it there first", *text ? text : "such directory");
+	else
+		why(it, COMMIT_WAIT, "its directory is left%s%s", *text ? ": " : "", text);
+}
+
 /* Directories that the box made come along with what is in them. */
 static void settle_parents(struct plan *p, struct commit_item *it, bool *changed)
 {
@@ -409,7 +429,7 @@ static void settle_parents(struct plan *p, struct commit_item *it, bool *changed
 		if (!up->chosen)
 			*changed = up->chosen = true;
 		if (!item_planned(up) && !S_ISDIR(p->now[k].st_mode)) {
-			why(it, COMMIT_WAIT, "its directory is not committed");
+			why_no_directory(p, it, k);
 			*changed = true;
 			return;
 		}

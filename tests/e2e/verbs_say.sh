@@ -27,7 +27,7 @@ out "a file changed on both sides" "^M! .*/text  \\(conflict: the host's was cha
 out "touched only is none" '^M  .*/other$'
 out "a removed directory that got something" '^D! .*/dir/  \(conflict: .*dir/later'
 out "a directory where the host got a file" '^[AT]! .*/new/  \(conflict: '
-out "what is in it waits" '^A! .*/new/n  \((conflict|wait): '
+out "what is in it waits" '^A! .*/new/n  \((conflict|left): '
 err "their number and the way out in one line" '^cowbox: [34] changes conflict .*cowbox commit leaves them.*cowbox diff -b c PATH.*cowbox discard -b c PATH'
 cb status -b c text; err "of those asked for" '^cowbox: 1 change conflicts '
 cb status -b c other; is "nothing to say of the others" "" "$(cat "$ERR")"
@@ -35,7 +35,20 @@ cb status -b c --json; json "status --json"; field "conflict" conflict /text Tru
 cb status -b c -z; tr '\0' '\n' <"$OUT" >"$T/z"; "$COWBOX_BIN" status -b c 2>"$T/z.err" | sed 's/^\(..\) /\1/; s/  (.*//; s,/$,,' >"$T/text"; same "-z has the mark too" "$T/text" "$T/z"
 cb run -b c -- true; err "the line at the end of a run tells their number" '^cowbox: 5 changes in box c \(.*\), [34] conflict with the host: see cowbox status -b c$'
 tty 'dis\[x\]card' k -- run -b c -- true; out "so does the summary" '^cowbox: 5 changes in box c, [34] conflict with the host: see cowbox status -b c$'
-cb commit -b c -a; status "commit leaves what was marked" 1; cb status -b c; out "still marked" '^M! '; no_out "the other is done" '/other'
+cb commit -b c -a; status "commit leaves what was marked" 1; err "the way out" "^cowbox: [34] conflicts: the box's is in $COWBOX_HOME/boxes/c/layers/1/tree; to keep the host's: cowbox discard -b c PATH$"
+is "the box's is there" box "$(tail -n 1 "$COWBOX_HOME/boxes/c/layers/1/tree$T/w/text")"
+cb commit -b c dir/nothing; no_err "no conflict, no hint" ' conflicts?: '; cb status -b c; out "still marked" '^M! '; no_out "the other is done" '/other'
+cb discard -f -b c
+
+# ---- a directory that the host has no more ----
+fresh
+cb run -b c -- sh -c 'echo box >dir/in; mkdir dir/sub; echo n >dir/sub/n; mv other elsewhere'
+rm -r dir
+cb status -b c; out "its directory: the way out" "^A! .*/w/dir/  \\(conflict: the host's was removed since: mkdir it there to commit what is in it\\)$"
+out "what is new in it" "^A! .*/dir/sub/  \\(left: the host has no $T/w/dir any more: mkdir it there first\\)$"; out "and below that" "^A! .*/dir/sub/n  \\(left: the host has no $T/w/dir any more"
+cb status -b c --json; field "the verdict for programs" commit /dir/sub wait
+cb commit -b c -n -a; out "commit -n" '^left +A  .*/dir/sub/: the host has no'; cb diff -b c; out "diff" '^# left: the host has no'
+mkdir dir; cb commit -b c -a; status "after that" 1; is "it is committed" n "$(cat dir/sub/n)"; err "but for the file in it that was removed" "^cowbox: left: .*/dir/in: the host's was removed since$"
 cb discard -f -b c
 
 # ---- a box that nobody named: which one it is, and when it goes ----
