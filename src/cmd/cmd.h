@@ -100,8 +100,10 @@ void term_take_back(void);
 /* Asks on stderr; one key, without waiting for a line. What was typed before the question is thrown away. -1 at the end of input, which ^C and
  * signals that would end us are too: nobody dies of them while a question stands. After ^Z and fg it is asked again. */
 int term_key(const char *text);
+enum { TERM_END = -1, TERM_INTERRUPTED = -2 };
 /* Asks on stderr; reads one line from stdin. words: the answers that count, "yes no all quit"; each may be given whole or by its first letter,
- * in any case. That letter, lower case; 0 for any other answer; -1 at the end of input. */
+ * in any case. That letter, lower case; 0 for any other answer; TERM_END at the end of input (^D), TERM_INTERRUPTED after ^C, a signal that would
+ * end us, or when the terminal is gone. */
 int term_ask(const char *text, const char *words);
 char *size_text(uint64_t bytes, char ret[static 32]);
 /* Cuts a printable text to so many columns, with "..." at the end of what was longer. */

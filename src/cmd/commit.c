@@ -228,7 +228,7 @@ static void show_diff(struct session *s, const struct commit_item *it, bool tree
 	fflush(stdout);
 }
 
-/* A question about items from i to before end: a letter of "yes no each all quit", -1 at the end of input. */
+/* A question about items from i to before end: a letter of "yes no each all quit", or negative as of term_ask. */
 static int ask_about(struct session *s, const struct commit_plan *plan, size_t i, size_t end)
 {
 	const struct commit_item *it = &plan->items[i];
@@ -254,15 +254,18 @@ static int ask_about(struct session *s, const struct commit_plan *plan, size_t i
 		else if (key != 0)
 			return key;
 		else
-			log_say("y commit this, n leave it,%s d show the diff, a this and all that follow, q stop (nothing is "
-			        "committed yet)",
+			log_say("y commit this, n leave it,%s d show the diff, a this and all that follow, q or Ctrl-D stop asking "
+			        "and commit what was answered y, Ctrl-C commit nothing",
 			        tree ? " e ask for each thing in it," : "");
 	}
 }
 
-/* One question a change, or a new directory with all that is in it: y(es), n(o), e(ach in it), d(iff), a(ll that follow), q(uit). false: quit, and nothing is
- * committed. A directory of which each is asked comes along when something in it is taken. */
-static bool choose_by_asking(struct session *s, struct commit_plan *plan)
+/* How the questions ended. */
+enum asked { ASKED_ALL, ASKED_QUIT, ASKED_INTERRUPTED };
+
+/* One question a change, or a new directory with all that is in it: y(es), n(o), e(ach in it), d(iff), a(ll that follow), q(uit). A directory of
+ * which each is asked comes along when something in it is taken. ret_taken: how many were. */
+static enum asked choose_by_asking(struct session *s, struct commit_plan *plan, size_t *ret_taken)
 {
 	bool all = false;
 
@@ -277,15 +280,17 @@ static bool choose_by_asking(struct session *s, struct commit_plan *plan)
 		}
 		if (!all)
 			key = ask_about(s, plan, i, end);
+		if (key == TERM_INTERRUPTED)
+			return ASKED_INTERRUPTED;
 		if (key < 0 || key == 'q')
-			return false;
+			return ASKED_QUIT;
 		all = all || key == 'a';
 		if (key == 'e')
 			end = i + 1;
 		for (size_t k = i; k < end; k++)
-			plan->items[k].chosen = all || key == 'y';
+			*ret_taken += plan->items[k].chosen = all || key == 'y';
 	}
-	return true;
+	return ASKED_ALL;
 }
 
 static size_t chosen_count(const struct commit_plan *plan)
@@ -329,6 +334,8 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
 	_cleanup_close_ int hold = -1;
 	struct err err = { 0 };
+	enum asked asked = ASKED_ALL;
+	size_t taken = 0;
 	int r, status = CMD_OK, done;
 
 	r = session_open_paths(&s, wish->box, o, &paths, &err);
@@ -354,12 +361,19 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 		status = choose_paths(&s, plan, &paths);
 	else if (wish->all || wish->dry)
 		commit_choose(plan, (struct vpath){ "/" });
-	else if (!choose_by_asking(&s, plan)) {
+	else
+		asked = choose_by_asking(&s, plan, &taken);
+	if (asked != ASKED_ALL)
+		status = CMD_LEFT;
+	if (asked == ASKED_INTERRUPTED || (asked == ASKED_QUIT && !taken)) {
 		log_say("nothing was committed");
 		return CMD_LEFT;
 	}
-	if (chosen_count(plan) == 0)
+	if (chosen_count(plan) == 0) {
+		if (!paths.count)
+			log_say("nothing was committed");
 		return CMD_LEFT;
+	}
 	commit_settle(plan);
 	if (wish->dry) {
 		done = tell_plan(&s, plan);
@@ -403,12 +417,14 @@ const struct verb verb_commit = {
 	.usage = "[-b BOX] [-a] [-n] [--on-conflict=skip] [PATH...]",
 	.summary = "make changes of the box true on the host",
 	.details = "All of them with -a, those at or below the PATHs, or else each after asking: y yes, n no, d show the diff, a "
-		   "all that follow,\nq quit. "
-		   "A new directory is asked for as a whole; e then asks for each thing in it. With PATHs or -a such a directory "
-		   "comes along with\n"
-		   "what is in it. What the host has changed as well since the box first touched it is left in the box and named. "
-		   "What was\n"
-		   "committed leaves the box; a box that nobody named is removed with its last change.",
+		   "all that\n"
+		   "follow, q (or Ctrl-D) stop asking and commit what was answered y, Ctrl-C commit nothing. A new directory is "
+		   "asked for as\n"
+		   "a whole; e then asks for each thing in it. With PATHs or -a such a directory comes along with what is in it. "
+		   "What the\n"
+		   "host has changed as well since the box first touched it is left in the box and named. What was committed "
+		   "leaves the box;\n"
+		   "a box that nobody named is removed with its last change.",
 	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, failed, not chosen): it is "
 		 "named, and still in the box; or nothing changed at a PATH\n"
 		 "2 wrong usage\n3 it failed and changed nothing",

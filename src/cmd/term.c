@@ -243,14 +243,15 @@ int term_ask(const char *text, const char *words)
 		if (n < sizeof line && (n || !isspace(c)))
 			line[n++] = (char)c;
 	question_end(&q);
-	if (got_end)
+	if (got_end || (c < 0 && !n))
 		fputc('\n', stderr);
-	if (got_end)
-		return -1;
+	/* A terminal that is gone is no ^D. */
+	if (got_end || (c < 0 && !isatty(STDIN_FILENO)))
+		return TERM_INTERRUPTED;
 	while (n && isspace((unsigned char)line[n - 1]))
 		n--;
 	if (c < 0 && !n)
-		return -1;
+		return TERM_END;
 	return n && is_answer(line, n, words) ? tolower((unsigned char)line[0]) : 0;
 }
 
