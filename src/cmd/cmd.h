@@ -85,6 +85,8 @@ struct paths {
 int session_open_paths(struct session *s, const char *name, const struct options *o, struct paths *ret, struct err *err);
 void paths_release(struct paths *p);
 #define _cleanup_paths_ __attribute__((cleanup(paths_release)))
+/* True when the path is at or below one of them, or there are none. */
+bool paths_hold(const struct paths *p, const char *path);
 bool paths_match(const struct paths *p, const struct change *ch);
 /* Names on stderr the paths at or below which nothing changed; tells how many they are. */
 size_t paths_tell_unchanged(const struct paths *p, const struct changes *c, const struct box *box);

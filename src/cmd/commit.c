@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,8 @@ static const struct option_row options[] = {
 	{ OPT_ON_CONFLICT, "on-conflict", "HOW", NULL, "skip: leave what the host has changed too (this is the default)" },
 	{ 0 },
 };
+
+#define ALONG_MAX 20 /* lines about what goes along */
 
 static volatile sig_atomic_t interrupted;
 
@@ -293,6 +296,45 @@ static enum asked choose_by_asking(struct session *s, struct commit_plan *plan, 
 	return ASKED_ALL;
 }
 
+/* Why a change goes with what was asked for; NULL: it was asked for itself. */
+static const char *why_along(const struct commit_item *it, bool was_chosen, const struct paths *paths)
+{
+	const struct change *ch = it->change;
+
+	if (!it->chosen || verdict_is_left(it->verdict))
+		return NULL;
+	if (!was_chosen)
+		return S_ISDIR(ch->box.st_mode) ? "it is needed for what is in it" : "another name of the same file";
+	if (!ch->from || paths_hold(paths, ch->path) == paths_hold(paths, ch->from))
+		return NULL;
+	return "a rename goes with both names";
+}
+
+/* Settles the choice, and names what comes along by that, or is the other half of what was asked for. */
+static int settle(struct commit_plan *plan, const struct paths *paths)
+{
+	_cleanup_free_ bool *was = calloc(plan->count + 1, sizeof *was);
+	char path[4 * PATH_MAX], old[4 * PATH_MAX];
+	size_t n = 0;
+
+	if (!was)
+		return -ENOMEM;
+	for (size_t i = 0; i < plan->count; i++)
+		was[i] = plan->items[i].chosen;
+	commit_settle(plan);
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct change *ch = plan->items[i].change;
+		const char *reason = why_along(&plan->items[i], was[i], paths);
+
+		if (reason && n++ < ALONG_MAX)
+			log_say("goes along: %s%s%s (%s)", ch->from ? path_printable(ch->from, old, sizeof old) : "",
+			        ch->from ? " -> " : "", name_of(&plan->items[i], path), reason);
+	}
+	if (n > ALONG_MAX)
+		log_say("goes along: and %zu more", n - ALONG_MAX);
+	return 0;
+}
+
 static size_t chosen_count(const struct commit_plan *plan)
 {
 	size_t n = 0;
@@ -374,7 +416,8 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 			log_say("nothing was committed");
 		return CMD_LEFT;
 	}
-	commit_settle(plan);
+	if (settle(plan, &paths) < 0)
+		return say_error(v->name, &(struct err){ .code = -ENOMEM, .msg = "out of memory" });
 	if (wish->dry) {
 		done = tell_plan(&s, plan);
 	} else {

@@ -303,12 +303,17 @@ void paths_release(struct paths *p)
 	*p = (struct paths){ 0 };
 }
 
-bool paths_match(const struct paths *p, const struct change *ch)
+bool paths_hold(const struct paths *p, const char *path)
 {
 	for (size_t i = 0; i < p->count; i++)
-		if (path_below(ch->path, p->list[i].s, NULL) || (ch->from && path_below(ch->from, p->list[i].s, NULL)))
+		if (path_below(path, p->list[i].s, NULL))
 			return true;
 	return p->count == 0;
+}
+
+bool paths_match(const struct paths *p, const struct change *ch)
+{
+	return paths_hold(p, ch->path) || (ch->from && paths_hold(p, ch->from));
 }
 
 size_t paths_tell_unchanged(const struct paths *p, const struct changes *c, const struct box *box)
