@@ -74,7 +74,10 @@ void session_tell_cwd(struct session *s);
 /* Says the error, and gives the status for it: usage for a bad name, failed for the rest. */
 int say_error(const char *verb, const struct err *err);
 /* The same for what a busy box refuses (-EBUSY), in words of ours: whether a run or a commit works in it is not known. */
-int say_box_error(const char *verb, const char *box, const struct err *err);
+int say_box_error(const char *verb, const char *name, const struct box *box, const struct err *err);
+#define USERS_MAX 64
+/* Who uses the box: " (pid 12)", " (pids 12, 34)", or "" where that cannot be told. box: may be NULL. */
+const char *session_users(const struct box *box, char ret[static USERS_MAX]);
 
 /* Paths that a person typed, as the view names them. */
 struct paths {

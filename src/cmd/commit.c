@@ -354,7 +354,7 @@ bool commit_everything(struct session *s)
 	hold = commit_hold(s->box, &err);
 	r = hold < 0 ? hold : commit_plan_new(s->ov, &plan, &err);
 	if (r < 0) {
-		say_box_error("commit", s->box->name, &err);
+		say_box_error("commit", s->box->name, s->box, &err);
 		return false;
 	}
 	commit_choose(plan, (struct vpath){ "/" });
@@ -391,7 +391,7 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 		r = commit_plan_new(s.ov, &plan, &err);
 	}
 	if (r < 0)
-		return s.box ? say_box_error(v->name, s.box->name, &err) : say_error(v->name, &err);
+		return s.box ? say_box_error(v->name, s.box->name, s.box, &err) : say_error(v->name, &err);
 	if (plan->count == 0) {
 		log_say("box %s has no changes", s.box->name);
 		fd_closep(&hold);

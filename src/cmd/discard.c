@@ -55,7 +55,7 @@ static int discard_box(const struct verb *v, const char *box, bool force)
 	}
 	r = damaged ? box_remove_damaged(store, name, &err) : box_remove(store, b, &err);
 	if (r < 0)
-		return say_box_error(v->name, name, &err);
+		return say_box_error(v->name, name, b, &err);
 	log_say("discarded box %s", name);
 	return CMD_OK;
 }
@@ -277,7 +277,7 @@ static int discard_paths(const struct verb *v, const struct options *o, const ch
 	if (r == 0)
 		r = hold = commit_hold(s.box, &err);
 	if (r < 0)
-		return s.box ? say_box_error(v->name, s.box->name, &err) : say_error(v->name, &err);
+		return s.box ? say_box_error(v->name, s.box->name, s.box, &err) : say_error(v->name, &err);
 	r = discard_some(v, &s, &paths, force);
 	fd_closep(&hold);
 	session_drop_empty(&s);

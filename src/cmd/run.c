@@ -185,6 +185,7 @@ static int open_box(struct session *s, const struct options *o, const char *want
 /* A commit holds the box for as long as it takes: that is said, once it is no matter of a moment. */
 static int hold_box(struct box *box, struct err *err)
 {
+	char users[USERS_MAX];
 	int r = -EBUSY;
 
 	for (int tries = 0; r == -EBUSY && tries < 20; tries++) {
@@ -194,7 +195,8 @@ static int hold_box(struct box *box, struct err *err)
 	}
 	if (r != -EBUSY)
 		return r;
-	log_say("run: box %s is in use by another cowbox (a commit, perhaps): waiting for it", box->name);
+	log_say("run: box %s is in use by another cowbox%s, a commit perhaps: waiting for it", box->name,
+	        session_users(box, users));
 	return box_hold_running(box, err);
 }
 
@@ -265,6 +267,7 @@ static void take_back(struct session *s, bool anyhow, const char *last)
 static void finish(struct session *s, const struct wish *w, bool fresh)
 {
 	bool empty = false, gone = false;
+	char users[USERS_MAX];
 
 	if (w->remove) {
 		remove_box(s);
@@ -273,7 +276,7 @@ static void finish(struct session *s, const struct wish *w, bool fresh)
 	summary_after_run(s, &empty, &gone);
 	/* Nobody named it, and there is nothing in it to come back for. */
 	if (!gone && empty && fresh && box_is_running(s->box) > 0)
-		log_say("no changes yet (box %s is in use by another cowbox)", s->box->name);
+		log_say("no changes yet: box %s is in use by another cowbox%s", s->box->name, session_users(s->box, users));
 	else if (!gone && empty && fresh && remove_box(s))
 		log_say("no changes (box %s removed)", s->box->name);
 }

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -217,11 +219,49 @@ int say_error(const char *verb, const struct err *err)
 	return err->code == -EINVAL ? CMD_USAGE : CMD_FAILED;
 }
 
-int say_box_error(const char *verb, const char *box, const struct err *err)
+/* A line of /proc/locks: "1: FLOCK  ADVISORY  WRITE 123 fe:00:456 0 EOF"; one that waits has "->" after the number. The pid; 0: another's. */
+static int lock_holder(const char *line, const struct stat *st)
 {
+	unsigned major_of, minor_of;
+	unsigned long long ino;
+	int pid;
+
+	if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%llu", &pid, &major_of, &minor_of, &ino) != 4)
+		return 0;
+	return ino == st->st_ino && major_of == major(st->st_dev) && minor_of == minor(st->st_dev) ? pid : 0;
+}
+
+const char *session_users(const struct box *box, char ret[static USERS_MAX])
+{
+	char line[256], pids[USERS_MAX - 16] = "";
+	FILE *locks = box ? fopen("/proc/locks", "re") : NULL;
+	size_t n = 0, at = 0;
+	struct stat st;
+
+	ret[0] = '\0';
+	if (locks && fstatat(box->fd, "running", &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		while (fgets(line, sizeof line, locks) && at + 16 < sizeof pids) {
+			int pid = lock_holder(line, &st);
+
+			/* Who took it may have left it to another: then it tells nothing. */
+			if (pid > 0 && pid != getpid() && (kill(pid, 0) == 0 || errno == EPERM))
+				at += (size_t)snprintf(pids + at, sizeof pids - at, "%s%d", n++ ? ", " : "", pid);
+		}
+	}
+	if (locks)
+		fclose(locks);
+	if (n)
+		snprintf(ret, USERS_MAX, " (pid%s %s)", n == 1 ? "" : "s", pids);
+	return ret;
+}
+
+int say_box_error(const char *verb, const char *name, const struct box *box, const struct err *err)
+{
+	char users[USERS_MAX];
+
 	if (err->code != -EBUSY)
 		return say_error(verb, err);
-	log_say("%s: box %s is in use by another cowbox: wait until that has ended", verb, box);
+	log_say("%s: box %s is in use by another cowbox%s: wait until that has ended", verb, name, session_users(box, users));
 	return CMD_FAILED;
 }
 

@@ -192,7 +192,7 @@ static void discard(struct session *s, bool *ret_gone)
 	struct err err = { 0 };
 
 	if (box_remove(s->store, s->box, &err) < 0) {
-		say_box_error("discard", s->box->name, &err);
+		say_box_error("discard", s->box->name, s->box, &err);
 		return;
 	}
 	log_say("discarded box %s", s->box->name);
@@ -267,6 +267,7 @@ static void ask(struct session *s, bool *ret_gone)
 void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 {
 	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
+	char users[USERS_MAX];
 	struct err err = { 0 };
 
 	*ret_empty = false;
@@ -281,8 +282,8 @@ void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone)
 		print_summary(s, plan);
 		/* As long as others work in it, it can be neither committed nor discarded. */
 		if (box_is_running(s->box) > 0)
-			log_say("box %s is in use by another cowbox, and kept: commit or discard it when that has ended",
-			        s->box->name);
+			log_say("box %s is in use by another cowbox%s, and kept: commit or discard it when that has ended",
+			        s->box->name, session_users(s->box, users));
 		else
 			ask(s, ret_gone);
 	} else {

@@ -60,7 +60,7 @@ cb run -b held -- sh -c 'echo kept >kept'
 (flock -x 9; sleep 2) 9>"$COWBOX_HOME/boxes/held/running" &
 holder=$!
 sleep 0.2
-cb run -b held -- cat kept; status "a run while a commit works" 0; out "a run while a commit works" '^kept$'; err "it says that it waits" 'box held is in use by another cowbox .*waiting'
+cb run -b held -- cat kept; status "a run while a commit works" 0; out "a run while a commit works" '^kept$'; err "it says that it waits" 'box held is in use by another cowbox.*waiting'
 wait $holder; cb discard -f -b held
 
 # ---- damage ----

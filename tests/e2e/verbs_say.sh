@@ -274,12 +274,14 @@ cb commit -b s -a; status "commit" 0; err "what was the same is told apart" '^co
 cb discard -f -b s
 
 # ---- a box in use by a commit ----
+# who PID: what is said of the process, where /proc/locks tells of it
+who() { grep -q " $1 " /proc/locks && echo " (pid $1)"; }
 fresh
 cb run -b u -- sh -c 'echo n >n'
 flock "$COWBOX_HOME/boxes/u/running" sleep 3 &
 holder=$!
 sleep 0.5
-for v in 'commit -a' 'discard -f' "discard -f n"; do cb $v -b u; status "$v of a box in use" 3; is "$v of a box in use" "cowbox: ${v%% *}: box u is in use by another cowbox: wait until that has ended" "$(cat "$ERR")"; done
+for v in 'commit -a' 'discard -f' "discard -f n"; do cb $v -b u; status "$v of a box in use" 3; is "$v of a box in use" "cowbox: ${v%% *}: box u is in use by another cowbox$(who $holder): wait until that has ended" "$(cat "$ERR")"; done
 wait $holder; cb discard -f -b u
 
 # ---- a working directory that is gone ----
@@ -305,7 +307,7 @@ fresh
 other=$!
 for i in $(seq 50); do "$COWBOX_BIN" list | grep -q '^both.*(running)' && break; sleep 0.1; done
 tty -- run -b both -- sh -c 'echo mine >mine'; status "one of two runs ends" 0
-out "it says that the other goes on" '^cowbox: box both is in use by another cowbox, and kept'; no_out "and asks nothing" 'dis\[x\]card'; out "what changed is shown" 'added .*mine'
+out "it says that the other goes on" "^cowbox: box both is in use by another cowbox$(who $other | sed 's/[()]/\\&/g'), and kept"; no_out "and asks nothing" 'dis\[x\]card'; out "what changed is shown" 'added .*mine'
 cb run -b both -- touch stop; wait $other
 tty 'dis\[x\]card' x 'discard all changes of box both' 'y\n' -- run -b both -- true; out "the last one is asked" '^cowbox: discarded box both'
 
