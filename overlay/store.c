@@ -55,8 +55,7 @@ static int home_of_user(char ret[static PATH_MAX])
 	return path_join(ret, PATH_MAX, home, ".local/state/cowbox");
 }
 
-/* Where the store ought to be, as the environment has it. */
-static int store_locate(char ret[static PATH_MAX], struct err *err)
+int store_locate(char ret[static PATH_MAX], struct err *err)
 {
 	const char *own = getenv("COWBOX_HOME"), *state = getenv("XDG_STATE_HOME");
 	char cwd[PATH_MAX] = "/";

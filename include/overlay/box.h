@@ -41,6 +41,8 @@ struct store {
  * With create, checks that it lies on a file system with user xattrs and where a whiteout can be made, and says so in err when not;
  * without, nothing is written, so that what a full disk holds can be looked at and discarded. */
 int store_open(bool create, struct store **ret, struct err *err);
+/* Where the environment says that it is, or is to be made. */
+int store_locate(char ret[static PATH_MAX], struct err *err);
 void store_free(struct store *s);
 void store_freep(struct store **s);
 /* Names of all boxes, sorted, in a NULL-terminated array owned by the caller (strv_free). */

@@ -2,7 +2,6 @@
 #include "cmd.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -213,23 +212,6 @@ static void check_room(struct report *report, const struct store *store)
 		add_check(report, "room for boxes", WALL_STANDS, false, detail, "");
 }
 
-/* Where the store would be made, by the environment. False: no place is known. */
-static bool store_place(char ret[static PATH_MAX])
-{
-	const char *own = getenv("COWBOX_HOME"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	const struct passwd *pw;
-
-	if (own && *own)
-		return path_join(ret, PATH_MAX, own, "") >= 0;
-	if (state && *state == '/')
-		return path_join(ret, PATH_MAX, state, "cowbox") >= 0;
-	if (!home || *home != '/') {
-		pw = getpwuid(geteuid());
-		home = pw ? pw->pw_dir : NULL;
-	}
-	return home && path_join(ret, PATH_MAX, home, ".local/state/cowbox") >= 0;
-}
-
 /* What a layer needs, tried in a new directory of that one, which is removed again: rights alone do not tell (/proc, a read-only mount). 0, or
  * -errno and in ret_what what failed. */
 static int try_directory(const char *dir, const char **ret_what)
@@ -258,15 +240,17 @@ static int try_directory(const char *dir, const char **ret_what)
 static void check_place(struct report *report)
 {
 	char path[PATH_MAX], shown[PATH_MAX], detail[PATH_MAX + 128];
-	const char *what = "no home directory is known";
+	const char *what;
+	struct err err = { 0 };
 	struct stat st;
-	int r = -ENOENT;
 
-	if (store_place(path)) {
-		while (path[1] && stat(path, &st) < 0 && errno == ENOENT)
-			path_split(path, path, sizeof path);
-		r = try_directory(path, &what);
+	if (store_locate(path, &err) < 0) {
+		add_check(report, "store", WALL_MISSING, true, err.msg, STORE_ELSEWHERE);
+		return;
 	}
+	while (path[1] && stat(path, &st) < 0 && errno == ENOENT)
+		path_split(path, path, sizeof path);
+	int r = try_directory(path, &what);
 	if (r == 0) {
 		add_check(report, "store", WALL_STANDS, true, "not there yet: the first cowbox run makes it", "");
 		return;
