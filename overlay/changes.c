@@ -114,11 +114,63 @@ static bool renamed_from(struct collector *c, const struct pair *p, const char *
 	return source_take(c, rec->path) == 0;
 }
 
-static int visit_object(struct collector *c, struct pair *p, const char *host_path)
+/* The original of a regular file that was kept, for reading. */
+static int open_base(const struct collector *c, const struct origin *o)
 {
-	struct record rec;
+	char name[24];
+
+	if (!o->base_id || c->ov->base_fd < 0)
+		return -ENOENT;
+	snprintf(name, sizeof name, "%llu", (unsigned long long)o->base_id);
+	return sys_openat(c->ov->base_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+}
+
+/* 1 when the box's object is what the host had there then, to the time and the attributes: it was opened for writing and not written to, or given the
+ * mode that it had. Then it is the host that changed it since. 0: it is not, or that cannot be told. */
+static int is_untouched(struct collector *c, const struct pair *p, const char *host_path, const struct origin *o)
+{
+	const struct stat *b = &p->box;
+	bool dir = S_ISDIR(b->st_mode), there = (p->host.st_mode & S_IFMT) == (b->st_mode & S_IFMT);
+	_cleanup_close_ int base = -1, fd = -1;
+	char target[PATH_MAX];
 	int r;
 
+	/* Below a renamed directory, or with several names, it may be at its place by other changes. */
+	if (!host_path || strcmp(host_path, c->view) != 0 || (!dir && (o->nlink != 1 || b->st_nlink != 1)))
+		return 0;
+	if ((o->mode & S_IFMT) != (b->st_mode & S_IFMT) || o->uid != b->st_uid || o->gid != b->st_gid)
+		return 0;
+	if (S_ISLNK(b->st_mode)) {
+		r = sys_readlinkat(p->box_fd, "", target, sizeof target);
+		if (r < 0 || !o->target || strcmp(target, o->target) != 0)
+			return r < 0 ? r : 0;
+		return there && copy_xattrs_equal(p->box_fd, p->host_fd) == 1;
+	}
+	if ((o->mode ^ b->st_mode) & 07777)
+		return 0;
+	if (dir)
+		return there && !times_marked(p->box_fd, b) && copy_xattrs_equal(p->box_fd, p->host_fd) == 1;
+	if (!S_ISREG(b->st_mode) || (uint64_t)b->st_size != o->size || (uint64_t)b->st_mtim.tv_sec * 1000000000u + (uint64_t)b->st_mtim.tv_nsec != o->mtime_ns)
+		return 0;
+	base = open_base(c, o);
+	fd = base < 0 ? base : pair_reopen(p->box_fd);
+	if (fd < 0)
+		return 0;
+	r = copy_content_equal(fd, base);
+	/* The kept original has no attributes. */
+	return r == 1 ? copy_xattrs_equal(p->box_fd, there ? p->host_fd : base) == 1 : r;
+}
+
+static int visit_object(struct collector *c, struct pair *p, const char *host_path)
+{
+	const struct origin *o = origin_of(c, c->view);
+	struct record rec;
+	/* The identity of a directory does not tell of its mode. */
+	bool may = o && (S_ISDIR(p->box.st_mode) || !origin_same(o, p->host.st_mode ? &p->host : NULL));
+	int r = may ? is_untouched(c, p, host_path, o) : 0;
+
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (p->host.st_mode == 0 && renamed_from(c, p, host_path, &rec)) {
 		_cleanup_pair_ struct pair old = { .box_fd = fcntl(p->box_fd, F_DUPFD_CLOEXEC, 3), .host_fd = -1, .box = p->box };
 		r = pair_open_host(c->ov, rec.path, &old.host_fd, &old.host);

@@ -207,6 +207,43 @@ static void test_host_changed(void **state)
 	changes_release(&c);
 }
 
+/* What was opened for writing, or given the mode that it had, is no change, whatever the host makes of its own since; the same with more done is one. */
+static void test_untouched(void **state)
+{
+	static const char *const all[] = { "opened", "mode", "gone", "written", "times", "attributes" };
+	struct test *t = T(state);
+	struct changes c = { 0 };
+	int fd;
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		host_write(t, all[i], "host's");
+	host_mkdir(t, "dir");
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		fd = V(t, open, W(all[i]), O_RDWR, 0);
+		assert_true(fd >= 0);
+		if (!strcmp(all[i], "written"))
+			assert_int_equal(pwrite(fd, "box's!", 6, 0), 6);
+		close(fd);
+	}
+	assert_int_equal(V(t, chmod, W("mode"), 0644), 0);
+	assert_int_equal(V(t, chmod, W("dir"), 0755), 0);
+	assert_int_equal(V(t, utimens, W("times"), false, (struct timespec[2]){ { .tv_sec = 1 }, { .tv_sec = 1 } }), 0);
+	assert_int_equal(V(t, setxattr, W("attributes"), false, "user.box", "x", 1, 0), 0);
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		host_write(t, all[i], "and more");
+	assert_int_equal(unlink(test_abs(t, "gone")), 0);
+	assert_int_equal(chmod(test_abs(t, "dir"), 0711), 0);
+	assert_int_equal(changes_collect(t->w.ov, 0, &c, NULL), 0);
+	assert_null(find_change(t, &c, "opened"));
+	assert_null(find_change(t, &c, "mode"));
+	assert_null(find_change(t, &c, "gone"));
+	assert_null(find_change(t, &c, "dir"));
+	assert_non_null(find_change(t, &c, "written"));
+	assert_non_null(find_change(t, &c, "times"));
+	assert_non_null(find_change(t, &c, "attributes"));
+	changes_release(&c);
+}
+
 static void test_forget(void **state)
 {
 	struct test *t = T(state);
@@ -370,7 +407,7 @@ static void test_order(void **state)
 int directed_changes(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing), TEST(test_kinds), TEST(test_origins), TEST(test_kept_original), TEST(test_host_changed),
+		TEST(test_nothing), TEST(test_kinds), TEST(test_origins), TEST(test_kept_original), TEST(test_host_changed), TEST(test_untouched),
 		TEST(test_forget), TEST(test_forget_one_of_several_names),
 		TEST(test_forget_below_a_directory), TEST(test_forget_new_name), TEST(test_times_of_directories), TEST(test_order),
 	};
