@@ -163,11 +163,19 @@ static bool is_native(const struct job *j, int dirfd, const char *text, const st
 	char through[PATH_MAX + 32];
 	int dir = AT_FDCWD, flags = nofollow ? AT_SYMLINK_NOFOLLOW : 0;
 	struct stat st, real;
+	const char *rest;
 
-	/* A copy shows the number of what it is the copy of: the real ones are compared. And "self" would be ourselves. */
-	if (fstat(o->fd, &real) < 0 || path_below(text, "/proc", NULL))
+	/* A copy shows the number of what it is the copy of: the real ones are compared. */
+	if (fstat(o->fd, &real) < 0)
 		return false;
-	if (text[0] != '/') {
+	if (path_below(text, "/proc/self", &rest) || path_below(text, "/proc/thread-self", &rest)) {   /* would be ourselves */
+		dir = guest_proc_fd(j->c);
+		if (dir < 0 || !*rest)
+			return false;
+		text = rest + strspn(rest, "/");
+	} else if (path_below(text, "/proc", NULL)) {
+		return false;
+	} else if (text[0] != '/') {
 		dir = guest_proc_fd(j->c);
 		if (dir < 0)
 			return false;
@@ -227,12 +235,36 @@ static int find_interp(struct job *j, const char *text, struct step *s)
 	return step_open(j, s);
 }
 
+/* The name that an interpreter would get goes through a descriptor of the guest's that exec closes. */
+static bool name_is_closed(const struct job *j)
+{
+	char name[32], text[512];
+	const char *flags;
+	_cleanup_cred_ int own = cred_own_begin();   /* who changed ids without an exec is not dumpable */
+	_cleanup_close_ int fd = -1;
+	int dir = guest_proc_fd(j->c);
+	ssize_t n;
+
+	if (j->name_is_path || dir < 0)
+		return false;
+	snprintf(name, sizeof name, "fdinfo/%d", j->dirfd);
+	fd = sys_openat(dir, name, O_RDONLY | O_CLOEXEC, 0);
+	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	flags = strstr(text, "flags:");
+	return flags && strtoul(flags + strlen("flags:"), NULL, 8) & O_CLOEXEC;
+}
+
 /* Follows #! lines and the ELF interpreter. 0, or the guest's errno. */
 static int follow(struct job *j)
 {
 	struct step *s = &j->step[0];
 	int e = step_open(j, s);
 
+	if (e == 0 && s->program.kind == PROGRAM_SCRIPT && name_is_closed(j))
+		return -ENOENT;
 	while (e == 0 && s->program.kind == PROGRAM_SCRIPT) {
 		if (j->depth >= SCRIPT_DEPTH_MAX)
 			return -ELOOP;
@@ -262,13 +294,17 @@ static const char *base_of(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* The host path of the ELF file to run. */
+/* The host path of the ELF file to run; "" for one that has none, and can only be lent. */
 static int image_path(struct job *j, char *ret, size_t size)
 {
 	struct step *last = &j->step[j->depth];
 
 	if (last->program.kind == PROGRAM_DYNAMIC && !j->loader.native)
 		return exec_cache_get(j->c->ov, &last->object, last->fd, &last->program, &j->loader.object, ret, size);
+	if (last->object.where == OBJECT_ANON) {
+		*ret = '\0';
+		return 0;
+	}
 	if (!last->object.real[0])
 		return fd_real_path(last->object.fd, ret, size);
 	return snprintf(ret, size, "%s", last->object.real) < (int)size ? 0 : -ENAMETOOLONG;
@@ -286,12 +322,12 @@ static int bring_within_reach(struct job *j, struct steer *s, char *image, size_
 {
 	struct step *last = &j->step[j->depth];
 
-	if (strcmp(image, last->object.real) != 0 || guest_reaches(j->c, &last->object))
+	if (strcmp(image, last->object.real) != 0 || (*image && guest_reaches(j->c, &last->object)))
 		return 0;
 	s->fd[0] = object_lend(j->c, &last->object);
 	if (s->fd[0] >= 0)
 		return 0;
-	if (object_copy_up(j->c->ov, &j->who, &last->object) < 0 || image_path(j, image, size) < 0)
+	if (!*image || object_copy_up(j->c->ov, &j->who, &last->object) < 0 || image_path(j, image, size) < 0)
 		return -EACCES;
 	return 0;
 }
@@ -421,13 +457,45 @@ static int put_script_args(struct job *j, struct steer *s, struct exec_fix *fix)
 static char *native_file(const struct job *j, const char *image)
 {
 	if (j->depth == 0)
-		return strdup(image);
+		return *image ? strdup(image) : NULL;
 	return all_native(j, 1) && j->step[0].object.real[0] ? strdup(j->step[0].object.real) : NULL;
+}
+
+/* Since Linux 6.14 there is AT_EXECVE_CHECK, and what an empty path means is not called by the number of its descriptor. */
+static bool kernel_has_check(void)
+{
+	static _Atomic int known; /* 0: not asked yet, 1: no, 2: yes */
+	int k = atomic_load_explicit(&known, memory_order_relaxed);
+
+	if (k == 0) {
+		k = syscall(SYS_execveat, -1, "", NULL, NULL, AT_EMPTY_PATH | AT_EXECVE_CHECK) < 0 && errno == EBADF ? 2 : 1;
+		atomic_store_explicit(&known, k, memory_order_relaxed);
+	}
+	return k == 2;
+}
+
+/* What the kernel would call the process, in ret where it has to be put together. */
+static const char *comm_of(const struct job *j, char *ret, size_t size)
+{
+	const struct object *o = &j->step[j->depth].object;
+	char *end;
+
+	if (j->name_is_path || j->place.path[0] || !kernel_has_check())
+		return base_of(j->name);
+	if (o->view[0])
+		return base_of(o->view);
+	if (fd_real_path(o->fd, ret, size) < 0)
+		return base_of(j->name);
+	end = strstr(ret, " (deleted)");
+	if (end)
+		*end = '\0';
+	return base_of(ret);
 }
 
 static int fill_steer(struct job *j, char image[static PATH_MAX], struct steer *s)
 {
-	const char *comm = base_of(j->name);
+	char name[PATH_MAX];
+	const char *comm = comm_of(j, name, sizeof name);
 	struct exec_fix *fix = calloc(1, sizeof *fix);
 	size_t path;
 	int e = 0;

@@ -1,5 +1,8 @@
-/* execve and execveat: host programs, copies, scripts, interpreters made here, errnos, argv[0] and /proc/self/exe. */
+/* execve and execveat: host programs, copies, scripts, interpreters made here, errnos, argv[0] and /proc/self/exe; programs without a path. */
 #include "guest.h"
+
+#include <stdbool.h>
+#include <sys/mman.h>
 
 static void run(const char *path, char *const argv[])
 {
@@ -198,13 +201,143 @@ static void descriptors(void)
 	close(fd);
 }
 
+/* Runs what dirfd and path name in a child. */
+static void run_at(const char *what, int dirfd, const char *path, int flags)
+{
+	char *argv[] = { "argv0", "child", "of", (char *)what, NULL }, *envp[] = { "PATH=/usr/bin:/bin", NULL };
+	pid_t pid;
+
+	printf("-- %s\n", what);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		syscall(SYS_execveat, dirfd, path, argv, envp, flags);
+		printf("execveat: %s\n", strerrorname_np(errno));
+		fflush(stdout);
+		_exit(126);
+	}
+	guest_wait(pid);
+}
+
+/* In all the ways that lead to a descriptor. */
+static void run_fd(const char *what, int fd)
+{
+	char path[64], link[64], name[128];
+
+	snprintf(name, sizeof(name), "%s, empty path", what);
+	run_at(name, fd, "", AT_EMPTY_PATH);
+	snprintf(name, sizeof(name), "%s, /proc/self/fd", what);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	run_at(name, AT_FDCWD, path, 0);
+	snprintf(name, sizeof(name), "%s, link", what);
+	snprintf(link, sizeof(link), "link%d", fd);
+	unlink(link);
+	if (symlink(path, link) < 0)
+		perror(link);
+	run_at(name, AT_FDCWD, link, 0);
+	snprintf(name, sizeof(name), "%s, /dev/fd", what);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	run_at(name, AT_FDCWD, path, 0);
+}
+
+/* A memfd with the file's content, or the text's, at a number that the runs agree on. */
+static int memfd(int number, const char *from, const char *text, bool cloexec)
+{
+	char path[64];
+	int fd = memfd_create("memory", 0);
+
+	if (fd < 0 || dup3(fd, number, cloexec ? O_CLOEXEC : 0) < 0)
+		perror("memfd");
+	if (fd != number)
+		close(fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", number);
+	if (from)
+		copy(from, path, 0755);
+	else if (write(number, text, strlen(text)) < 0)
+		perror("memfd");
+	return number;
+}
+
+/* In a child: programs that unlinked themselves, or were replaced. */
+static int updater(const char *how)
+{
+	if (unlink("updater") < 0)
+		perror("unlink");
+	if (strcmp(how, "replace") == 0)
+		guest_put("updater", "another");
+	execl("/proc/self/exe", "updated", "child", how, (char *)0);
+	printf("exec of what is gone: %s\n", strerrorname_np(errno));
+	return 1;
+}
+
+static void without_path(void)
+{
+	char self[4096] = "", text[4200];
+	int fd;
+
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		perror("self");
+	run_fd("memfd", memfd(100, self, NULL, true));
+	run_fd("script", memfd(101, NULL, "#!/bin/sh\necho \"$0\" \"$@\"\n", false));
+	run_fd("script, close-on-exec", memfd(102, NULL, "#!/bin/sh\necho \"$0\" \"$@\"\n", true));
+	snprintf(text, sizeof(text), "#!%s/mysh -e\nread comm </proc/$$/comm\necho \"$0\" $comm \"$@\"\n", guest_top);
+	run_fd("script for a copy", memfd(103, NULL, text, false));
+	run_fd("script for a copy, close-on-exec", memfd(104, NULL, text, true));
+	run_fd("script for a memfd", memfd(105, NULL, "#!/proc/self/fd/100 child\n", false));
+	run_fd("script without interpreter", memfd(106, NULL, "#!/none/at/all\n", true));
+	run_fd("neither", memfd(107, NULL, "no magic\n", false));
+	script("s10", "#!/proc/self/fd/100 child\n", 0755);
+	RUN("s10", "s10", "x");
+	script("s11", "#!link100 child\n", 0755);
+	RUN("s11", "s11", "x");
+	fchmod(100, 0644);
+	run_fd("memfd that may not be run", 100);
+
+	copy(self, "program3", 0755);
+	fd = open("program3", O_RDONLY | O_CLOEXEC);
+	dup3(fd, 110, O_CLOEXEC);
+	close(fd);
+	run_fd("program", 110);
+	unlink("program3");
+	run_fd("removed program", 110);
+	script("s12", text, 0755);
+	fd = open("s12", O_RDONLY);
+	dup2(fd, 111);
+	close(fd);
+	run_fd("script of a file", 111);
+	unlink("s12");
+	run_fd("removed script", 111);
+	fcntl(111, F_SETFD, FD_CLOEXEC);
+	run_fd("removed script, close-on-exec", 111);
+	script("s13", text, 0755);
+	fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dup3(fd, 112, O_CLOEXEC);
+	close(fd);
+	run_at("script, directory close-on-exec", 112, "s13", 0);
+	dup2(112, 113);
+	run_at("script, directory", 113, "s13", 0);
+	fd = open("host/script", O_RDONLY);
+	dup2(fd, 114);
+	close(fd);
+	unlink("host/script");
+	run_fd("removed script of the host", 114);
+
+	copy(self, "updater", 0755);
+	RUN("./updater", "updater", "update", "remove");
+	copy(self, "updater", 0755);
+	RUN("./updater", "updater", "update", "replace");
+}
+
 int main(int argc, char **argv)
 {
 	guest_start();
 	if (argc > 1 && strcmp(argv[1], "child") == 0)
 		return child(argv);
+	if (argc > 2 && strcmp(argv[1], "update") == 0)
+		return updater(argv[2]);
 	scripts();
 	programs();
 	descriptors();
+	without_path();
 	return 0;
 }
