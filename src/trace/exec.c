@@ -1,8 +1,9 @@
 /* exec.c - execve and execveat.
  *
  * What the kernel would find by itself (the program, its loader, each interpreter of a #! chain: all the host's own) it runs itself.
- * Anything else is steered: the program by its real path, a script as its interpreter with the arguments that the kernel would have
- * made, a program whose loader the box changed as a copy (exec_cache.h). exec_fix.c then hides the difference.
+ * Anything else is steered: the program by its real path (by a descriptor when it has none), a script as its interpreter with the
+ * arguments that the kernel would have made, a program whose loader the box changed as a copy (exec_cache.h). exec_fix.c then hides the
+ * difference.
  */
 #include "exec.h"
 
@@ -117,8 +118,8 @@ static int open_own(int path_fd)
 	return sys_reopen(path_fd, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 }
 
-/* 0, or the guest's errno. Opens the step's file for reading. */
-static int step_open(struct job *j, struct step *s)
+/* 0, or the guest's errno. */
+static int step_judge(struct job *j, const struct step *s)
 {
 	int e;
 
@@ -127,8 +128,16 @@ static int step_open(struct job *j, struct step *s)
 	e = object_access(j->c->ov, &s->object, X_OK, AT_EACCESS);
 	if (e < 0)
 		return e;
-	if (mount_forbids(&s->object))
-		return -EACCES;
+	return mount_forbids(&s->object) ? -EACCES : 0;
+}
+
+/* 0, or the guest's errno. Opens the step's file for reading. */
+static int step_open(struct job *j, struct step *s)
+{
+	int e = step_judge(j, s);
+
+	if (e < 0)
+		return e;
 	s->fd = open_own(s->object.fd);
 	if (s->fd == -EACCES || s->fd == -EPERM) {
 		/* The kernel would make its memory unreadable for us, and none of its calls could be answered. */
@@ -573,18 +582,38 @@ static int decide(struct job *j, struct answer *a)
 	default:
 		break;
 	}
-	if (j->flags & AT_EXECVE_CHECK)
-		return answer_value(a, 0);
 	guest_execed(j->c);
 	return native ? answer_continue(a) : steer_exec(j, a);
+}
+
+/* AT_EXECVE_CHECK: the file itself is judged, and the arguments, but not what the file is. That the kernel does. */
+static int check(struct job *j, struct answer *a)
+{
+	struct object *o = &j->step[0].object;
+	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, j->argv, j->envp, AT_EXECVE_CHECK };
+	int e = step_judge(j, &j->step[0]), fd;
+	struct guest_status status;
+
+	if (e < 0)
+		return answer_errno(a, e);
+	if (j->step[0].native)
+		return answer_continue(a);
+	/* In the hands of a debugger a thread cannot be steered: its arguments are taken to be good. */
+	if (guest_read_status(j->c->tid, &status) == 0 && status.tracer)
+		return answer_value(a, 0);
+	if (o->real[0] && guest_reaches(j->c, o))
+		return answer_steer_object(j->c, a, SYS_execveat, args, 1, o);
+	fd = object_lend(j->c, o);
+	return fd < 0 ? answer_errno(a, EACCES) : answer_steer_path(j->c, a, SYS_execveat, args, 1, fd, NULL);
 }
 
 static int exec_any(struct call *c, struct answer *a, int dirfd, int first, unsigned flags)
 {
 	_cleanup_job_ struct job *j = NULL;
+	unsigned known = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | (kernel_has_check() ? AT_EXECVE_CHECK : 0);
 	int e;
 
-	if (flags & ~(unsigned)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_EXECVE_CHECK))
+	if (flags & ~known)
 		return answer_errno(a, EINVAL);
 	j = job_new(c);
 	if (!j)
@@ -595,6 +624,8 @@ static int exec_any(struct call *c, struct answer *a, int dirfd, int first, unsi
 	j->envp = c->arg[first + 2];
 	j->flags = flags;
 	e = find_named(j);
+	if (e == 0 && flags & AT_EXECVE_CHECK)
+		return check(j, a);
 	if (e == 0)
 		e = follow(j);
 	return e < 0 ? answer_errno(a, e) : decide(j, a);

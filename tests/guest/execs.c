@@ -4,6 +4,10 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 
+#ifndef AT_EXECVE_CHECK
+#define AT_EXECVE_CHECK 0x10000
+#endif
+
 static void run(const char *path, char *const argv[])
 {
 	char *envp[] = { "PATH=/usr/bin:/bin", "X=1", NULL };
@@ -328,6 +332,43 @@ static void without_path(void)
 	RUN("./updater", "updater", "update", "replace");
 }
 
+/* What the kernel says of a file that it is not to run. EINVAL before Linux 6.14. */
+static void check(int dirfd, const char *path, int flags)
+{
+	char *argv[] = { "argv0", NULL }, *bad[] = { "argv0", (char *)8, NULL };
+	char **args[] = { argv, NULL, bad, (char **)8 };
+
+	for (size_t i = 0; i < sizeof(args) / sizeof(args[0]); i++) {
+		printf("check %s [%zu]: ", path, i);
+		SHOW(syscall(SYS_execveat, dirfd, path, args[i], NULL, AT_EXECVE_CHECK | flags));
+	}
+	printf("check %s [envp]: ", path);
+	SHOW(syscall(SYS_execveat, dirfd, path, argv, bad, AT_EXECVE_CHECK | flags));
+}
+
+static void checks(void)
+{
+	static const char *const names[] = { "s1", "s4", "s5", "s6", "s7", "s8", "bin/moved", "alias", "program2", "./program2", "mysh", "bin", "none",
+		"host/script", "host/f1", "host/dir", "host/dirlink", "host/fifo", "host/none", "/bin/sh", "/bin", "/proc/self/exe", "/proc/self/fd/100",
+		"/dev/fd/100", "link100", "/dev/fd/101", "" };
+	int fd;
+
+	fchmod(100, 0755);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		check(AT_FDCWD, names[i], 0);
+	check(AT_FDCWD, "alias", AT_SYMLINK_NOFOLLOW);
+	check(100, "", AT_EMPTY_PATH);
+	check(102, "", AT_EMPTY_PATH);
+	check(110, "", AT_EMPTY_PATH);
+	check(112, "s13", 0);
+	check(112, "", AT_EMPTY_PATH);
+	check(99, "", AT_EMPTY_PATH);
+	check(AT_FDCWD, "s1", 1);
+	fd = open("program2", O_WRONLY);
+	check(AT_FDCWD, "program2", 0);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	guest_start();
@@ -339,5 +380,6 @@ int main(int argc, char **argv)
 	programs();
 	descriptors();
 	without_path();
+	checks();
 	return 0;
 }
