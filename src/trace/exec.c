@@ -234,6 +234,8 @@ static int find_interp(struct job *j, const char *text, struct step *s)
 
 	if (!p)
 		return -ENOMEM;
+	if (!*text)   /* to the kernel this is the working directory */
+		return -EACCES;
 	e = place_text(j->c, text, p);
 	if (e < 0)
 		return e;
@@ -437,7 +439,7 @@ static int put_script_args(struct job *j, struct steer *s, struct exec_fix *fix)
 	int e;
 
 	for (int i = 0; i < j->depth; i++) {
-		before += j->step[i].program.arg[0] ? 2 : 1;
+		before += j->step[i].program.has_arg ? 2 : 1;
 		texts += strlen(j->step[i].program.interp) + strlen(j->step[i].program.arg) + 2;
 	}
 	e = read_args(j, before, &words, &rest);
@@ -450,7 +452,7 @@ static int put_script_args(struct job *j, struct steer *s, struct exec_fix *fix)
 		return -ENOMEM;
 	for (int i = j->depth - 1; i >= 0; i--) {
 		words[n++] = put_text(s, j->step[i].program.interp);
-		if (j->step[i].program.arg[0])
+		if (j->step[i].program.has_arg)
 			words[n++] = put_text(s, j->step[i].program.arg);
 	}
 	fix->execfn_argv = (int)n;

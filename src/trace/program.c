@@ -62,39 +62,50 @@ static bool blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* "#!", blanks, the interpreter, and all that follows as one argument without the blanks at its ends. */
-static int read_script(char *line, size_t n, struct program *ret)
+/* The first byte from p up to and with last that is no blank; NULL when there is none. */
+static char *skip_blanks(char *p, const char *last)
 {
-	char *end = memchr(line, '\n', n), *p = line + 2, *q;
-
-	if (!end) {
-		/* A cut line will do only when the interpreter's name is surely whole. */
-		end = line + n;
-		for (q = p; q < end && blank(*q); q++)
-			;
-		while (q < end && !blank(*q) && *q)
-			q++;
-		if (q == end && n == SCRIPT_LINE_MAX)
-			return -ENOEXEC;
-	}
-	/* A NUL ends the text too. */
-	q = memchr(p, '\0', (size_t)(end - p));
-	if (q)
-		end = q;
-	while (end > p && blank(end[-1]))
-		end--;
-	while (p < end && blank(*p))
+	while (p <= last && blank(*p))
 		p++;
-	if (p == end)
+	return p <= last ? p : NULL;
+}
+
+/* The first blank or NUL from p up to and with last; NULL when there is none. */
+static char *find_end(char *p, const char *last)
+{
+	while (p <= last && *p && !blank(*p))
+		p++;
+	return p <= last ? p : NULL;
+}
+
+/* "#!", blanks, the interpreter, and all that follows as one argument. As the kernel's load_script() does it, which takes a line without a newline at
+ * its end for one that was cut: that may be the argument alone, and blanks behind it stay. An empty name is one too, when a NUL ends it.
+ * buf: SCRIPT_LINE_MAX bytes, with zeroes behind the file's end. */
+static int read_script(char *buf, struct program *ret)
+{
+	char *last = buf + SCRIPT_LINE_MAX - 1, *end = buf, *name, *sep, *arg;
+
+	while (end < last && *end && *end != '\n')
+		end++;
+	if (*end != '\n') {
+		name = skip_blanks(buf + 2, last);
+		if (!name || !find_end(name, last))
+			return -ENOEXEC;
+		end = last;
+	}
+	while (blank(end[-1]))
+		end--;
+	name = skip_blanks(buf + 2, end);
+	if (!name || name == end)
 		return -ENOEXEC;
-	for (q = p; q < end && !blank(*q); q++)
-		;
-	memcpy(ret->interp, p, (size_t)(q - p));
-	ret->interp[q - p] = '\0';
-	while (q < end && blank(*q))
-		q++;
-	memcpy(ret->arg, q, (size_t)(end - q));
-	ret->arg[end - q] = '\0';
+	sep = find_end(name, end);
+	arg = sep && *sep ? skip_blanks(sep, end) : NULL;
+	*end = '\0';
+	ret->has_arg = arg;
+	strcpy(ret->arg, arg ? arg : "");
+	if (arg)
+		*sep = '\0';
+	strcpy(ret->interp, name);
 	ret->kind = PROGRAM_SCRIPT;
 	return 0;
 }
@@ -109,10 +120,11 @@ int program_read(int fd, struct program *ret)
 
 	ret->kind = PROGRAM_UNKNOWN;
 	ret->interp[0] = ret->arg[0] = '\0';
+	ret->has_arg = false;
 	if (n < 0)
 		return (int)n;
 	if (n >= 2 && memcmp(head.text, "#!", 2) == 0)
-		return read_script(head.text, (size_t)n, ret);
+		return read_script(head.text, ret);
 	if (n >= (ssize_t)sizeof(Elf32_Ehdr) && memcmp(head.text, ELFMAG, SELFMAG) == 0)
 		return read_elf(fd, &head.eh, ret);
 	return 0;

@@ -12,14 +12,15 @@ enum program_kind {
 	PROGRAM_UNKNOWN,          /* the kernel says ENOEXEC, unless binfmt_misc knows better */
 	PROGRAM_STATIC,           /* ELF for this machine without an interpreter */
 	PROGRAM_DYNAMIC,          /* ELF for this machine; interp is its loader */
-	PROGRAM_SCRIPT,           /* #!; interp and arg as the line has them */
+	PROGRAM_SCRIPT,           /* #!; interp ("" too) and arg as the line has them */
 	PROGRAM_FOREIGN32,        /* ELF for 32-bit x86 or x32 */
 	PROGRAM_FOREIGN,          /* ELF for another machine */
 };
 struct program {
 	enum program_kind kind;
 	char interp[PATH_MAX];
-	char arg[SCRIPT_LINE_MAX];  /* arg: of a script, "" for none */
+	char arg[SCRIPT_LINE_MAX];  /* arg: of a script */
+	bool has_arg;               /* has_arg: it has one, and be it "" */
 	uint64_t interp_phdr;       /* interp_phdr: where in the file PT_INTERP's program header stands */
 };
 

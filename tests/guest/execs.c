@@ -46,6 +46,47 @@ static void script(const char *path, const char *text, mode_t mode)
 	chmod(path, mode);
 }
 
+/* What the first line of a script may be. "-" stands for an interpreter: the host's, and one made here. */
+static void lines(void)
+{
+	static const char *const line[] = { "", " ", "\t \t", " \n", "\n-", "-", "- ", "-\t", "- \n", "- a", "- a ", "- a \n", "-\ta  b\t\n", "--",
+					    "- \r\n", "-\r\n" };
+	char text[600], name[64];
+
+	copy("/bin/echo", "myecho", 0755);
+	for (int i = 0; i < (int)(sizeof(line) / sizeof(line[0])); i++)
+		for (int box = 0; box < 2; box++) {
+			char *end = stpcpy(text, "#!");
+
+			for (const char *p = line[i]; *p; p++)
+				end = *p == '-' ? stpcpy(end, box ? "myecho" : "/bin/echo") : end + sprintf(end, "%c", *p);
+			snprintf(name, sizeof(name), "line%d%s", i, box ? "-box" : "");
+			script(name, text, 0755);
+			RUN(name, name, "x");
+		}
+	/* NULs, and lines that are cut */
+	for (int i = 0; i < 24; i++) {
+		size_t n = 230 + (size_t)i % 12 * 3, at;
+		int fd;
+
+		memset(text, 'y', sizeof(text));
+		at = (size_t)sprintf(text, i < 12 ? "#!myecho" : "#!./myecho ");
+		text[at] = i % 3 ? ' ' : 'z';
+		if (i % 4 == 0)
+			text[100 + i] = '\0';
+		if (i % 4 == 1)
+			text[100 + i] = ' ';
+		memset(text + n - i % 5, i % 2 ? ' ' : '\t', 5);
+		text[n + 5] = i % 4 == 2 ? '\n' : 'w';
+		snprintf(name, sizeof(name), "cut%d", i);
+		fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+		if (write(fd, text, i % 6 == 5 ? n : sizeof(text)) < 0)
+			perror(name);
+		close(fd);
+		RUN(name, name, "x");
+	}
+}
+
 /* What a program sees of itself. */
 static int child(char **argv)
 {
@@ -377,6 +418,7 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "update") == 0)
 		return updater(argv[2]);
 	scripts();
+	lines();
 	programs();
 	descriptors();
 	without_path();

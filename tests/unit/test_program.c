@@ -48,7 +48,22 @@ static void test_scripts(void **state)
 	assert_int_equal(read_text("#!sh", &p), 0);
 	assert_string_equal(p.interp, "sh");
 	assert_int_equal(read_text("#!\n", &p), -ENOEXEC);
-	assert_int_equal(read_text("#!", &p), -ENOEXEC);
+	assert_int_equal(read_text("#!", &p), 0);
+	assert_int_equal(p.kind, PROGRAM_SCRIPT);
+	assert_string_equal(p.interp, "");
+	assert_false(p.has_arg);
+	assert_int_equal(read_text("#! \t", &p), 0);
+	assert_string_equal(p.interp, "");
+	assert_int_equal(read_text("#!/bin/sh\t\n", &p), 0);
+	assert_string_equal(p.interp, "/bin/sh");
+	assert_false(p.has_arg);
+	/* Without a newline blanks count. */
+	assert_int_equal(read_text("#!/bin/sh ", &p), 0);
+	assert_string_equal(p.interp, "/bin/sh");
+	assert_true(p.has_arg);
+	assert_string_equal(p.arg, "");
+	assert_int_equal(read_text("#!/bin/sh -e ", &p), 0);
+	assert_string_equal(p.arg, "-e ");
 	assert_int_equal(read_text("#!  \t \n/bin/sh", &p), -ENOEXEC);
 	assert_int_equal(read_text("echo\n", &p), 0);
 	assert_int_equal(p.kind, PROGRAM_UNKNOWN);
@@ -71,7 +86,7 @@ static void test_long_script_lines(void **state)
 	line[20] = ' ';
 	assert_int_equal(read_text(line, &p), 0);
 	assert_int_equal(strlen(p.interp), 18);
-	assert_int_equal(strlen(p.arg), SCRIPT_LINE_MAX - 21);
+	assert_int_equal(strlen(p.arg), SCRIPT_LINE_MAX - 22);
 }
 
 static void test_elf(void **state)
