@@ -117,7 +117,8 @@ static int access_at(struct call *c, struct answer *a, int dirfd, uint64_t path,
 		return assumed;
 	int r = target_find(c, &who, dirfd, path, flags, &o);
 	if (r >= 0 && mode != F_OK)
-		r = object_access(c->ov, &o, mode, assumed ? AT_EACCESS : (int)(flags & AT_EACCESS));
+		/* The kernel's real ids are ours: those that the guest acts with are asked for, which are its real ones by now. */
+		r = object_access(c->ov, &o, mode, assumed || (cred_process_is_root() && !cred_is_root()) ? AT_EACCESS : (int)(flags & AT_EACCESS));
 	if (assumed)
 		cred_drop();
 	return answer_done(a, r);

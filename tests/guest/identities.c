@@ -31,6 +31,11 @@ static void see(const char *tag)
 	SHOW(chown("host/f3", A, B));
 	SHOW(access("host/f1", W_OK));
 	SHOW(faccessat(AT_FDCWD, "host/f1", W_OK, AT_EACCESS));
+	SHOW(access("host/readonly", R_OK));
+	SHOW(access("host/readonly", W_OK));
+	SHOW(access("host/dir/sub", W_OK));
+	SHOW(access("host/unreadable", R_OK));
+	SHOW(faccessat(AT_FDCWD, "host/unreadable", R_OK, AT_EACCESS));
 	SHOW(unlink("host/sticky/theirs"));
 	SHOW_OK(open("/proc/self/fd", O_RDONLY | O_DIRECTORY));
 	SHOW_OK(open("/proc/thread-self/fd", O_RDONLY));
