@@ -4,7 +4,8 @@
  * holds no "..", asks the table where that lives, and lets the kernel walk it in one call without following symlinks. When the kernel says
  * that there is a symlink on the way (ELOOP), the first one is found, its text is put in its place, and the step is done again.
  *
- * (L1) Nothing is ever followed by the kernel: no symlink, no magic link, below a layer nothing that leads out of it.
+ * (L1) Nothing is ever followed by the kernel: no symlink, below a layer nothing that leads out of it, and of magic links only the last in a path,
+ *      once the front has said where it leads and that the caller may go there (step_magic).
  * (L2) A walk ends: each symlink counts, LINKS_MAX at most, and the text is bounded.
  */
 #include "overlay/lookup.h"
@@ -199,7 +200,7 @@ static int walk_start(struct walk *w, struct overlay *ov, const struct caller *c
 	w->c = c;
 	w->flags = flags;
 	w->links = 0;
-	w->is_dir = w->at_link = w->done_known = w->slash_seen = false;
+	w->is_dir = w->at_link = w->done_known = w->slash_seen = w->whole = false;
 	spot_init(&w->spot);
 	size_t len = strlen(at.path);
 	if (!len && !(flags & LOOKUP_EMPTY_PATH))
@@ -333,7 +334,7 @@ static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 		if (o->where != OBJECT_ANON && (!last || end == TAIL_DOT) && (r = may_leave(w, o)) < 0)
 			return r;
 		if (last)
-			return o->where == OBJECT_ANON && !w->cand[0] ? 0 : 1;
+			return 0;
 		if (o->where == OBJECT_ANON)
 			return -ENOTDIR;
 		if (err)
@@ -362,10 +363,8 @@ int lookup_full(struct overlay *ov, const struct caller *c, struct at at, unsign
 		r = walk_run(&w, ret, &is_missing);
 		if (r < 0)
 			break;
-		if (ret->where == OBJECT_ANON) {
-			r = 0;
+		if (ret->where == OBJECT_ANON || w.whole)
 			break;
-		}
 		r = finish(&w, ret);
 		if (r == 0 && ret->where == OBJECT_HOST && ov->nlinks && !S_ISDIR(ret->st.st_mode)) {
 			struct link_entry e;

@@ -15,6 +15,7 @@ struct walk {
 	bool done_known;          /* done_known: done was come to by this walk, so that it is a directory which may be searched */
 	bool slash_seen;          /* slash_seen: create_slash has looked at rest as it is */
 	bool at_link;             /* at_link: the last component is a symlink that is not to be followed */
+	bool whole;               /* whole: a magic link led to the object, and nothing of it is left to be told */
 	char done[PATH_MAX];
 	char base[PATH_MAX];      /* base: what RESOLVE_BENEATH and IN_ROOT are about */
 	char rest[WALK_MAX];

@@ -152,6 +152,34 @@ static int put_link(struct walk *w, size_t upto, const char *target, const char 
 	return 0;
 }
 
+/* The object that a magic link leads to, for a caller who may not be able to walk there: the kernel does not walk, and what has been opened is judged
+ * by its own mode alone. 1, or 0 when it is not (or is not surely) what the view has at target: then the text is walked. */
+static int open_magic(struct walk *w, const char *link, const char *target, struct object *o)
+{
+	_cleanup_object_ struct object found;
+	_cleanup_close_ int fd = -1;
+	char again[PATH_MAX];
+
+	object_init(&found);
+	{
+		_cleanup_cred_ int own = cred_own_begin();   /* whether the caller may go by it, magic_link has said */
+		fd = sys_openat(w->ov->root_fd, path_relative(link), O_PATH | O_CLOEXEC, 0);
+	}
+	if (fd < 0 || w->c->magic_link(w->c, (struct hpath){ link }, again, sizeof again) != 0 || strcmp(again, target))
+		return 0;
+	if (overlay_lookup_fd_take(w->ov, w->c, &fd, &found) < 0 || found.where == OBJECT_ANON || strcmp(found.view, target))
+		return 0;
+	*o = found;
+	object_init(&found);
+	return 1;
+}
+
+/* Whether what the link leads to, and nothing behind it, is meant. */
+static bool ends_at_link(const struct walk *w, size_t upto, const char *after)
+{
+	return !w->cand[upto] && (!*after || !strcmp(after, "/")) && !(w->flags & (LOOKUP_BENEATH | LOOKUP_IN_ROOT));
+}
+
 /* A magic link of procfs: the front knows where it leads. */
 static int step_magic(struct walk *w, size_t upto, const char *after, struct object *o)
 {
@@ -165,6 +193,12 @@ static int step_magic(struct walk *w, size_t upto, const char *after, struct obj
 	if (!w->c || !w->c->magic_link)
 		return -ELOOP;
 	r = w->c->magic_link(w->c, (struct hpath){ link }, target, sizeof target);
+	if (r == 0 && !cred_is_root() && ends_at_link(w, upto, after) && open_magic(w, link, target, o)) {
+		w->whole = true;
+		if (++w->links > LINKS_MAX)
+			return -ELOOP;
+		return w->is_dir && !S_ISDIR(o->st.st_mode) ? -ENOTDIR : STEP_DONE;
+	}
 	if (r == 0) {
 		if ((r = put_link(w, upto, target, after)) < 0)
 			return r;

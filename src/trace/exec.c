@@ -172,19 +172,13 @@ static bool is_native(const struct job *j, int dirfd, const char *text, const st
 	char through[PATH_MAX + 32];
 	int dir = AT_FDCWD, flags = nofollow ? AT_SYMLINK_NOFOLLOW : 0;
 	struct stat st, real;
-	const char *rest;
 
+	if (path_below(text, "/proc", NULL))   /* where "self" would be ourselves */
+		return place_is_own_link(j->c, text, o, nofollow);
 	/* A copy shows the number of what it is the copy of: the real ones are compared. */
 	if (fstat(o->fd, &real) < 0)
 		return false;
-	if (path_below(text, "/proc/self", &rest) || path_below(text, "/proc/thread-self", &rest)) {   /* would be ourselves */
-		dir = guest_proc_fd(j->c);
-		if (dir < 0 || !*rest)
-			return false;
-		text = rest + strspn(rest, "/");
-	} else if (path_below(text, "/proc", NULL)) {
-		return false;
-	} else if (text[0] != '/') {
+	if (text[0] != '/') {
 		dir = guest_proc_fd(j->c);
 		if (dir < 0)
 			return false;

@@ -709,9 +709,9 @@ int guest_may_look_into(const struct call *c, const char *proc_path)
 		return -EACCES;
 	if (!cred_process_is_root() || cred_is_root())
 		return 0;
-	/* We may look into every guest; this one only into those of its own user. */
+	/* We may look into every guest; this one only into those of its own user and group. */
 	snprintf(own, sizeof own, "/proc/%d", pid);
-	return stat(own, &st) == 0 && st.st_uid == cred_fsuid() ? 0 : -EACCES;
+	return stat(own, &st) == 0 && st.st_uid == cred_fsuid() && st.st_gid == cred_fsgid() ? 0 : -EACCES;
 }
 
 static int guest_magic_link(const struct caller *caller, struct hpath link, char *ret_view, size_t size)

@@ -179,6 +179,8 @@ static int open_out_of_reach(struct call *c, struct answer *a, const struct call
 static int open_path_only(struct call *c, struct answer *a, const struct caller *who, const struct at *at, uint64_t flags, struct object *o)
 {
 	uint64_t args[6] = { (uint64_t)AT_FDCWD, 0, flags, 0, 0, 0 };
+	if (may_continue(c) && *at->dir.s && place_is_own_link(c, at->path, o, flags & O_NOFOLLOW))
+		return answer_continue(a);
 	if (!guest_reaches(c, o))
 		return open_out_of_reach(c, a, who, flags, o);
 	if (o->where == OBJECT_ANON && may_continue(c))

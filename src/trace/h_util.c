@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/path.h"
 #include "base/sys.h"
+#include "guest.h"
 #include "h_util.h"
 #include "supervisor.h"
 
@@ -108,6 +109,20 @@ bool place_is_native(const struct call *c, const struct at *at, const struct obj
 	struct stat st;
 	return sys_fstatat(AT_FDCWD, text, &st, nofollow ? AT_SYMLINK_NOFOLLOW : 0) >= 0 && st.st_dev == o->st.st_dev &&
 	       st.st_ino == o->st.st_ino;
+}
+
+bool place_is_own_link(const struct call *c, const char *text, const struct object *o, bool nofollow)
+{
+	struct stat st, real;
+	const char *rest;
+	if (!path_below(text, "/proc/self", &rest) && !path_below(text, "/proc/thread-self", &rest))
+		return false;
+	int dir = guest_proc_fd(c);
+	if (dir < 0 || !*rest || sys_fstat(o->fd, &real) < 0)
+		return false;
+	_cleanup_cred_ int own = cred_own_begin(); /* who changed ids without an exec is not dumpable */
+	return sys_fstatat(dir, rest + strspn(rest, "/"), &st, nofollow ? AT_SYMLINK_NOFOLLOW : 0) >= 0 && st.st_dev == real.st_dev &&
+	       st.st_ino == real.st_ino;
 }
 
 int answer_steer_text(struct answer *a, long nr, const uint64_t args[6], int path_arg, const char *path)

@@ -33,6 +33,8 @@ int target_fd(struct call *c, const struct caller *who, int fd, enum target_fd_h
 
 /* True when the kernel, given the path as it stands, would come to this very object of the host: then the guest may run the call itself. */
 bool place_is_native(const struct call *c, const struct at *at, const struct object *o, bool nofollow);
+/* True when the text begins with the guest's own /proc/self, and the kernel comes by it to the object's own inode, be that a layer's. */
+bool place_is_own_link(const struct call *c, const char *text, const struct object *o, bool nofollow);
 /* The thread runs nr with its own arguments, but argument path_arg is an absolute path (copied). */
 int answer_steer_text(struct answer *a, long nr, const uint64_t args[6], int path_arg, const char *path);
 /* The same, with the path of an object of a layer: through its directory when that can be opened, else by text. */
