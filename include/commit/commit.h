@@ -52,7 +52,8 @@ enum commit_outcome {
 #define COMMIT_WHY_MAX 160
 struct commit_item {
 	const struct change *change; /* change: borrowed from the plan's list */
-	bool chosen;                 /* chosen: asked for, or needed by what was */
+	bool chosen;                 /* chosen: asked for, or a new directory needed by what was */
+	char *one_with;              /* one_with: another name of the same file, of another change or the host's; NULL: none is known */
 	enum commit_verdict verdict;
 	enum commit_outcome outcome;
 	int code;                 /* code: -errno of a failure */
@@ -74,9 +75,12 @@ void commit_plan_free(struct commit_plan *p);
 void commit_plan_freep(struct commit_plan **p);
 #define _cleanup_commit_plan_ __attribute__((cleanup(commit_plan_freep)))
 
-/* Chooses the changes at or below a path (of renamed objects the old place counts too). Returns how many there are. */
+/* Chooses the changes at or below a path (of renamed objects the old place counts too). Returns how many the path is a name of. What was chosen by one of
+ * its names only (one end of a rename, one name of a file, a name in a renamed directory) is left by commit_settle: call this for all paths first. Where
+ * `chosen` is set without it, all names count as known. */
 size_t commit_choose(struct commit_plan *p, struct vpath path);
-/* Completes the choice: new directories come along with what is in them, the names of one file with each other. Verdicts may become COMMIT_WAIT. */
+/* Completes the choice: new directories come along with what is in them. No name is written, made or taken that was not chosen: what would need
+ * that, and what waits for other changes, gets the verdict COMMIT_WAIT. */
 void commit_settle(struct commit_plan *p);
 
 /* Called before each item is tried; may be NULL. A positive return stops the commit before that item. */

@@ -138,6 +138,9 @@ const char *kind_colour(enum change_kind k);
 const char *mode_type(mode_t mode);
 /* "old -> new", or the path, printable; a directory's with a slash at its end. */
 void change_print(FILE *out, const struct change *ch);
+/* " (one file with PATH)", or nothing. */
+char *one_with_text(const struct commit_item *it, char *ret, size_t size);
+void print_one_with(FILE *out, const struct commit_item *it);
 
 /* ---- commit.c ---- */
 const char *verdict_name(enum commit_verdict v);  /* for programs */

@@ -183,6 +183,7 @@ static int tell_plan(const struct session *s, const struct commit_plan *plan)
 			continue;
 		printf("%-8s %c  ", verdict_label(it->verdict), (char)it->change->kind);
 		change_print(stdout, it->change);
+		print_one_with(stdout, it);
 		printf("%s%s\n", it->why[0] ? ": " : "", it->why);
 		if (verdict_is_left(it->verdict))
 			left++;
@@ -201,9 +202,15 @@ static int tell_plan(const struct session *s, const struct commit_plan *plan)
 
 static int choose_paths(const struct session *s, struct commit_plan *plan, const struct paths *paths)
 {
-	for (size_t k = 0; k < paths->count; k++)
-		commit_choose(plan, paths->list[k]);
-	return paths_tell_unchanged(paths, &plan->changes, s->box) ? CMD_LEFT : CMD_OK;
+	int status = CMD_OK;
+
+	for (size_t k = 0; k < paths->count; k++) {
+		struct paths one = { .list = &paths->list[k], .count = 1 };
+
+		if (commit_choose(plan, paths->list[k]) == 0 && paths_tell_unchanged(&one, &plan->changes, s->box))
+			status = CMD_LEFT;
+	}
+	return status;
 }
 
 /* One past the last item of the new directory at i and what is in it; i + 1 for anything else. */
@@ -235,21 +242,22 @@ static void show_diff(struct session *s, const struct commit_item *it, bool tree
 static int ask_about(struct session *s, const struct commit_plan *plan, size_t i, size_t end)
 {
 	const struct commit_item *it = &plan->items[i];
-	char path[4 * PATH_MAX], old[4 * PATH_MAX], question[9 * PATH_MAX];
+	char path[4 * PATH_MAX], old[4 * PATH_MAX], one_with[4 * PATH_MAX + 32], question[14 * PATH_MAX];
 	const char *from = it->change->from, *slash = S_ISDIR(it->change->box.st_mode) ? "/" : "";
 	bool tree = end > i + 1;
 	size_t n = end - i - 1;
 	int key;
 
 	name_of(it, path);
+	one_with_text(it, one_with, sizeof one_with);
 	if (tree)
 		snprintf(question, sizeof question,
 		         "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/d/a/q] ", (char)it->change->kind,
 		         path, n, n == 1 ? "" : "s");
 	else
-		snprintf(question, sizeof question, "%c  %s%s%s%s%s%s  [y/n/d/a/q] ", (char)it->change->kind,
-		         from ? path_printable(from, old, sizeof old) : "", from ? " -> " : "", path, slash, it->why[0] ? ": " : "",
-		         it->why);
+		snprintf(question, sizeof question, "%c  %s%s%s%s%s%s%s  [y/n/d/a/q] ", (char)it->change->kind,
+		         from ? path_printable(from, old, sizeof old) : "", from ? " -> " : "", path, slash, one_with,
+		         it->why[0] ? ": " : "", it->why);
 	for (;;) {
 		key = term_ask(question, tree ? "yes no each diff all quit" : "yes no diff all quit");
 		if (key == 'd')
@@ -261,6 +269,15 @@ static int ask_about(struct session *s, const struct commit_plan *plan, size_t i
 			        "and commit what was answered y, Ctrl-C commit nothing",
 			        tree ? " e ask for each thing in it," : "");
 	}
+}
+
+/* Item k, in the new directory at i, is what the host has elsewhere, or one file with it. */
+static bool comes_from_elsewhere(const struct commit_plan *plan, size_t i, size_t k)
+{
+	const struct commit_item *it = &plan->items[k];
+	const char *dir = plan->items[i].change->path, *from = it->change->from;
+
+	return (from && !path_below(from, dir, NULL)) || (it->one_with && !path_below(it->one_with, dir, NULL));
 }
 
 /* How the questions ended. */
@@ -290,31 +307,28 @@ static enum asked choose_by_asking(struct session *s, struct commit_plan *plan, 
 		all = all || key == 'a';
 		if (key == 'e')
 			end = i + 1;
-		for (size_t k = i; k < end; k++)
-			*ret_taken += plan->items[k].chosen = all || key == 'y';
+		for (size_t k = i; k < end; k++) {
+			int one = key;
+
+			/* What such a directory would take from elsewhere was not in the question. */
+			if (key == 'y' && k > i && comes_from_elsewhere(plan, i, k))
+				one = ask_about(s, plan, k, k + 1);
+			if (one == TERM_INTERRUPTED)
+				return ASKED_INTERRUPTED;
+			if (one < 0 || one == 'q')
+				return ASKED_QUIT;
+			all = all || one == 'a';
+			*ret_taken += plan->items[k].chosen = all || one == 'y';
+		}
 	}
 	return ASKED_ALL;
 }
 
-/* Why a change goes with what was asked for; NULL: it was asked for itself. */
-static const char *why_along(const struct commit_item *it, bool was_chosen, const struct paths *paths)
-{
-	const struct change *ch = it->change;
-
-	if (!it->chosen || verdict_is_left(it->verdict))
-		return NULL;
-	if (!was_chosen)
-		return S_ISDIR(ch->box.st_mode) ? "it is needed for what is in it" : "another name of the same file";
-	if (!ch->from || paths_hold(paths, ch->path) == paths_hold(paths, ch->from))
-		return NULL;
-	return "a rename goes with both names";
-}
-
-/* Settles the choice, and names what comes along by that, or is the other half of what was asked for. */
-static int settle(struct commit_plan *plan, const struct paths *paths)
+/* Settles the choice, and names the new directories that come along by that. */
+static int settle(struct commit_plan *plan)
 {
 	_cleanup_free_ bool *was = calloc(plan->count + 1, sizeof *was);
-	char path[4 * PATH_MAX], old[4 * PATH_MAX];
+	char path[4 * PATH_MAX];
 	size_t n = 0;
 
 	if (!was)
@@ -323,12 +337,10 @@ static int settle(struct commit_plan *plan, const struct paths *paths)
 		was[i] = plan->items[i].chosen;
 	commit_settle(plan);
 	for (size_t i = 0; i < plan->count; i++) {
-		const struct change *ch = plan->items[i].change;
-		const char *reason = why_along(&plan->items[i], was[i], paths);
+		const struct commit_item *it = &plan->items[i];
 
-		if (reason && n++ < ALONG_MAX)
-			log_say("goes along: %s%s%s (%s)", ch->from ? path_printable(ch->from, old, sizeof old) : "",
-			        ch->from ? " -> " : "", name_of(&plan->items[i], path), reason);
+		if (it->chosen && !was[i] && !verdict_is_left(it->verdict) && n++ < ALONG_MAX)
+			log_say("goes along: %s (it is needed for what is in it)", name_of(it, path));
 	}
 	if (n > ALONG_MAX)
 		log_say("goes along: and %zu more", n - ALONG_MAX);
@@ -416,7 +428,7 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 			log_say("nothing was committed");
 		return CMD_LEFT;
 	}
-	if (settle(plan, &paths) < 0)
+	if (settle(plan) < 0)
 		return say_error(v->name, &(struct err){ .code = -ENOMEM, .msg = "out of memory" });
 	if (wish->dry) {
 		done = tell_plan(&s, plan);
@@ -464,10 +476,12 @@ const struct verb verb_commit = {
 		   "follow, q (or Ctrl-D) stop asking and commit what was answered y, Ctrl-C commit nothing. A new directory is "
 		   "asked for as\n"
 		   "a whole; e then asks for each thing in it. With PATHs or -a such a directory comes along with what is in it. "
-		   "What the\n"
-		   "host has changed as well since the box first touched it is left in the box and named. What was committed "
-		   "leaves the box;\n"
-		   "a box that nobody named is removed with its last change.",
+		   "Both names\n"
+		   "of what was renamed, and all names of a file that has changed, must be asked for, or it is left. What the host "
+		   "has\n"
+		   "changed as well since the box first touched it is left too. All that is left is named, and stays in the box; "
+		   "what was\n"
+		   "committed leaves it, and a box that nobody named is removed with its last change.",
 	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, failed, not chosen): it is "
 		 "named, and still in the box; or nothing changed at a PATH\n"
 		 "2 wrong usage\n3 it failed and changed nothing",

@@ -90,6 +90,10 @@ static void print_json(FILE *out, const struct commit_item *it, bool first)
 		fputc(',', out);
 		json_path(out, "from", ch->from);
 	}
+	if (it->one_with) {
+		fputc(',', out);
+		json_path(out, "one_with", it->one_with);
+	}
 	fprintf(out, ",\"type\":\"%s\",\"mode\":\"%04o\",\"size\":%lld,\"content\":%s,\"host_changed\":%s", mode_type(st->st_mode),
 	        (unsigned)(st->st_mode & 07777), (long long)st->st_size, ch->content ? "true" : "false",
 	        ch->host_changed ? "true" : "false");
@@ -112,6 +116,24 @@ void change_print(FILE *out, const struct change *ch)
 		fputc('/', out);
 }
 
+char *one_with_text(const struct commit_item *it, char *ret, size_t size)
+{
+	char text[4 * PATH_MAX];
+
+	if (it->one_with)
+		snprintf(ret, size, " (one file with %s)", path_printable(it->one_with, text, sizeof text));
+	else
+		ret[0] = '\0';
+	return ret;
+}
+
+void print_one_with(FILE *out, const struct commit_item *it)
+{
+	char text[4 * PATH_MAX + 32];
+
+	fputs(one_with_text(it, text, sizeof text), out);
+}
+
 static void print_text(FILE *out, const struct commit_item *it, bool colour)
 {
 	const struct change *ch = it->change;
@@ -123,6 +145,7 @@ static void print_text(FILE *out, const struct commit_item *it, bool colour)
 	change_print(out, ch);
 	if (colour)
 		fputs("\033[m", out);
+	print_one_with(out, it);
 	if (left)
 		fprintf(out, "  (%s: %s)", verdict_label(it->verdict), it->why);
 	fputc('\n', out);

@@ -62,6 +62,7 @@ struct apply {
 	struct inode_set swept;   /* swept: directories that remove_leftovers has looked into */
 	struct inode_set settled; /* settled: see twins_settle */
 	struct inode_set wanted;  /* wanted: those that are to get a new name by some item */
+	struct inode_set chosen;  /* chosen: those that some item which is to be applied is about */
 	struct doomed *doomed;
 	size_t ndoomed;
 	bool *busy; /* busy: items being applied, higher up on our stack */
@@ -157,6 +158,8 @@ bool twins_is_copy_of(const struct apply *a, size_t i, const struct stat *host);
 /* True when a name of this host file, which the commit is about to take, should be spared: another item is to become one more name of it, and
  * may know no other. */
 bool twins_are_wanted(const struct apply *a, const struct stat *host);
+/* True when one of the changes to be applied is about this host file: then it may be written to by whatever name. */
+bool twins_may_write(const struct apply *a, const struct stat *host);
 /* Such a file is at path now, under a temporary name. twins_drop_spared removes these names when all items are placed. */
 int twins_spare(struct apply *a, const struct stat *host, const char *path);
 void twins_drop_spared(struct apply *a);

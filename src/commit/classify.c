@@ -154,6 +154,9 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 		return r;
 	if (!ret_now->st_mode)
 		return 1;
+	check->hidden = check->find_hidden && twins_hidden(p, host, ret_now);
+	if (check->hidden)
+		return 0;
 	k = plan_rename_from(p, was);
 	if (k != NO_ITEM && p->p.items[k].outcome != COMMIT_DONE)
 		return 0;
@@ -215,6 +218,14 @@ int classify_tree_known(struct plan *p, const char *host, const char *was, struc
 static bool leaves_by_rename(void *ctx, const char *was)
 {
 	return plan_rename_from(ctx, was) != NO_ITEM;
+}
+
+bool classify_tree_hidden(struct plan *p, const char *host, const char *was)
+{
+	struct tree_check check = { .leaves = leaves_by_rename, .ctx = p, .find_hidden = true };
+	char unknown[PATH_MAX];
+
+	return classify_tree_known(p, host, was, &check, unknown) == 0 && check.hidden;
 }
 
 /* The host has a directory that the change removes: all in it must be known. */

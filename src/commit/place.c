@@ -304,6 +304,12 @@ static bool keeps_inode(struct apply *a, size_t i, const struct stat *host)
 	return twins_is_copy_of(a, i, host);
 }
 
+/* What no change is about that was chosen gets one more name only as it is. */
+static bool may_be_one(struct apply *a, size_t i, const char *original, const struct stat *known)
+{
+	return twins_may_write(a, known) || classify_same_as_box(a->p, item(a, i)->change, original, known) == 1;
+}
+
 static int place_regular(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
 	char twin[PATH_MAX];
@@ -319,9 +325,9 @@ static int place_regular(struct apply *a, size_t i, int box, const char *path, c
 		return place_link(a, i, twin, &known, path, seen);
 	if (keeps_inode(a, i, seen)) {
 		r = place_in_inode(a, i, path, seen);
-	} else if (many && twins_original(a, i, twin, &known) == 0) {
+	} else if (many && twins_original(a, i, twin, &known) == 0 && may_be_one(a, i, twin, &known)) {
 		r = place_link(a, i, twin, &known, path, seen);
-		if (r == 0)
+		if (r == 0 && twins_may_write(a, &known))
 			r = place_in_inode(a, i, path, &known);
 	} else {
 		r = place_new(a, i, box, path, seen);

@@ -298,6 +298,70 @@ static int judge_missing(struct plan *p)
 	return r == -ENOMEM ? r : 0;
 }
 
+static bool has_twins(const struct commit_item *it)
+{
+	return S_ISREG(it->change->box.st_mode) && it->change->box.st_nlink > 1;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct stat *x = &(*(struct commit_item *const *)a)->change->box,
+			  *y = &(*(struct commit_item *const *)b)->change->box;
+
+	return inode_cmp(x, y);
+}
+
+/* The items that are about files of several names, those about one file together. NULL: no memory. */
+static struct commit_item **twins_list(struct commit_plan *plan, size_t *ret_count)
+{
+	struct commit_item **v = calloc(plan->count + 1, sizeof *v);
+	size_t n = 0;
+
+	for (size_t i = 0; v && i < plan->count; i++)
+		if (has_twins(&plan->items[i]))
+			v[n++] = &plan->items[i];
+	if (n > 1)
+		qsort(v, n, sizeof *v, by_inode);
+	*ret_count = n;
+	return v;
+}
+
+/* What is said of a name that no other change is about: the host's file that it is one more name of. */
+static int find_original(struct plan *p, struct commit_item *it)
+{
+	const struct stat *box = &it->change->box, *now = &p->now[it - p->p.items];
+	char from[PATH_MAX];
+	struct stat st;
+
+	if (it->change->kind == CHANGE_RENAMED || (box->st_ino == now->st_ino && box->st_dev == now->st_dev) ||
+	    changes_copied_from(p->p.ov, it->change, from, sizeof from) < 0 || host_stat(&p->host, from, &st) < 0 ||
+	    st.st_ino != box->st_ino || st.st_dev != box->st_dev)
+		return 0;
+	it->one_with = strdup(from);
+	p->ends[it - p->p.items] |= END_LINK;
+	return it->one_with ? 0 : -ENOMEM;
+}
+
+/* Fills one_with of all. */
+static int find_twins(struct plan *p)
+{
+	size_t n = 0;
+	_cleanup_free_ struct commit_item **v = twins_list(&p->p, &n);
+	int r = v ? 0 : -ENOMEM;
+
+	for (size_t i = 0, end; i < n && r == 0; i = end) {
+		for (end = i + 1; end < n && by_inode(&v[i], &v[end]) == 0; end++)
+			;
+		if (end == i + 1)
+			r = find_original(p, v[i]);
+		for (size_t k = i; end > i + 1 && k < end && r == 0; k++) {
+			v[k]->one_with = strdup(v[k + 1 < end ? k + 1 : i]->change->path);
+			r = v[k]->one_with ? 0 : -ENOMEM;
+		}
+	}
+	return r;
+}
+
 static int build(struct plan *p, struct err *err)
 {
 	int r;
@@ -306,7 +370,8 @@ static int build(struct plan *p, struct err *err)
 	p->p.items = calloc(p->p.count + 1, sizeof *p->p.items);
 	p->now = calloc(p->p.count + 1, sizeof *p->now);
 	p->in_way = calloc(p->p.count + 1, sizeof *p->in_way);
-	if (!p->p.items || !p->now || !p->in_way)
+	p->ends = calloc(p->p.count + 1, sizeof *p->ends);
+	if (!p->p.items || !p->now || !p->in_way || !p->ends)
 		return err_sys(err, -ENOMEM, "commit");
 	for (size_t i = 0; i < p->p.count; i++)
 		p->p.items[i].change = &p->p.changes.list[i];
@@ -322,6 +387,8 @@ static int build(struct plan *p, struct err *err)
 			why(&p->p.items[i], COMMIT_CONFLICT, "it cannot be compared with the host: %s", strerror(-r));
 	}
 	r = judge_missing(p);
+	if (r == 0)
+		r = find_twins(p);
 	if (r < 0)
 		return err_sys(err, r, "commit");
 	memcpy(p->taken, p->renames, p->nrenames * sizeof *p->taken);
@@ -363,9 +430,12 @@ void commit_plan_free(struct commit_plan *plan)
 	changes_release(&p->p.changes);
 	host_release(&p->host);
 	fd_closep(&p->base_fd);
+	for (size_t i = 0; p->p.items && i < p->p.count; i++)
+		free(p->p.items[i].one_with);
 	free(p->p.items);
 	free(p->now);
 	free(p->in_way);
+	free(p->ends);
 	free(p->above);
 	free(p->renames);
 	free(p->taken);
@@ -380,18 +450,34 @@ void commit_plan_freep(struct commit_plan **p)
 	*p = NULL;
 }
 
+/* Which names of the item are at or below the path. */
+static unsigned ends_below(const struct plan *p, const struct commit_item *it, const char *path)
+{
+	unsigned ends = path_below(it->change->path, path, NULL) ? END_VIEW : 0;
+	char host[PATH_MAX];
+
+	if (it->change->from && path_below(it->change->from, path, NULL))
+		ends |= END_OLD;
+	if (p->nrenames && plan_renamed_above(p, it->change->path) != NO_ITEM && plan_host_path(p, it->change->path, host) == 0 &&
+	    path_below(host, path, NULL))
+		ends |= END_HOST;
+	if (it->one_with && path_below(it->one_with, path, NULL))
+		ends |= END_ONE;
+	return ends;
+}
+
 size_t commit_choose(struct commit_plan *plan, struct vpath path)
 {
+	struct plan *p = plan_of(plan);
 	size_t n = 0;
 
+	p->all |= strcmp(path.s, "/") == 0;
 	for (size_t i = 0; i < plan->count; i++) {
-		struct commit_item *it = &plan->items[i];
+		unsigned ends = ends_below(p, &plan->items[i], path.s);
 
-		if (!path_below(it->change->path, path.s, NULL) &&
-		    !(it->change->from && path_below(it->change->from, path.s, NULL)))
-			continue;
-		it->chosen = true;
-		n++;
+		p->ends[i] |= ends;
+		plan->items[i].chosen |= (ends & (END_VIEW | END_OLD)) != 0;
+		n += ends != 0;
 	}
 	return n;
 }
@@ -418,6 +504,20 @@ static void why_no_directory(struct plan *p, struct commit_item *it, size_t k)
 		why(it, COMMIT_WAIT, "its directory is left%s%s", *text ? ": " : "", text);
 }
 
+#define UNCHOSEN_MAX 100
+
+/* fmt: with one %.90s, for a path. */
+static void why_unchosen(struct commit_item *it, const char *fmt, const char *path) __attribute__((format(printf, 2, 0)));
+static void why_unchosen(struct commit_item *it, const char *fmt, const char *path)
+{
+	char text[COMMIT_WHY_MAX];
+
+	it->verdict = COMMIT_WAIT;
+	/* As above: half of one would name another. */
+	path_printable(path, text, sizeof text);
+	snprintf(it->why, sizeof it->why, fmt, strlen(text) > UNCHOSEN_MAX ? "(too long a path)" : text);
+}
+
 /* Directories that the box made come along with what is in them. */
 static void settle_parents(struct plan *p, struct commit_item *it, bool *changed)
 {
@@ -426,6 +526,12 @@ static void settle_parents(struct plan *p, struct commit_item *it, bool *changed
 
 		if (!item_makes_dir(up))
 			continue;
+		/* What it would take the place of is not given up for that. */
+		if (!up->chosen && p->now[k].st_mode && !S_ISDIR(p->now[k].st_mode)) {
+			why_unchosen(it, "its directory %.90s takes the place of something, and was not chosen", up->change->path);
+			*changed = true;
+			return;
+		}
 		if (!up->chosen)
 			*changed = up->chosen = true;
 		if (!item_planned(up) && !S_ISDIR(p->now[k].st_mode)) {
@@ -497,39 +603,76 @@ static void settle_place(struct plan *p, size_t i, bool *changed)
 	*changed = true;
 }
 
-static bool has_twins(const struct commit_item *it)
+/* Of a rename that was chosen by paths, both names: it takes the one away, and makes the other. */
+static bool both_chosen(const struct plan *p, size_t i)
 {
-	return S_ISREG(it->change->box.st_mode) && it->change->box.st_nlink > 1;
+	unsigned ends = p->ends[i] & (END_VIEW | END_OLD);
+
+	return p->p.items[i].chosen && (p->p.items[i].change->kind != CHANGE_RENAMED || !ends || ends == (END_VIEW | END_OLD));
 }
 
-static int by_inode(const void *a, const void *b)
+/* What was chosen by one of its names is not applied to another: the box's program has tied them, and the user may know of one only. */
+static void settle_names(struct plan *p, size_t i)
 {
-	const struct stat *x = &(*(struct commit_item *const *)a)->change->box, *y = &(*(struct commit_item *const *)b)->change->box;
+	struct commit_item *it = &p->p.items[i];
+	size_t k = plan_renamed_above(p, it->change->path);
+	char host[PATH_MAX];
 
-	if (x->st_dev != y->st_dev)
-		return x->st_dev < y->st_dev ? -1 : 1;
-	return x->st_ino < y->st_ino ? -1 : x->st_ino > y->st_ino;
+	if (!both_chosen(p, i))
+		why_unchosen(it, p->ends[i] & END_OLD ? "its new name %.90s was not chosen" : "its old name %.90s was not chosen",
+		             p->ends[i] & END_OLD ? it->change->path : it->change->from);
+	else if (k != NO_ITEM && !both_chosen(p, k) && !(p->ends[i] & END_HOST) && plan_host_path(p, it->change->path, host) == 0)
+		why_unchosen(it, "on the host it is %.90s, which was not chosen", host);
+	else if ((p->ends[i] & END_LINK) && (p->ends[i] & END_VIEW) && !(p->ends[i] & END_ONE))
+		why_unchosen(it, "it is one more name of %.90s, which was not chosen", it->one_with);
+	else if ((p->ends[i] & END_LINK) && (k = plan_carrier(p, it->one_with, it->change->path)) != NO_ITEM && !both_chosen(p, k))
+		why_unchosen(it, "it is one more name of %.90s, whose directory keeps its old name", it->one_with);
 }
 
-/* The names of one file come along with one of them: else the host would get two files, and what the box shows would no longer be one. */
-static void settle_twins(struct commit_plan *plan)
+/* A name goes, and others of the same file would get what the box wrote by names that are gone: nobody chose those. */
+static void settle_hidden(struct plan *p, size_t i)
 {
-	_cleanup_free_ struct commit_item **v = calloc(plan->count + 1, sizeof *v);
+	struct commit_item *it = &p->p.items[i];
+	const struct stat *taken = it->change->kind == CHANGE_RENAMED ? &p->in_way[i] : &p->now[i];
+	char host[PATH_MAX];
+
+	if (!taken->st_mode || (taken->st_ino == it->change->box.st_ino && taken->st_dev == it->change->box.st_dev) ||
+	    plan_host_path(p, it->change->path, host) < 0 || (S_ISDIR(taken->st_mode) && S_ISDIR(it->change->box.st_mode)))
+		return;
+	if (S_ISDIR(taken->st_mode) ? classify_tree_hidden(p, host, it->change->path) : twins_hidden(p, host, taken))
+		why(it, COMMIT_WAIT, "other names of that file on the host would be written: only -a does that");
+}
+
+/* The names of one file are committed together or not at all: else the host would get two files, and what the box shows would no longer be one. */
+static void settle_twins(struct plan *p)
+{
 	size_t n = 0;
+	_cleanup_free_ struct commit_item **v = twins_list(&p->p, &n);
 
-	for (size_t i = 0; v && i < plan->count; i++)
-		if (has_twins(&plan->items[i]))
-			v[n++] = &plan->items[i];
-	if (n > 1)
-		qsort(v, n, sizeof *v, by_inode);
 	for (size_t i = 0, end; i < n; i = end) {
-		bool chosen = false;
+		const struct commit_item *other = NULL;
 
 		for (end = i; end < n && by_inode(&v[i], &v[end]) == 0; end++)
-			chosen |= item_planned(v[end]);
-		for (size_t k = i; chosen && k < end; k++)
-			v[k]->chosen = true;
+			if (!v[end]->chosen || v[end]->verdict == COMMIT_WAIT)
+				other = v[end];
+		for (size_t k = i; other && k < end; k++)
+			if (item_planned(v[k]))
+				why_unchosen(v[k],
+				             other->chosen ? "it is one file with %.90s, which is left"
+				                           : "it is one file with %.90s, which was not chosen",
+				             other->change->path);
 	}
+}
+
+static void settle_choice(struct plan *p)
+{
+	for (size_t i = 0; i < p->p.count; i++) {
+		if (item_planned(&p->p.items[i]))
+			settle_names(p, i);
+		if (!p->all && item_planned(&p->p.items[i]))
+			settle_hidden(p, i);
+	}
+	settle_twins(p);
 }
 
 void commit_settle(struct commit_plan *plan)
@@ -537,7 +680,7 @@ void commit_settle(struct commit_plan *plan)
 	struct plan *p = plan_of(plan);
 	bool changed = true;
 
-	settle_twins(plan);
+	settle_choice(p);
 
 	/* Every round that changes something takes an item out of the plan or adds one: it ends. */
 	while (changed) {

@@ -22,6 +22,16 @@ struct plan {
 	bool known_loaded;
 	struct inode_set judged; /* judged: every host inode that some item is about, when judged_all */
 	bool judged_all;
+	unsigned char *ends; /* ends: bits of enum end: which of an item's names are at or below a path that was chosen */
+	bool all;            /* all: "/" was chosen, and with it what no change is about */
+};
+
+enum end {
+	END_VIEW = 1, /* its name in the view */
+	END_OLD = 2,  /* of a renamed one: the name it had */
+	END_HOST = 4, /* where the host has it as long as a directory above it is not renamed there */
+	END_ONE = 8,  /* its one_with */
+	END_LINK = 16, /* no end: what the host has at one_with, where nothing is changed, is to get one more name */
 };
 
 static inline struct plan *plan_of(struct commit_plan *p)
@@ -64,6 +74,12 @@ bool plan_knows_inode(struct plan *p, const struct stat *st);
 /* Sets verdict and reason; returns 0. */
 int why(struct commit_item *it, enum commit_verdict verdict, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* ---- twins.c ---- */
+
+/* The host's file at path, a name of it that is to go, was written to in the box by names that are gone there: its others would get that
+ * (twins_settle). */
+bool twins_hidden(struct plan *p, const char *path, const struct stat *host);
+
 /* ---- classify.c ---- */
 
 /* Judges one item; fills p->now[i]. -errno when it could not be looked at. */
@@ -80,10 +96,14 @@ struct tree_check {
 	bool (*touched)(void *ctx, const struct stat *st);
 	bool (*leaves)(void *ctx, const char *was); /* leaves: something that will have been moved away by then */
 	void *ctx;
+	bool find_hidden; /* find_hidden: what twins_hidden tells of counts as not known */
+	bool hidden;      /* hidden: and was found */
 	uint64_t seen_ns; /* seen_ns: filled by classify_tree_known: when the box first changed the directory itself */
 };
 int classify_tree_known(struct plan *p, const char *host, const char *was, struct tree_check *check,
                         char ret_path[static PATH_MAX]);
+/* True when such a tree of the host, which the change removes, has something that twins_hidden tells of. */
+bool classify_tree_hidden(struct plan *p, const char *host, const char *was);
 /* One object of such a tree, and nothing below it; check->seen_ns as that call has left it. ret_now: what is there; st_mode 0: nothing. */
 int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now);
 

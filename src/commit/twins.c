@@ -2,11 +2,13 @@
 #include "apply.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "base/copy.h"
 #include "base/descent.h"
 #include "base/dir.h"
 #include "base/fd.h"
@@ -99,6 +101,8 @@ int twins_begin(struct apply *a)
 		/* The view shows a copy under the identity of the host's file. */
 		if (S_ISREG(box->st_mode) && item_planned(item(a, i)) && (box->st_dev != now->st_dev || box->st_ino != now->st_ino))
 			r = inode_set_add(&a->wanted, box->st_dev, box->st_ino);
+		if (r == 0 && now->st_mode && item_planned(item(a, i)))
+			r = inode_set_add(&a->chosen, now->st_dev, now->st_ino);
 		if (r < 0)
 			return r;
 	}
@@ -110,6 +114,12 @@ bool twins_are_wanted(const struct apply *a, const struct stat *host)
 	return S_ISREG(host->st_mode) && host->st_nlink > 1 && inode_set_has(&a->wanted, host->st_dev, host->st_ino) &&
 	       !inode_set_has(&a->made, host->st_dev, host->st_ino) &&
 	       !(a->spared.size && twins_slot(a->spared.slot, a->spared.size, host->st_dev, host->st_ino)->ino);
+}
+
+bool twins_may_write(const struct apply *a, const struct stat *host)
+{
+	return a->p->all || inode_set_has(&a->chosen, host->st_dev, host->st_ino) ||
+	       inode_set_has(&a->made, host->st_dev, host->st_ino);
 }
 
 int twins_spare(struct apply *a, const struct stat *host, const char *path)
@@ -135,9 +145,9 @@ void twins_drop_spared(struct apply *a)
 }
 
 /* The copy of the host's file that has no name in the box's tree any more; -ENOENT: there is none. */
-static int nameless_copy(struct apply *a, const struct stat *host, int *ret_fd, struct stat *ret)
+static int nameless_copy(struct plan *p, const struct stat *host, int *ret_fd, struct stat *ret)
 {
-	const struct box *box = overlay_box(a->p->p.ov);
+	const struct box *box = overlay_box(p->p.ov);
 
 	for (int layer = box->nlayers - 1; layer >= 0; layer--) {
 		_cleanup_close_ int fd = -1;
@@ -161,13 +171,25 @@ static int nameless_copy(struct apply *a, const struct stat *host, int *ret_fd, 
 }
 
 /* The host has changed it under some name since the box saw that. */
-static bool in_conflict(const struct apply *a, const struct stat *host)
+static bool in_conflict(const struct plan *p, const struct stat *host)
 {
-	for (size_t k = 0; k < a->p->p.count; k++)
-		if (a->p->now[k].st_ino == host->st_ino && a->p->now[k].st_dev == host->st_dev &&
-		    a->p->p.items[k].verdict == COMMIT_CONFLICT)
+	for (size_t k = 0; k < p->p.count; k++)
+		if (p->now[k].st_ino == host->st_ino && p->now[k].st_dev == host->st_dev &&
+		    p->p.items[k].verdict == COMMIT_CONFLICT)
 			return true;
 	return false;
+}
+
+bool twins_hidden(struct plan *p, const char *path, const struct stat *host)
+{
+	_cleanup_close_ int copy_fd = -1, fd = -1;
+	struct stat copy;
+
+	if (!S_ISREG(host->st_mode) || host->st_nlink < 2 || nameless_copy(p, host, &copy_fd, &copy) < 0 || in_conflict(p, host))
+		return false;
+	/* It may have been copied without being changed. What cannot be compared counts as changed. */
+	return copy.st_mode != host->st_mode || copy.st_size != host->st_size || host_open(&p->host, path, O_RDONLY, &fd) < 0 ||
+	       copy_content_equal(copy_fd, fd) != 1 || copy_xattrs_equal(copy_fd, fd) != 1;
 }
 
 int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen)
@@ -179,10 +201,13 @@ int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen)
 	if (!S_ISREG(seen->st_mode) || seen->st_nlink < 2 || inode_set_has(&a->settled, seen->st_dev, seen->st_ino) ||
 	    inode_set_has(&a->made, seen->st_dev, seen->st_ino))
 		return 0;
+	/* Of what is in the way by now only: see settle_hidden. */
+	if (!a->p->all && twins_hidden(a->p, path, seen))
+		return swap_refuse(a, i);
 	r = inode_set_add(&a->settled, seen->st_dev, seen->st_ino);
 	if (r == 0)
-		r = nameless_copy(a, seen, &fd, &copy);
-	if (r < 0 || in_conflict(a, seen))
+		r = nameless_copy(a->p, seen, &fd, &copy);
+	if (r < 0 || in_conflict(a->p, seen))
 		return r == -ENOENT ? 0 : r;
 	r = inplace_write(a, i, fd, &copy, path, seen);
 	return r < 0 ? r : host_stat(&a->p->host, path, seen);
@@ -194,6 +219,7 @@ void twins_free(struct apply *a)
 	table_release(&a->twins);
 	table_release(&a->spared);
 	inode_set_release(&a->wanted);
+	inode_set_release(&a->chosen);
 	inode_set_release(&a->made);
 	for (size_t i = 0; i < a->nspecials; i++)
 		free(a->specials[i].view);
@@ -336,6 +362,9 @@ int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX], struct 
 		return -ENOENT;
 	/* When the original's own change stays behind, this one must not carry it along. */
 	k = plan_find(a->p, from);
+	if (k != NO_ITEM && k != i && !item_planned(&a->p->p.items[k]))
+		return -ENOENT;
+	k = plan_rename_from(a->p, from);
 	if (k != NO_ITEM && k != i && !item_planned(&a->p->p.items[k]))
 		return -ENOENT;
 	r = apply_forward(a, from, ret);

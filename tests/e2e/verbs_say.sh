@@ -197,19 +197,26 @@ PAGER=cat tty '/dd/ +\[y' 'd\n' 'mode of directory' '' '/dd/ +\[y' 'y\n' '/dd/f 
 status "a conflict is left" 1; out "and told" 'left: .*/c: the host'; no_out "not asked" '/w/c: .*\[y'; no_out "the mode alone was shown" '^\+f$'
 is "the host's is as it was" host "$(cat c)"; check "the rest is there" test -e dd/f; cb discard -f -b i
 
-# ---- commit PATH names what goes along ----
+# ---- commit PATH names what goes along, and what it needs and was not asked for ----
 fresh
 cb run -b i -- sh -c 'mkdir -p p/q; echo x >p/q/x; echo y >p/q/y; ln p/q/x twin; mv other elsewhere; mv text dir/text; echo z >z'
 cb commit -b i z; status "nothing goes along" 0; is "nothing goes along" "cowbox: committed 1 change of box i" "$(cat "$ERR")"
-cb commit -b i p/q/x; status "its directories and other names" 0
-is "are named" "p (it is needed for what is in it);p/q (it is needed for what is in it);twin (another name of the same file);" "$(sed -n "s,^cowbox: goes along: $T/w/,,p" "$ERR" | tr '\n' ';')"; err "and counted" '^cowbox: committed 4 changes of box i$'
-cb commit -b i -n elsewhere; status "one half of a rename" 0; err "both are named" "^cowbox: goes along: $T/w/other -> $T/w/elsewhere \\(a rename goes with both names\\)$"
-cb commit -b i text; err "by its old name too" "^cowbox: goes along: $T/w/text -> $T/w/dir/text "; cb commit -b i other elsewhere; no_err "not when both were asked for" 'goes along'
+cb status -b i; out "names of one file are told" "^A  $T/w/twin \\(one file with $T/w/p/q/x\\)\$"
+cb commit -b i -n twin; status "one of two names" 1; out "is left in -n" "^left     A  $T/w/twin .*: it is one file with $T/w/p/q/x, which was not chosen\$"
+cb commit -b i twin; status "and in truth" 1; err "with a reason" "^cowbox: left: $T/w/twin: it is one file with $T/w/p/q/x, which was not chosen\$"; check "nothing was made" test ! -e twin -a ! -e p
+cb commit -b i p/q/x twin; status "its directories" 0
+is "are named" "p (it is needed for what is in it);p/q (it is needed for what is in it);" "$(sed -n "s,^cowbox: goes along: $T/w/,,p" "$ERR" | tr '\n' ';')"; err "and counted" '^cowbox: committed 4 changes of box i$'
+cb commit -b i elsewhere; status "one half of a rename" 1; err "the other is named" "^cowbox: left: $T/w/elsewhere: its old name $T/w/other was not chosen\$"; check "and not taken away" test -e other
+cb commit -b i text; status "by its old name too" 1; err "the new one is named" "^cowbox: left: $T/w/dir/text: its new name $T/w/dir/text was not chosen\$"; cb commit -b i other elsewhere; status "both" 0; no_err "when both were asked for" 'left:'
 cb commit -b i -a; no_err "nor with -a" 'goes along'; cb discard -f -b i
 cb run -b i -- sh -c 'd=.; for i in $(seq 30); do d=$d/d; done; mkdir -p $d; echo f >$d/f'; cb commit -b i "$T/w/$(printf 'd/%.0s' $(seq 30))f"
 is "a long list is cut" 20 "$(grep -c '^cowbox: goes along: /' "$ERR")"; err "with the rest counted" '^cowbox: goes along: and 10 more$'; cb discard -f -b i
-fresh; cb run -b i -- sh -c 'mkdir n; echo a >n/a; ln n/a twin'
-tty '/n/, a new' 'e\n' '/n/a ' 'y\n' '/twin ' 'n\n' -- commit -b i; out "when asked too" '^cowbox: goes along: .*/w/n \('; out "also what was left" '^cowbox: goes along: .*/w/twin \('; cb discard -f -b i
+fresh; cb run -b i -- sh -c 'mkdir n; echo a >n/a; ln n/a twin; echo b >n/b'
+tty '/n/, a new' 'e\n' '/n/a \(one file with .*/w/twin\) ' 'y\n' '/n/b ' 'y\n' '/twin \(one file with .*/w/n/a\) ' 'n\n' -- commit -b i
+status "no for one name" 1; out "when asked too" '^cowbox: goes along: .*/w/n \('; out "it is left" 'left: .*/w/n/a: it is one file with .*/w/twin, which was not chosen'; check "neither is made" test ! -e n/a -a ! -e twin -a -e n/b; cb discard -f -b i
+# ---- what a new directory takes from elsewhere is asked for by itself ----
+fresh; cb run -b i -- sh -c 'mkdir n; echo a >n/a; mv other n/other; ln text n/text'
+tty '/n/, a new' 'y\n' '/other -> .*/n/other ' 'n\n' '/n/text \(one file with .*/w/text\) ' 'n\n' -- commit -b i; check "and left when not wanted" test -e n/a -a -e other -a ! -e n/other -a ! -e n/text; cb discard -f -b i
 
 # ---- doctor ----
 cb doctor; status "doctor" 0; is "the verdict is the last line" 1 "$(tail -n 1 "$OUT" | grep -c '^cowbox can run here: ')"

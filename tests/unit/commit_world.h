@@ -219,7 +219,8 @@ static inline size_t choose(struct world *x, const char *name)
 {
 	char path[PATH_MAX + 300];
 
-	snprintf(path, sizeof path, "%s%s%s", x->w, *name ? "/" : "", name);
+	/* "": all there is, as -a. */
+	snprintf(path, sizeof path, "%s/%s", *name ? x->w : "", name);
 	return commit_choose(x->plan, (struct vpath){ path });
 }
 

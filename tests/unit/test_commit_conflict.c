@@ -362,6 +362,7 @@ static void test_made_below_a_waiting_rename(void **state)
 	box_rename(x, "b", "a/z", 0);
 	plan(x);
 	choose(x, "a/z/d/e");
+	choose(x, "b/d/e");
 	apply(x);
 	assert_int_equal(x->result.done, 2); /* d came along */
 	assert_int_equal(x->result.failed, 0);
