@@ -11,6 +11,7 @@
 #include "apply.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +113,7 @@ static void remove_doomed(struct apply *a)
 		if (!doomed_where(a, d, now))
 			continue;
 		r = host_stat(&a->p->host, now, &seen);
-		if (r == 0 && seen.st_mode && d->awaited)
+		if (r == 0 && seen.st_mode && (d->awaited || !ident_is(&d->what, &seen)))
 			r = -EBUSY;
 		else if (r == 0 && seen.st_mode)
 			r = remove_object(a, d->item, now, d->was, &seen);
@@ -140,24 +141,24 @@ static void finish_directories(struct apply *a)
 			continue;
 		r = apply_where(a, i - 1, path);
 		if (r == 0)
-			r = place_metadata(a, i - 1, path);
+			r = place_metadata(
+				a, i - 1, path,
+				&(struct stat){ .st_mode = S_IFDIR, .st_dev = a->held[i - 1].dev, .st_ino = a->held[i - 1].ino });
 		if (r < 0)
 			apply_settle(a, i - 1, r);
 	}
 	for (size_t k = a->nparents; k > 0; k--) {
 		const struct parent *p = &a->parents[k - 1];
 		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, p->mtime };
-		const char *name;
+		_cleanup_close_ int fd = -1;
 		struct stat st;
-		int dir;
 
 		/* Not ours, or not there any more: it keeps the time of the commit. */
 		if (!p->set || apply_where_view(a, p->view, path) < 0)
 			continue;
-		if (host_stat(&a->p->host, path, &st) < 0 || time_same(&st.st_mtim, &p->mtime))
-			continue;
-		if (host_parent(&a->p->host, path, &dir, &name) == 0)
-			sys_utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW);
+		if (host_open(&a->p->host, path, O_PATH | O_DIRECTORY, &fd) == 0 && sys_fstat(fd, &st) == 0 &&
+		    ident_is(&p->dir, &st) && !time_same(&st.st_mtim, &p->mtime))
+			sys_utimensat(fd, "", times, AT_EMPTY_PATH);
 	}
 }
 
@@ -195,6 +196,7 @@ static void apply_release(struct apply *a)
 	inode_set_release(&a->touched);
 	inode_set_release(&a->swept);
 	free(a->busy);
+	free(a->held);
 	twins_free(a);
 }
 
@@ -207,8 +209,11 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 
 	memset(ret, 0, sizeof *ret);
 	a.busy = calloc(plan->count + 1, sizeof *a.busy);
-	if (!a.busy)
+	a.held = calloc(plan->count + 1, sizeof *a.held);
+	if (!a.busy || !a.held) {
+		apply_release(&a);
 		return err_sys(err, -ENOMEM, "commit");
+	}
 	for (size_t i = 0; i < plan->count; i++)
 		pass.total += plan->items[i].chosen;
 	if (twins_begin(&a) < 0) {

@@ -14,6 +14,7 @@ struct move {
 /* A host directory in which names came or went, and that is no change itself: it gets the times that the view shows. */
 struct parent {
 	char *view;
+	struct ident dir;
 	struct timespec mtime;
 	bool set; /* set: mtime is known and right */
 };
@@ -42,6 +43,7 @@ struct doomed {
 	char *was;    /* was: where the box saw it */
 	size_t item;  /* item: that it made way for */
 	size_t since; /* since: how many moves there were when it went aside */
+	struct ident what;
 	bool awaited; /* awaited: it is no rubbish, item is its own rename, which is to come */
 };
 
@@ -65,6 +67,7 @@ struct apply {
 	struct inode_set chosen;  /* chosen: those that some item which is to be applied is about */
 	struct doomed *doomed;
 	size_t ndoomed;
+	struct ident *held; /* held: the host's directory that a directory's item is about, once it is there */
 	bool *busy; /* busy: items being applied, higher up on our stack */
 	bool said;  /* said: the item's `why` already tells what the failure is */
 	char entered[PATH_MAX]; /* entered: the host's directory that was worked in last */
@@ -101,12 +104,12 @@ int apply_touch(struct apply *a, const struct stat *st);
 int apply_where_view(const struct apply *a, const char *view, char ret[static PATH_MAX]);
 /* Where the item belongs on the host at this moment. */
 int apply_where(const struct apply *a, size_t i, char ret[static PATH_MAX]);
-/* The directory that holds the host path is about to change. view: as the view names that directory. */
-int apply_enter(struct apply *a, const char *view, const char *host);
+/* A directory of the host is about to change. view: as the view names it. */
+int apply_enter(struct apply *a, const char *view, const struct stat *dir);
 /* The new object of item i is put at the host path. seen: what was found there when it was judged again. Does not look at the verdict. */
 int place_object(struct apply *a, size_t i, const char *path, const struct stat *seen);
-/* Gives the host object at path the metadata of the item's. */
-int place_metadata(struct apply *a, size_t i, const char *path);
+/* Gives the host object at path, which is what was seen, the metadata of the item's. */
+int place_metadata(struct apply *a, size_t i, const char *path, const struct stat *seen);
 /* Gives the existing host file the item's content and metadata, keeping the inode. */
 int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen);
 /* A name for a temporary in a directory; the next commit removes what has such a name. */
@@ -118,13 +121,15 @@ void place_kept_name(struct apply *a, char ret[static 48]);
 
 /* "The host's was changed just now". Returns -ESTALE. */
 int swap_refuse(struct apply *a, size_t i);
+/* The same object with the same content, the change time aside: renaming moves that. What is in a directory is no matter here. */
+bool swap_still_is(const struct stat *now, const struct stat *seen);
 /* What stands at the name now is what was seen (st_mode 0: nothing), and nobody has done anything to it. */
 int swap_check(struct apply *a, size_t i, int dir, const char *name, const struct stat *seen);
 /* The temporary in the same directory gets the name, which is the host path. A directory in the way goes to a->doomed. Where it fails, what is
  * still called temp is ours. */
 int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *judged);
-/* Notes what was at the path, and is called temp in the same directory (moved) or is to be, as in the way of item i. */
-int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, bool moved);
+/* Notes what was judged at the path, and is called temp in the same directory (moved) or is to be, as in the way of item i. */
+int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, const struct stat *judged, bool moved);
 /* Notes that what rename i is to take has a temporary name, the host path, until then. */
 int swap_park(struct apply *a, size_t i, const char *path);
 /* Renames there from src to dst; what was judged in the way (st_mode 0: nothing) is replaced, or else exchanged with it. */
@@ -148,7 +153,7 @@ void kept_remove(const struct box *box, const char *name);
 
 /* Learns which host files are to get new names, before anything is changed. -ENOMEM. */
 int twins_begin(struct apply *a);
-/* Where the layer's file already is on the host, and what is there now. -ENOENT: nowhere yet. */
+/* Where this commit has put the layer's file on the host, and that file. -ENOENT: nowhere yet; -ESTALE: something else is there now. */
 int twins_find(const struct apply *a, const struct stat *layer, char ret[static PATH_MAX], struct stat *ret_host);
 int twins_add(struct apply *a, const struct stat *layer, const char *path);
 void twins_free(struct apply *a);

@@ -1,6 +1,9 @@
 /* apply_item.c - carries out one item of a plan.
  *
  * (A1) An item is looked at again right before it is touched: where the host is no longer as it was judged, it is left.
+ * (A4) Who owns a directory of the host may exchange what is in it at any moment, and root commits for them. So a name is no more than a place to
+ *      look: what gets metadata or content is opened first, and compared with what (A1) saw; and what a new name is made in is the directory that
+ *      was judged, or that this commit has put there.
  */
 #include "apply.h"
 
@@ -22,7 +25,7 @@ static bool as_judged(struct apply *a, const struct stat *judged, const struct s
 		return !now->st_mode && !judged->st_mode;
 	if (S_ISDIR(now->st_mode))
 		return now->st_dev == judged->st_dev && now->st_ino == judged->st_ino;
-	return stat_same(now, judged) || apply_touched(a, now);
+	return now->st_dev == judged->st_dev && now->st_ino == judged->st_ino && (stat_same(now, judged) || apply_touched(a, now));
 }
 
 /* True when this commit has moved away what was at the path, or put something there by a swap. */
@@ -71,18 +74,42 @@ static int ensure_parents(struct apply *a, const char *view)
 	                                                                    : ensure_parents(a, item(a, k)->change->path);
 }
 
-static int enter_parent(struct apply *a, const char *view, const char *host)
+/* Before looking again: it may take long. */
+static void sweep_parent(struct apply *a, const char *host)
 {
-	char view_dir[PATH_MAX], host_dir[PATH_MAX];
+	char dir[PATH_MAX];
 
-	if (!path_split(view, view_dir, sizeof view_dir) || !path_split(host, host_dir, sizeof host_dir))
-		return -ENAMETOOLONG;
 	/* Neighbours come one after another. */
-	if (strcmp(host_dir, a->entered) != 0) {
-		strcpy(a->entered, host_dir);
-		remove_leftovers(a, host_dir);
-	}
-	return apply_enter(a, view_dir, host_dir);
+	if (!path_split(host, dir, sizeof dir) || strcmp(dir, a->entered) == 0)
+		return;
+	strcpy(a->entered, dir);
+	remove_leftovers(a, dir);
+}
+
+/* The directory that holds the item's place is the one that was judged, or what this commit has made or moved there since (A4). */
+static void pin_parent(struct apply *a, size_t i, const char *path)
+{
+	char dir[PATH_MAX];
+	size_t k = path_split(item(a, i)->change->path, dir, sizeof dir) ? plan_find(a->p, dir) : NO_ITEM;
+
+	host_pin(&a->p->host, path, k != NO_ITEM && a->held[k].ino ? a->held[k] : a->p->dirs[i]);
+}
+
+/* seen: what is there, and leaves; NULL: what is there is pinned. */
+static int enter_parent(struct apply *a, const char *view, const char *host, const struct stat *seen)
+{
+	char view_dir[PATH_MAX];
+	struct stat dir, st;
+	const char *name;
+	int fd, r = host_parent(&a->p->host, host, &fd, &name);
+
+	if (r == 0)
+		r = sys_fstat(fd, &dir);
+	if (r < 0)
+		return r;
+	if (seen && seen->st_mode && (sys_fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !swap_still_is(&st, seen)))
+		return -ESTALE;
+	return path_split(view, view_dir, sizeof view_dir) ? apply_enter(a, view_dir, &dir) : -ENAMETOOLONG;
 }
 
 struct awaited {
@@ -118,9 +145,11 @@ static int make_directory(struct apply *a, size_t i, const char *path, const str
 	int r;
 
 	/* Its entries are changes of their own. */
-	if (S_ISDIR(now->st_mode) && awaited_by(a, path, now) == NO_ITEM)
+	if (S_ISDIR(now->st_mode) && awaited_by(a, path, now) == NO_ITEM) {
+		a->held[i] = ident_of(now);
 		return 0;
-	r = enter_parent(a, item(a, i)->change->path, path);
+	}
+	r = enter_parent(a, item(a, i)->change->path, path, NULL);
 	return r < 0 ? r : place_object(a, i, path, now);
 }
 
@@ -142,17 +171,22 @@ static int apply_present(struct apply *a, size_t i)
 	struct stat now;
 	int r = apply_where(a, i, path);
 
-	if (r == 0)
-		r = look_again(a, i, path, &a->p->now[i], &now);
 	if (r < 0)
 		return r;
+	pin_parent(a, i, path);
+	sweep_parent(a, path);
+	r = look_again(a, i, path, &a->p->now[i], &now);
+	if (r < 0)
+		return r;
+	if (S_ISDIR(ch->box.st_mode) && ch->kind == CHANGE_META)
+		a->held[i] = ident_of(&now);
 	if (S_ISDIR(ch->box.st_mode))
 		return ch->kind == CHANGE_META ? 0 : make_directory(a, i, path, &now);
-	r = enter_parent(a, ch->path, path);
+	r = enter_parent(a, ch->path, path, NULL);
 	if (r < 0)
 		return r;
 	if (ch->kind == CHANGE_META && !is_another_object(a, i, &now))
-		return place_metadata(a, i, path);
+		return place_metadata(a, i, path, &now);
 	return place_object(a, i, path, &now);
 }
 
@@ -166,7 +200,7 @@ static int clear_source(struct apply *a, size_t i, const char *src, const struct
 	if (other != NO_ITEM)
 		return parked ? swap_park(a, other, src) : 0;
 	place_temp_name(a, temp);
-	return swap_aside(a, i, src, temp, false);
+	return swap_aside(a, i, src, temp, in_way, false);
 }
 
 /* What is to take the place of a directory that it is in comes out of it first. */
@@ -204,7 +238,7 @@ static int rename_object(struct apply *a, size_t i, const char *src, const struc
 }
 
 /* A renamed file gets its new content under the new name before the old name goes. */
-static int finish_renamed_file(struct apply *a, size_t i, const char *dst)
+static int finish_renamed_file(struct apply *a, size_t i, const char *dst, const struct stat *there)
 {
 	_cleanup_close_ int box = -1;
 	const struct change *ch = item(a, i)->change;
@@ -213,6 +247,8 @@ static int finish_renamed_file(struct apply *a, size_t i, const char *dst)
 
 	if (r < 0)
 		return r;
+	if (!swap_still_is(&now, there))
+		return swap_refuse(a, i);
 	if (S_ISREG(ch->box.st_mode) && twins_is_copy_of(a, i, &now) && changes_open(a->p->p.ov, ch, &box) == 0 &&
 	    sys_fstat(box, &layer) == 0 && layer.st_nlink > 1) {
 		r = twins_add(a, &layer, dst);
@@ -220,7 +256,7 @@ static int finish_renamed_file(struct apply *a, size_t i, const char *dst)
 			return r;
 		return place_in_inode(a, i, dst, &now);
 	}
-	return ch->content ? place_object(a, i, dst, &now) : place_metadata(a, i, dst);
+	return ch->content ? place_object(a, i, dst, &now) : place_metadata(a, i, dst, &now);
 }
 
 static int apply_rename(struct apply *a, size_t i)
@@ -235,8 +271,12 @@ static int apply_rename(struct apply *a, size_t i)
 	r = apply_forward(a, ch->from, src);
 	if (r == 0)
 		r = apply_where(a, i, dst);
-	if (r == 0)
-		r = look_again(a, i, src, &a->p->now[i], &there);
+	if (r < 0)
+		return r;
+	pin_parent(a, i, dst);
+	sweep_parent(a, src);
+	sweep_parent(a, dst);
+	r = look_again(a, i, src, &a->p->now[i], &there);
 	if (r == 0)
 		r = host_stat(&a->p->host, dst, &in_way);
 	if (r == 0)
@@ -245,11 +285,13 @@ static int apply_rename(struct apply *a, size_t i)
 	if (r == 0 && strcmp(src, dst) != 0)
 		r = look_again(a, i, dst, other == NO_ITEM ? &a->p->in_way[i] : &a->p->now[other], &in_way);
 	if (r == 0)
-		r = enter_parent(a, ch->from, src);
+		r = enter_parent(a, ch->from, src, &there);
 	if (r == 0)
-		r = enter_parent(a, ch->path, dst);
+		r = enter_parent(a, ch->path, dst, NULL);
 	if (r < 0)
 		return r;
+	if (S_ISDIR(ch->box.st_mode))
+		a->held[i] = ident_of(&there);
 	if (strcmp(src, dst) != 0) {
 		/* Another name of the same file took it along: then this one is one more name. */
 		if (!there.st_mode && S_ISREG(ch->box.st_mode))
@@ -265,7 +307,7 @@ static int apply_rename(struct apply *a, size_t i)
 		if (r < 0 && inside && strcmp(src, was) != 0)
 			(void)swap_move(a, i, src, &there, was, &nothing, false);
 	}
-	return r < 0 || S_ISDIR(ch->box.st_mode) ? r : finish_renamed_file(a, i, dst);
+	return r < 0 || S_ISDIR(ch->box.st_mode) ? r : finish_renamed_file(a, i, dst, &there);
 }
 
 static int apply_deletion(struct apply *a, size_t i)
@@ -279,9 +321,11 @@ static int apply_deletion(struct apply *a, size_t i)
 		r = host_stat(&a->p->host, path, &now);
 	if (r < 0 || !now.st_mode)
 		return r;
+	pin_parent(a, i, path);
+	sweep_parent(a, path);
 	r = look_again(a, i, path, &a->p->now[i], &now);
 	if (r == 0)
-		r = enter_parent(a, ch->path, path);
+		r = enter_parent(a, ch->path, path, NULL);
 	return r < 0 ? r : remove_object(a, i, path, ch->path, &now);
 }
 
@@ -299,6 +343,9 @@ void apply_settle(struct apply *a, size_t i, int r)
 		a->result->changed = true;
 		return;
 	}
+	/* By host_pin. */
+	if (r == -ESTALE && it->verdict == COMMIT_APPLY && !a->said)
+		swap_refuse(a, i);
 	it->outcome = r == -ESTALE && it->verdict == COMMIT_CONFLICT ? COMMIT_LEFT : COMMIT_FAILED;
 	it->code = r;
 	if (it->outcome == COMMIT_FAILED && !a->said)
@@ -333,6 +380,7 @@ int apply_item(struct apply *a, size_t i)
 		    : it->change->kind == CHANGE_DELETED ? apply_deletion(a, i)
 		                                         : apply_present(a, i);
 	a->busy[i] = false;
+	host_unpin(&a->p->host);
 	apply_settle(a, i, r);
 	return r;
 }

@@ -400,6 +400,17 @@ static bool below_new_directory(const struct plan *p, size_t i)
 	return false;
 }
 
+static struct ident parent_of(struct plan *p, const char *path)
+{
+	const char *name;
+	struct stat st;
+	int fd;
+
+	if (host_parent(&p->host, path, &fd, &name) < 0 || sys_fstat(fd, &st) < 0)
+		return (struct ident){ 0 };
+	return ident_of(&st);
+}
+
 int classify_item(struct plan *p, size_t i)
 {
 	struct commit_item *it = &p->p.items[i];
@@ -411,6 +422,8 @@ int classify_item(struct plan *p, size_t i)
 	if ((S_ISCHR(ch->box.st_mode) || S_ISBLK(ch->box.st_mode)) && geteuid() != 0 && ch->kind != CHANGE_META)
 		return why(it, COMMIT_REFUSE, "only root can make devices");
 	r = plan_host_path(p, ch->path, path);
+	if (r == 0)
+		p->dirs[i] = parent_of(p, path);
 	if (r == 0)
 		r = host_stat(&p->host, ch->kind == CHANGE_RENAMED ? ch->from : path, &p->now[i]);
 	if (r == -ELOOP && below_new_directory(p, i)) {

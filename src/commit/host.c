@@ -19,7 +19,7 @@ int host_init(struct host *h)
 	int fd = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 
 	h->dir_fd = -1;
-	h->dir[0] = '\0';
+	h->dir[0] = h->pinned[0] = '\0';
 	h->root_fd = fd;
 	return fd < 0 ? fd : 0;
 }
@@ -38,6 +38,28 @@ void host_moved(struct host *h)
 	h->dir[0] = '\0';
 }
 
+/* The directory, which was opened by its path, is not another than the one that is to be there. */
+static bool pin_holds(const struct host *h, const char *dir, int fd)
+{
+	struct stat st;
+
+	return !h->pinned[0] || strcmp(dir, h->pinned) != 0 || (sys_fstat(fd, &st) == 0 && ident_is(&h->pin, &st));
+}
+
+void host_pin(struct host *h, const char *path, struct ident dir)
+{
+	h->pin = dir;
+	if (!path_split(path, h->pinned, sizeof h->pinned))
+		h->pinned[0] = '\0';
+	if (h->dir_fd >= 0 && !pin_holds(h, h->dir, h->dir_fd))
+		host_moved(h);
+}
+
+void host_unpin(struct host *h)
+{
+	h->pinned[0] = '\0';
+}
+
 int host_parent(struct host *h, const char *path, int *ret_fd, const char **ret_name)
 {
 	char dir[PATH_MAX];
@@ -53,6 +75,10 @@ int host_parent(struct host *h, const char *path, int *ret_fd, const char **ret_
 		if (fd < 0)
 			return fd;
 		host_moved(h);
+		if (!pin_holds(h, dir, fd)) {
+			fd_closep(&fd);
+			return -ESTALE;
+		}
 		h->dir_fd = fd;
 		strcpy(h->dir, dir);
 	}

@@ -1,25 +1,48 @@
 /* host.h - the host's side of a commit: names on the host, reached without following a symlink.
  *
- * Every access names a parent directory, opened from "/" by openat2 with RESOLVE_NO_SYMLINKS, and one component in it.
+ * Every access names a parent directory, opened from "/" by openat2 with RESOLVE_NO_SYMLINKS, and one component in it. A name may lead to another
+ * object at every call: what is to be changed is opened, compared with what was judged, and changed through that descriptor.
  */
 #ifndef COWBOX_COMMIT_HOST_H
 #define COWBOX_COMMIT_HOST_H
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include "base/strv.h"
+
+/* Which object a name stood for, whatever the name leads to by now. */
+struct ident {
+	uint64_t dev, ino; /* ino 0: none is known */
+};
+
+static inline struct ident ident_of(const struct stat *st)
+{
+	return (struct ident){ .dev = st->st_dev, .ino = st->st_ino };
+}
+
+static inline bool ident_is(const struct ident *id, const struct stat *st)
+{
+	return id->ino && id->ino == st->st_ino && id->dev == st->st_dev;
+}
 
 struct host {
 	int root_fd;        /* root_fd: "/", O_PATH */
 	int dir_fd;         /* dir_fd: the parent used last, or -1 */
 	char dir[PATH_MAX]; /* dir: its path */
+	char pinned[PATH_MAX]; /* pinned: see host_pin, or "" */
+	struct ident pin;
 };
 
 int host_init(struct host *h);
 void host_release(struct host *h);
 /* Forgets the parent used last: after a directory has been moved. */
 void host_moved(struct host *h);
+/* Until host_unpin the directory that holds the path is this one, or host_parent says -ESTALE: who owns a directory above it can put another in
+ * its place at any time. */
+void host_pin(struct host *h, const char *path, struct ident dir);
+void host_unpin(struct host *h);
 /* The parent of an absolute canonical path (borrowed until the next call), and the last component (borrowed from path). */
 int host_parent(struct host *h, const char *path, int *ret_fd, const char **ret_name);
 /* Opens the object itself, never what a symlink leads to. A regular file is never waited for. */

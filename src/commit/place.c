@@ -6,6 +6,7 @@
  */
 #include "apply.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "base/copy.h"
 #include "base/cred.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
 
@@ -102,24 +104,24 @@ static bool later(struct timespec a, struct timespec b)
 }
 
 /* The modification time a directory is to have when all is done: the view's, unless the host's is newer than what the box saw. */
-static void parent_time(struct apply *a, struct parent *parent, const char *host)
+static void parent_time(struct apply *a, struct parent *parent, const struct stat *st)
 {
 	struct caller caller = { .umask = 022 };
 	const struct origin *o = plan_origin(a->p, parent->view);
 	_cleanup_object_ struct object dir;
-	struct stat st;
 	int r;
 
 	object_init(&dir);
 	r = overlay_lookup(a->p->p.ov, &caller, AT_VIEW(parent->view), LOOKUP_NOFOLLOW | LOOKUP_DIRECTORY, &dir);
-	if (r < 0 || host_stat(&a->p->host, host, &st) < 0 || !S_ISDIR(st.st_mode))
+	if (r < 0)
 		return;
-	parent->set = later(dir.st.st_mtim, st.st_mtim) ||
-	              (o && o->mtime_ns == (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec);
+	parent->dir = ident_of(st);
+	parent->set = later(dir.st.st_mtim, st->st_mtim) ||
+	              (o && o->mtime_ns == (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec);
 	parent->mtime = dir.st.st_mtim;
 }
 
-int apply_enter(struct apply *a, const char *view, const char *host)
+int apply_enter(struct apply *a, const char *view, const struct stat *dir)
 {
 	struct parent parent = { 0 }, *all;
 	size_t i = plan_find(a->p, view);
@@ -138,7 +140,7 @@ int apply_enter(struct apply *a, const char *view, const char *host)
 	parent.view = strdup(view);
 	if (!parent.view)
 		return -ENOMEM;
-	parent_time(a, &parent, host);
+	parent_time(a, &parent, dir);
 	a->parents[a->nparents++] = parent;
 	return 0;
 }
@@ -197,6 +199,42 @@ static int make_regular(struct apply *a, size_t i, int box, int dir, const char 
 	return r < 0 ? r : give_metadata(a, i, box, fd, COPY_ALL);
 }
 
+/* There is no call that makes a directory and opens it. Who owns the one that it is in may have put another in its place, but not an empty one
+ * that is worth anything. */
+static int make_directory(struct apply *a, size_t i, int dir, const char *temp)
+{
+	_cleanup_closedir_ DIR *made = NULL;
+	struct stat st;
+	int r = sys_mkdirat(dir, temp, 0700);
+
+	if (r == 0)
+		r = sys_openat(dir, temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (r < 0)
+		return r;
+	made = dir_take(r);
+	if (!made)
+		return -ENOMEM;
+	r = sys_fstat(dirfd(made), &st);
+	if (r == 0 && dir_next(made))
+		r = swap_refuse(a, i);
+	if (r == 0)
+		a->held[i] = ident_of(&st);
+	return r;
+}
+
+/* Nor for these. target: of a symlink. */
+static bool is_as_made(int fd, const struct stat *want, const char *target)
+{
+	char text[PATH_MAX];
+	struct stat st;
+
+	if (sys_fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != (want->st_mode & S_IFMT) || st.st_nlink != 1)
+		return false;
+	if (S_ISLNK(st.st_mode))
+		return sys_readlinkat(fd, "", text, sizeof text) >= 0 && strcmp(text, target) == 0;
+	return !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) || st.st_rdev == want->st_rdev;
+}
+
 static int make_special(struct apply *a, size_t i, int box, int dir, const char *temp)
 {
 	const struct stat *st = &a->p->p.items[i].change->box;
@@ -209,7 +247,7 @@ static int make_special(struct apply *a, size_t i, int box, int dir, const char 
 		if (r >= 0)
 			r = sys_symlinkat(target, dir, temp);
 	} else if (S_ISDIR(st->st_mode)) {
-		return sys_mkdirat(dir, temp, 0700); /* its metadata come last of all */
+		return make_directory(a, i, dir, temp); /* its metadata come last of all */
 	} else {
 		/* Of a socket too: its file is there after its program has ended, on the host as in the box. */
 		r = sys_mknodat(dir, temp, (st->st_mode & S_IFMT) | 0600, st->st_rdev);
@@ -217,7 +255,9 @@ static int make_special(struct apply *a, size_t i, int box, int dir, const char 
 	if (r < 0)
 		return r;
 	fd = sys_openat(dir, temp, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-	return fd < 0 ? fd : give_metadata(a, i, box, fd, COPY_ALL);
+	if (fd < 0)
+		return fd;
+	return is_as_made(fd, st, target) ? give_metadata(a, i, box, fd, COPY_ALL) : swap_refuse(a, i);
 }
 
 /* Another name for what this commit has put on the host already, or what the host always had. known: its inode; another is not linked. */
@@ -242,7 +282,8 @@ static int make_link(struct apply *a, size_t i, const char *existing, const stru
 }
 
 /* A name for something that is on the host under another one. known: what that is. */
-static int place_link(struct apply *a, size_t i, const char *existing, const struct stat *known, const char *path, const struct stat *seen)
+static int place_link(struct apply *a, size_t i, const char *existing, const struct stat *known, const char *path,
+                      const struct stat *seen)
 {
 	_cleanup_close_ int dir = -1;
 	const char *name;
@@ -369,7 +410,7 @@ int place_object(struct apply *a, size_t i, const char *path, const struct stat 
 	return S_ISDIR(ch->box.st_mode) ? place_new(a, i, box, path, seen) : place_special(a, i, box, path, seen);
 }
 
-int place_metadata(struct apply *a, size_t i, const char *path)
+int place_metadata(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int box = -1, fd = -1;
 	struct stat st;
@@ -382,8 +423,8 @@ int place_metadata(struct apply *a, size_t i, const char *path)
 		r = sys_fstat(fd, &st);
 	if (r < 0)
 		return r;
-	if ((st.st_mode & S_IFMT) != (a->p->p.items[i].change->box.st_mode & S_IFMT))
-		return -ESTALE;
+	if (!swap_still_is(&st, seen) || (st.st_mode & S_IFMT) != (a->p->p.items[i].change->box.st_mode & S_IFMT))
+		return swap_refuse(a, i);
 	return give_metadata(a, i, box, fd, COPY_ALL);
 }
 

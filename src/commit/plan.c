@@ -371,7 +371,8 @@ static int build(struct plan *p, struct err *err)
 	p->now = calloc(p->p.count + 1, sizeof *p->now);
 	p->in_way = calloc(p->p.count + 1, sizeof *p->in_way);
 	p->ends = calloc(p->p.count + 1, sizeof *p->ends);
-	if (!p->p.items || !p->now || !p->in_way || !p->ends)
+	p->dirs = calloc(p->p.count + 1, sizeof *p->dirs);
+	if (!p->p.items || !p->now || !p->in_way || !p->ends || !p->dirs)
 		return err_sys(err, -ENOMEM, "commit");
 	for (size_t i = 0; i < p->p.count; i++)
 		p->p.items[i].change = &p->p.changes.list[i];
@@ -436,6 +437,7 @@ void commit_plan_free(struct commit_plan *plan)
 	free(p->now);
 	free(p->in_way);
 	free(p->ends);
+	free(p->dirs);
 	free(p->above);
 	free(p->renames);
 	free(p->taken);
@@ -504,7 +506,7 @@ static void why_no_directory(struct plan *p, struct commit_item *it, size_t k)
 		why(it, COMMIT_WAIT, "its directory is left%s%s", *text ? ": " : "", text);
 }
 
-#define UNCHOSEN_MAX 100
+#define UNCHOSEN_MAX 90
 
 /* fmt: with one %.90s, for a path. */
 static void why_unchosen(struct commit_item *it, const char *fmt, const char *path) __attribute__((format(printf, 2, 0)));

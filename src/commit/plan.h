@@ -14,6 +14,7 @@ struct plan {
 	int base_fd;      /* base_fd: the box's kept originals, or -1 */
 	struct stat *now; /* now: an item's object on the host when it was judged (of a renamed one: at its old place) */
 	struct stat *in_way; /* in_way: of a renamed one: what the host had at its new place then */
+	struct ident *dirs; /* dirs: of the host's directory that an item is to be in; ino 0: it comes with the box */
 	size_t *above;    /* above: the nearest item above each, or NO_ITEM */
 	size_t *renames;  /* renames: items that are renames, in the order of their old places */
 	size_t *taken; /* taken: the same in the order of the inodes that they rename */

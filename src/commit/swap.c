@@ -15,14 +15,12 @@
 #include "base/stat.h"
 #include "base/sys.h"
 
-/* The same object with the same content, the change time aside: renaming moves that. What is in a directory is no matter here. */
-static bool still_is(const struct stat *now, const struct stat *seen)
+bool swap_still_is(const struct stat *now, const struct stat *seen)
 {
 	if (now->st_dev != seen->st_dev || now->st_ino != seen->st_ino || (now->st_mode & S_IFMT) != (seen->st_mode & S_IFMT))
 		return false;
-	return S_ISDIR(now->st_mode) ||
-	       (now->st_mode == seen->st_mode && now->st_uid == seen->st_uid && now->st_gid == seen->st_gid &&
-	        stat_same_content(now, seen));
+	return S_ISDIR(now->st_mode) || (now->st_mode == seen->st_mode && now->st_uid == seen->st_uid &&
+	                                 now->st_gid == seen->st_gid && stat_same_content(now, seen));
 }
 
 int swap_refuse(struct apply *a, size_t i)
@@ -40,7 +38,7 @@ int swap_check(struct apply *a, size_t i, int dir, const char *name, const struc
 		return seen->st_mode ? swap_refuse(a, i) : 0;
 	if (r < 0)
 		return r;
-	if (!still_is(&now, seen) || (!S_ISDIR(now.st_mode) && !time_same(&now.st_ctim, &seen->st_ctim)))
+	if (!swap_still_is(&now, seen) || (!S_ISDIR(now.st_mode) && !time_same(&now.st_ctim, &seen->st_ctim)))
 		return swap_refuse(a, i);
 	return 0;
 }
@@ -88,10 +86,10 @@ static int doomed_reserve(struct apply *a)
 	return 0;
 }
 
-int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, bool moved)
+int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, const struct stat *judged, bool moved)
 {
 	char aside[PATH_MAX], parent[PATH_MAX];
-	struct doomed d = { .item = i };
+	struct doomed d = { .item = i, .what = ident_of(judged) };
 	const char *name;
 	int dir, r = doomed_reserve(a);
 
@@ -185,9 +183,9 @@ int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *n
 	if (r < 0)
 		return r == -ENOENT ? swap_refuse(a, i) : r;
 	r = sys_fstatat(dir, temp, &out, AT_SYMLINK_NOFOLLOW);
-	if (r < 0 || !still_is(&out, seen))
+	if (r < 0 || !swap_still_is(&out, seen))
 		return swap_back(a, i, dir, temp, name, path);
-	return dirs ? swap_aside(a, i, path, temp, true) : drop_old(a, dir, temp, path, &out);
+	return dirs ? swap_aside(a, i, path, temp, &out, true) : drop_old(a, dir, temp, path, &out);
 }
 
 /* ---- a name on the host gets another place ---- */
@@ -213,7 +211,7 @@ static bool is_at(int dir, const char *name, const struct stat *seen)
 {
 	struct stat now;
 
-	return sys_fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && still_is(&now, seen);
+	return sys_fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && swap_still_is(&now, seen);
 }
 
 static int move_first(struct apply *a, size_t i, const struct ends *e, const struct stat *there)
@@ -303,6 +301,7 @@ int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *
 		r = host_parent(&a->p->host, path, &dir, &name);
 	if (r < 0)
 		return r;
+	/* Only an empty one goes. */
 	if (S_ISDIR(seen->st_mode))
 		return sys_unlinkat(dir, name, AT_REMOVEDIR);
 	r = swap_check(a, i, dir, name, seen);
@@ -319,7 +318,7 @@ int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *
 	if (r < 0)
 		return sys_unlinkat(dir, name, 0);
 	r = sys_fstatat(dir, temp, &out, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && still_is(&out, seen))
+	if (r == 0 && swap_still_is(&out, seen))
 		return sys_unlinkat(dir, temp, 0);
 	r = sys_renameat2(dir, temp, dir, name, RENAME_NOREPLACE);
 	return r < 0 ? keep(a, i, dir, temp, path) : swap_refuse(a, i);

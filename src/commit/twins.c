@@ -82,7 +82,9 @@ int twins_find(const struct apply *a, const struct stat *layer, char ret[static 
 {
 	int r = table_find(a, &a->twins, layer, ret);
 
-	return r < 0 ? r : host_stat(&a->p->host, ret, ret_host);
+	if (r == 0)
+		r = host_stat(&a->p->host, ret, ret_host);
+	return r == 0 && !apply_touched(a, ret_host) ? -ESTALE : r;
 }
 
 int twins_add(struct apply *a, const struct stat *layer, const char *path)
@@ -195,7 +197,7 @@ bool twins_hidden(struct plan *p, const char *path, const struct stat *host)
 int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen)
 {
 	_cleanup_close_ int fd = -1;
-	struct stat copy;
+	struct stat copy, now;
 	int r;
 
 	if (!S_ISREG(seen->st_mode) || seen->st_nlink < 2 || inode_set_has(&a->settled, seen->st_dev, seen->st_ino) ||
@@ -210,7 +212,13 @@ int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen)
 	if (r < 0 || in_conflict(a->p, seen))
 		return r == -ENOENT ? 0 : r;
 	r = inplace_write(a, i, fd, &copy, path, seen);
-	return r < 0 ? r : host_stat(&a->p->host, path, seen);
+	if (r == 0)
+		r = host_stat(&a->p->host, path, &now);
+	if (r == 0 && (now.st_ino != seen->st_ino || now.st_dev != seen->st_dev))
+		r = swap_refuse(a, i);
+	if (r == 0)
+		*seen = now;
+	return r;
 }
 
 void twins_free(struct apply *a)
