@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 /* Copies the content of src (readable) to dst (writable, empty). size: the length to copy (st_size of src). When src has become
  * shorter meanwhile, dst ends where src did. The file positions of both may move. */
@@ -30,6 +31,10 @@ enum copy_lost { COPY_LOST_OWNER = 1, COPY_LOST_XATTR = 2 };
 int copy_metadata(int src, int dst, const struct stat *st, unsigned flags, unsigned *ret_lost);
 /* True when both descriptors have the same set of xattrs, those of the overlay prefixes, sums and LSM labels aside. -errno on failure. */
 int copy_xattrs_equal(int a, int b);
+/* Tells of each of these that the two do not have alike. An n below 0: that one has none of it. */
+typedef void (*copy_xattr_tell)(void *ctx, const char *name, const void *a, ssize_t na, const void *b, ssize_t nb);
+/* a or b: -1 for an object without any. */
+int copy_xattrs_compare(int a, int b, copy_xattr_tell tell, void *ctx);
 /* True (1) when both regular files have the same bytes, 0 when not, -errno on failure. */
 int copy_content_equal(int a, int b);
 

@@ -49,11 +49,15 @@ enum commit_outcome {
 	COMMIT_FAILED, /* tried and failed: code and why say how */
 };
 
+/* What lends the rights of another to whoever starts the file. */
+enum commit_mark { COMMIT_SETUID = 1, COMMIT_SETGID = 2, COMMIT_CAPABILITIES = 4 };
+
 #define COMMIT_WHY_MAX 160
 struct commit_item {
 	const struct change *change; /* change: borrowed from the plan's list */
 	bool chosen;                 /* chosen: asked for, or a new directory needed by what was */
 	char *one_with;              /* one_with: another name of the same file, of another change or the host's; NULL: none is known */
+	unsigned marks;              /* marks: bits of enum commit_mark, of the box's file */
 	enum commit_verdict verdict;
 	enum commit_outcome outcome;
 	int code;                 /* code: -errno of a failure */

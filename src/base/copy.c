@@ -457,6 +457,64 @@ int copy_xattrs_equal(int a, int b)
 	return r;
 }
 
+/* -1: it has none of that name. */
+static ssize_t value_read(int fd, const char *path, const char *name, char *buf)
+{
+	ssize_t n = fd < 0 ? -1 : getxattr(path, name, buf, XATTR_SIZE_MAX);
+
+	return n >= 0 ? n : fd < 0 || errno == ENODATA ? -1 : -errno - 1;
+}
+
+/* Of the names, those that skip has not. */
+static int values_compare(const struct names *names, const struct names *skip, int a, int b, copy_xattr_tell tell, void *ctx)
+{
+	_cleanup_free_ char *buf = malloc(2 * (size_t)XATTR_SIZE_MAX);
+	char path_a[FD_PATH_MAX], path_b[FD_PATH_MAX];
+
+	if (!buf)
+		return -ENOMEM;
+	if (a >= 0)
+		fd_path(path_a, a);
+	if (b >= 0)
+		fd_path(path_b, b);
+	for (const char *s = names_first(names); s; s = names_next(names, s)) {
+		ssize_t na, nb;
+
+		if (!is_compared(s) || (skip && names_has(skip, s)))
+			continue;
+		na = value_read(a, path_a, s, buf);
+		nb = value_read(b, path_b, s, buf + XATTR_SIZE_MAX);
+		if (na < -1 || nb < -1)
+			return (int)(na < -1 ? na : nb) + 1;
+		if (na != nb || (na > 0 && memcmp(buf, buf + XATTR_SIZE_MAX, (size_t)na) != 0))
+			tell(ctx, s, buf, na, buf + XATTR_SIZE_MAX, nb);
+	}
+	return 0;
+}
+
+int copy_xattrs_compare(int a, int b, copy_xattr_tell tell, void *ctx)
+{
+	char path[FD_PATH_MAX];
+	struct names names_a = { .list = names_a.small }, names_b = { .list = names_b.small };
+	int r = 0;
+
+	if (a >= 0) {
+		fd_path(path, a);
+		r = names_read(&names_a, path);
+	}
+	if (r == 0 && b >= 0) {
+		fd_path(path, b);
+		r = names_read(&names_b, path);
+	}
+	if (r == 0 && names_a.len)
+		r = values_compare(&names_a, NULL, a, b, tell, ctx);
+	if (r == 0 && names_b.len)
+		r = values_compare(&names_b, &names_a, a, b, tell, ctx);
+	names_release(&names_a);
+	names_release(&names_b);
+	return r;
+}
+
 /* 1 when [at, at + want) is the same in both. buf: twice STEP_BUFFER. */
 static int step_equal(int a, int b, off_t at, size_t want, char *buf)
 {

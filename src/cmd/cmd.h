@@ -138,9 +138,10 @@ const char *kind_colour(enum change_kind k);
 const char *mode_type(mode_t mode);
 /* "old -> new", or the path, printable; a directory's with a slash at its end. */
 void change_print(FILE *out, const struct change *ch);
-/* " (one file with PATH)", or nothing. */
-char *one_with_text(const struct commit_item *it, char *ret, size_t size);
-void print_one_with(FILE *out, const struct commit_item *it);
+#define ABOUT_MAX (4 * PATH_MAX + 256)
+/* " [set-uid: runs as user 0] (one file with PATH)": what is to be known of it before it is committed, or nothing. */
+char *about_text(const struct commit_item *it, char *ret, size_t size);
+void print_about(FILE *out, const struct commit_item *it);
 
 /* ---- commit.c ---- */
 const char *verdict_name(enum commit_verdict v);  /* for programs */

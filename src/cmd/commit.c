@@ -183,7 +183,7 @@ static int tell_plan(const struct session *s, const struct commit_plan *plan)
 			continue;
 		printf("%-8s %c  ", verdict_label(it->verdict), (char)it->change->kind);
 		change_print(stdout, it->change);
-		print_one_with(stdout, it);
+		print_about(stdout, it);
 		printf("%s%s\n", it->why[0] ? ": " : "", it->why);
 		if (verdict_is_left(it->verdict))
 			left++;
@@ -242,21 +242,21 @@ static void show_diff(struct session *s, const struct commit_item *it, bool tree
 static int ask_about(struct session *s, const struct commit_plan *plan, size_t i, size_t end)
 {
 	const struct commit_item *it = &plan->items[i];
-	char path[4 * PATH_MAX], old[4 * PATH_MAX], one_with[4 * PATH_MAX + 32], question[14 * PATH_MAX];
+	char path[4 * PATH_MAX], old[4 * PATH_MAX], about[ABOUT_MAX], question[14 * PATH_MAX];
 	const char *from = it->change->from, *slash = S_ISDIR(it->change->box.st_mode) ? "/" : "";
 	bool tree = end > i + 1;
 	size_t n = end - i - 1;
 	int key;
 
 	name_of(it, path);
-	one_with_text(it, one_with, sizeof one_with);
+	about_text(it, about, sizeof about);
 	if (tree)
 		snprintf(question, sizeof question,
 		         "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/d/a/q] ", (char)it->change->kind,
 		         path, n, n == 1 ? "" : "s");
 	else
 		snprintf(question, sizeof question, "%c  %s%s%s%s%s%s%s  [y/n/d/a/q] ", (char)it->change->kind,
-		         from ? path_printable(from, old, sizeof old) : "", from ? " -> " : "", path, slash, one_with,
+		         from ? path_printable(from, old, sizeof old) : "", from ? " -> " : "", path, slash, about,
 		         it->why[0] ? ": " : "", it->why);
 	for (;;) {
 		key = term_ask(question, tree ? "yes no each diff all quit" : "yes no diff all quit");
@@ -271,13 +271,13 @@ static int ask_about(struct session *s, const struct commit_plan *plan, size_t i
 	}
 }
 
-/* Item k, in the new directory at i, is what the host has elsewhere, or one file with it. */
-static bool comes_from_elsewhere(const struct commit_plan *plan, size_t i, size_t k)
+/* Item k, in the new directory at i, is what the host has elsewhere, or one file with it, or lends rights. */
+static bool asks_for_itself(const struct commit_plan *plan, size_t i, size_t k)
 {
 	const struct commit_item *it = &plan->items[k];
 	const char *dir = plan->items[i].change->path, *from = it->change->from;
 
-	return (from && !path_below(from, dir, NULL)) || (it->one_with && !path_below(it->one_with, dir, NULL));
+	return it->marks || (from && !path_below(from, dir, NULL)) || (it->one_with && !path_below(it->one_with, dir, NULL));
 }
 
 /* How the questions ended. */
@@ -310,8 +310,8 @@ static enum asked choose_by_asking(struct session *s, struct commit_plan *plan, 
 		for (size_t k = i; k < end; k++) {
 			int one = key;
 
-			/* What such a directory would take from elsewhere was not in the question. */
-			if (key == 'y' && k > i && comes_from_elsewhere(plan, i, k))
+			/* That was not in the question. */
+			if (key == 'y' && k > i && asks_for_itself(plan, i, k))
 				one = ask_about(s, plan, k, k + 1);
 			if (one == TERM_INTERRUPTED)
 				return ASKED_INTERRUPTED;

@@ -94,6 +94,8 @@ static void print_json(FILE *out, const struct commit_item *it, bool first)
 		fputc(',', out);
 		json_path(out, "one_with", it->one_with);
 	}
+	if (it->marks & COMMIT_CAPABILITIES)
+		fputs(",\"capabilities\":true", out);
 	fprintf(out, ",\"type\":\"%s\",\"mode\":\"%04o\",\"size\":%lld,\"content\":%s,\"host_changed\":%s", mode_type(st->st_mode),
 	        (unsigned)(st->st_mode & 07777), (long long)st->st_size, ch->content ? "true" : "false",
 	        ch->host_changed ? "true" : "false");
@@ -116,22 +118,26 @@ void change_print(FILE *out, const struct change *ch)
 		fputc('/', out);
 }
 
-char *one_with_text(const struct commit_item *it, char *ret, size_t size)
+char *about_text(const struct commit_item *it, char *ret, size_t size)
 {
-	char text[4 * PATH_MAX];
+	const struct stat *box = &it->change->box;
+	char text[4 * PATH_MAX], uid[48] = "", gid[48] = "";
 
-	if (it->one_with)
-		snprintf(ret, size, " (one file with %s)", path_printable(it->one_with, text, sizeof text));
-	else
-		ret[0] = '\0';
+	if (it->marks & COMMIT_SETUID)
+		snprintf(uid, sizeof uid, " [set-uid: runs as user %u]", box->st_uid);
+	if (it->marks & COMMIT_SETGID)
+		snprintf(gid, sizeof gid, " [set-gid: runs as group %u]", box->st_gid);
+	snprintf(ret, size, "%s%s%s%s%s%s", uid, gid, it->marks & COMMIT_CAPABILITIES ? " [has capabilities]" : "",
+	         it->one_with ? " (one file with " : "", it->one_with ? path_printable(it->one_with, text, sizeof text) : "",
+	         it->one_with ? ")" : "");
 	return ret;
 }
 
-void print_one_with(FILE *out, const struct commit_item *it)
+void print_about(FILE *out, const struct commit_item *it)
 {
-	char text[4 * PATH_MAX + 32];
+	char text[ABOUT_MAX];
 
-	fputs(one_with_text(it, text, sizeof text), out);
+	fputs(about_text(it, text, sizeof text), out);
 }
 
 static void print_text(FILE *out, const struct commit_item *it, bool colour)
@@ -145,7 +151,7 @@ static void print_text(FILE *out, const struct commit_item *it, bool colour)
 	change_print(out, ch);
 	if (colour)
 		fputs("\033[m", out);
-	print_one_with(out, it);
+	print_about(out, it);
 	if (left)
 		fprintf(out, "  (%s: %s)", verdict_label(it->verdict), it->why);
 	fputc('\n', out);

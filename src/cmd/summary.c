@@ -142,6 +142,17 @@ static const char *conflict_text(const struct commit_plan *plan, char ret[static
 	return ret;
 }
 
+static void print_marked(const struct session *s, const struct commit_plan *plan)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		n += plan->items[i].marks != 0;
+	if (n)
+		log_say("%zu of them %s set-uid, set-gid or with capabilities: see cowbox status -b %s", n, n == 1 ? "is" : "are",
+		        s->box->name);
+}
+
 static void print_summary(const struct session *s, const struct commit_plan *plan)
 {
 	const struct changes *c = &plan->changes;
@@ -159,6 +170,7 @@ static void print_summary(const struct session *s, const struct commit_plan *pla
 		print_group(&sum.groups[i], colour);
 	if (sum.ngroups > GROUPS_MAX)
 		fprintf(stderr, "  and more in %zu other places: cowbox status -b %s\n", sum.ngroups - GROUPS_MAX, s->box->name);
+	print_marked(s, plan);
 	for (size_t i = 0; i < sum.ngroups; i++)
 		free(sum.groups[i].dir);
 	free(sum.groups);

@@ -14,6 +14,8 @@
 #include "host.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attrs.h"
+#include "base/copy.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "commit/commit.h"
@@ -330,19 +334,67 @@ static void note_times(struct differ *d, const struct change *ch, const char *qb
 	note(d, "time of %s: %s.%09ld -> %s.%09ld", qb, old, x->tv_nsec, new, y->tv_nsec);
 }
 
-static void note_meta(struct differ *d, const struct change *ch, const char *qb)
-{
-	bool owner = ch->host.st_uid != ch->box.st_uid || ch->host.st_gid != ch->box.st_gid;
+struct attrs_note {
+	struct differ *d;
+	const char *qb;
+	bool told;
+};
 
-	if (!ch->host.st_mode || !ch->box.st_mode)
+static void note_attr(void *ctx, const char *name, const void *a, ssize_t na, const void *b, ssize_t nb)
+{
+	struct attrs_note *n = ctx;
+	_cleanup_free_ char *old = attr_value(name, a, na), *new = attr_value(name, b, nb);
+	char text[4 * XATTR_NAME_MAX + 32];
+
+	note(n->d, "%s of %s: %s%s%s", attr_name(name, text, sizeof text), n->qb, na >= 0 && old ? old : "", na >= 0 ? " -> " : "",
+	     new ? new : "?");
+	n->told = true;
+}
+
+/* Each that differs, ACLs and capabilities among them: commit gives them all to the host. from: where the host has it, or NULL. */
+static bool note_attrs(struct differ *d, const struct change *ch, const char *from, const char *qb)
+{
+	_cleanup_close_ int box = -1, host = -1;
+	struct attrs_note n = { .d = d, .qb = qb };
+	int r = changes_open(d->ov, ch, &box);
+
+	if (r == 0 && from && ch->host.st_mode)
+		r = host_open(&d->host, from, O_PATH, &host);
+	if (r == 0)
+		r = copy_xattrs_compare(host, box, note_attr, &n);
+	if (r < 0)
+		note(d, "the extended attributes of %s cannot be compared (%s)", qb, strerror(-r));
+	return n.told || r < 0;
+}
+
+/* Who starts the program has the rights of another. */
+static void note_set_id(struct differ *d, const struct change *ch, const char *qb)
+{
+	if (!S_ISREG(ch->box.st_mode))
 		return;
-	if (owner)
+	if (ch->box.st_mode & S_ISUID)
+		note(d, "set-uid: %s runs as user %u", qb, ch->box.st_uid);
+	if (ch->box.st_mode & S_ISGID)
+		note(d, "set-gid: %s runs as group %u", qb, ch->box.st_gid);
+}
+
+static void note_meta(struct differ *d, const struct change *ch, const char *from, const char *qb)
+{
+	bool owner = ch->host.st_uid != ch->box.st_uid || ch->host.st_gid != ch->box.st_gid, attrs;
+
+	if (!ch->box.st_mode)
+		return;
+	if (ch->host.st_mode && owner)
 		note(d, "owner of %s: %u:%u -> %u:%u", qb, ch->host.st_uid, ch->host.st_gid, ch->box.st_uid, ch->box.st_gid);
+	else if (!ch->host.st_mode && (ch->box.st_uid != geteuid() || ch->box.st_gid != getegid()))
+		note(d, "owner of %s: %u:%u", qb, ch->box.st_uid, ch->box.st_gid);
+	note_set_id(d, ch, qb);
+	attrs = note_attrs(d, ch, from, qb);
 	if (ch->kind != CHANGE_META || owner || ch->host.st_mode != ch->box.st_mode)
 		return;
 	if (ch->times)
 		note_times(d, ch, qb);
-	else
+	else if (!attrs)
 		note(d, "extended attributes of %s changed", qb);
 }
 
@@ -363,8 +415,8 @@ static void note_unheld(struct differ *d, const struct side *a, const struct sid
 		note(d, "mode of %s %s: %04o -> %04o", type_name(b->mode), qb, ma, mb);
 }
 
-static void write_notes(struct differ *d, const struct change *ch, const struct side *a, const struct side *b, const char *qa,
-                        const char *qb)
+static void write_notes(struct differ *d, const struct change *ch, const struct side *a, const struct side *b, const char *from,
+                        const char *qa, const char *qb)
 {
 	const char *said = ch && d->note ? d->note(d->note_ctx, ch) : NULL;
 	char sa[32], sb[32];
@@ -378,7 +430,7 @@ static void write_notes(struct differ *d, const struct change *ch, const struct 
 	if (!side_held(a) || !side_held(b))
 		note_unheld(d, a, b, qa, qb);
 	if (ch)
-		note_meta(d, ch, qb);
+		note_meta(d, ch, from, qb);
 	if (a->binary || b->binary) {
 		human(a->size, sa);
 		human(b->size, sb);
@@ -475,7 +527,7 @@ static int write_object(struct differ *d, const struct part *p, const struct sid
 	const char *from = p->from ? p->from : p->path, *path = p->path ? p->path : p->from;
 	char qa[4 * PATH_MAX + 8], qb[4 * PATH_MAX + 8];
 
-	write_notes(d, p->ch, a, b, quoted("a/", from, false, qa), quoted("b/", path, false, qb));
+	write_notes(d, p->ch, a, b, p->from, quoted("a/", from, false, qa), quoted("b/", path, false, qb));
 	if (p->from && p->path && (strcmp(from, path) == 0 || p->renamed))
 		return write_pair(d, a, b, from, path);
 	return write_two(d, p, a, b);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
@@ -362,6 +363,19 @@ static int find_twins(struct plan *p)
 	return r;
 }
 
+static unsigned marks_of(struct plan *p, const struct change *ch)
+{
+	unsigned marks = (ch->box.st_mode & S_ISUID ? COMMIT_SETUID : 0) | (ch->box.st_mode & S_ISGID ? COMMIT_SETGID : 0);
+	_cleanup_close_ int fd = -1;
+
+	if (!S_ISREG(ch->box.st_mode))
+		return 0;
+	/* Nobody else can put them on a file, or commit them. */
+	if (geteuid() == 0 && changes_open(p->p.ov, ch, &fd) == 0 && sys_fgetxattr(fd, "security.capability", NULL, 0) >= 0)
+		marks |= COMMIT_CAPABILITIES;
+	return marks;
+}
+
 static int build(struct plan *p, struct err *err)
 {
 	int r;
@@ -386,6 +400,7 @@ static int build(struct plan *p, struct err *err)
 		r = classify_item(p, i);
 		if (r < 0)
 			why(&p->p.items[i], COMMIT_CONFLICT, "it cannot be compared with the host: %s", strerror(-r));
+		p->p.items[i].marks = marks_of(p, p->p.items[i].change);
 	}
 	r = judge_missing(p);
 	if (r == 0)

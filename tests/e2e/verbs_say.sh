@@ -218,6 +218,12 @@ status "no for one name" 1; out "when asked too" '^cowbox: goes along: .*/w/n \(
 fresh; cb run -b i -- sh -c 'mkdir n; echo a >n/a; mv other n/other; ln text n/text'
 tty '/n/, a new' 'y\n' '/other -> .*/n/other ' 'n\n' '/n/text \(one file with .*/w/text\) ' 'n\n' -- commit -b i; check "and left when not wanted" test -e n/a -a -e other -a ! -e n/other -a ! -e n/text; cb discard -f -b i
 
+# ---- what lends rights is marked, and asked for by itself ----
+fresh; cb run -b i -- sh -c 'mkdir n; echo x >n/x; cp n/x n/s; chmod 4755 n/s'
+cb status -b i; out "set-uid is marked" "^A  $T/w/n/s \\[set-uid: runs as user $(id -u)\\]\$"
+cb diff -b i n/s; out "in the diff too" "^# set-uid: b$T/w/n/s runs as user $(id -u)\$"
+tty '/n/, a new' 'y\n' '/n/s \[set-uid: runs as user' 'n\n' -- commit -b i; check "it is left when not wanted" test -e n/x -a ! -e n/s; cb discard -f -b i
+
 # ---- doctor ----
 cb doctor; status "doctor" 0; is "the verdict is the last line" 1 "$(tail -n 1 "$OUT" | grep -c '^cowbox can run here: ')"
 is "the details stand in one column" 1 "$(python3 -c 'import re, sys

@@ -1,6 +1,8 @@
 /* test_commit_diff.c - diffs. */
 #include "commit_world.h"
 
+#include <sys/xattr.h>
+
 static char *diff_text(struct world *x, unsigned flags)
 {
 	struct changes c;
@@ -53,6 +55,56 @@ static void test_diff(void **state)
 	assert_has(text, "/we\"ird | 1 +\n");
 	assert_has(text, " 3 files changed, 3 lines added, 1 removed; 1 directory\n");
 	free(text);
+}
+
+/* Where the box has the file, to give it what only a program in it could. */
+static void box_attr(struct world *x, const char *name, const char *attr, const void *value, size_t size)
+{
+	_cleanup_object_ struct object o;
+
+	box_begin(x);
+	object_init(&o);
+	assert_int_equal(overlay_lookup(x->ov, &x->caller, view(x, name), 0, &o), 0);
+	assert_int_equal(object_setxattr(x->ov, &x->caller, &o, attr, value, size, 0), 0);
+}
+
+static void test_diff_attributes(void **state)
+{
+	static const unsigned char acl[] = "\2\0\0\0" "\1\0\6\0\377\377\377\377" "\2\0\7\0\xe8\3\0\0" "\4\0\4\0\377\377\377\377"
+					   "\x10\0\7\0\377\377\377\377" "\x20\0\4\0\377\377\377\377";
+	static const unsigned char caps[] = "\1\0\0\2" "\0\x20\0\0" "\0\0\0\0" "\0\0\0\0" "\0\0\0\0";
+	struct world *x = *state;
+	char *text;
+
+	host_write("f", "f\n");
+	assert_int_equal(setxattr("f", "user.old", "old", 3, 0), 0);
+	box_new(x, "new", "new\n");
+	box_attr(x, "new", "user.text", "a \"b\"", 5);
+	box_attr(x, "new", "user.raw", "\033[8m", 4);
+	box_attr(x, "f", "user.old", "changed", 7);
+	box_append(x, "f", "more\n");
+	box_mkdir(x, "d");
+	box_attr(x, "d", "system.posix_acl_default", acl, sizeof acl - 1);
+	box_attr(x, "new", "system.posix_acl_access", acl, sizeof acl - 1);
+	box_new(x, "s", "s\n");
+	if (geteuid() == 0)
+		box_attr(x, "s", "security.capability", caps, sizeof caps - 1);
+	box_chmod(x, "s", 04755);
+	text = diff_text(x, 0);
+	assert_has(text, "/new: \"a \\\"b\\\"\"\n");
+	assert_has(text, "# attribute user.raw of b/");
+	assert_has(text, "/new: 0x1b5b386d\n");
+	assert_has(text, "/f: \"old\" -> \"changed\"\n");
+	assert_has(text, "# access ACL of b/");
+	assert_has(text, "# default ACL of b/");
+	assert_has(text, "/d: user::rw-,user:1000:rwx,group::r--,mask::rwx,other::r--\n");
+	assert_has(text, "/s runs as user ");
+	if (geteuid() == 0)
+		assert_has(text, "/s: effective permitted=cap_net_raw inheritable=\n");
+	free(text);
+	plan(x);
+	assert_int_equal(find(x, "s")->marks, COMMIT_SETUID | (geteuid() == 0 ? COMMIT_CAPABILITIES : 0));
+	assert_int_equal(find(x, "new")->marks, 0);
 }
 
 static void test_diff_binary(void **state)
@@ -125,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_diff),
+		WORLD_TEST(test_diff_attributes),
 		WORLD_TEST(test_diff_binary),
 		WORLD_TEST(test_diff_crossing),
 		WORLD_TEST(test_diff_noted),
