@@ -113,6 +113,8 @@ enum diff_flags {
 	DIFF_COLOR = 1,
 	DIFF_STAT = 2, /* DIFF_STAT: one line a file with its count of added and removed lines, and a total */
 	DIFF_EXACT = 4, /* DIFF_EXACT: of the paths themselves, not of what is below them */
+	/* DIFF_VISIBLE: for a terminal: control characters in contents, which could conceal others, as ^X. No patch where there are any */
+	DIFF_VISIBLE = 8,
 };
 /* Writes how the box differs from the host as unified diff with paths a/... (the host) and b/... (the box), relative to "/": what `patch -p1 -d /`
  * and `git apply` read. What these have no words for (directories, devices, owners, binary content) stands in lines that begin with "# ".

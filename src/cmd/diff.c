@@ -63,6 +63,9 @@ int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum
 	paths_tell_unchanged(paths, &plan->changes, s->box);
 	if (colour_wanted(when, STDOUT_FILENO))
 		flags |= DIFF_COLOR;
+	/* In colour it is no patch anyway. */
+	if (isatty(STDOUT_FILENO) || (flags & DIFF_COLOR))
+		flags |= DIFF_VISIBLE;
 	pager_begin(&pager);
 	r = diff_write_noted(s->ov, &plan->changes, paths->list, paths->count, flags, note_of, &notes, pager.out, err);
 	if (!pager_end(&pager))
@@ -113,7 +116,7 @@ const struct verb verb_diff = {
 		"content of binary\n"
 		"files, and what cowbox commit would leave (a conflict) and why. On a terminal it goes through $PAGER (less -FRX "
 		"when that is\n"
-		"not set) and is coloured unless NO_COLOR is set.",
+		"not set), is coloured unless NO_COLOR is set, and shows control characters as ^X.",
 	.exits = "0 shown, whether there are changes or not (a PATH without any is named)\n2 wrong usage\n3 the box could not be "
 		 "read",
 	.options = options,

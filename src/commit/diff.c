@@ -66,6 +66,47 @@ static void side_release(struct side *s)
 
 /* ---- writing ---- */
 
+/* The bytes of the character at s; 0: they are not UTF-8. */
+static size_t character_at(const unsigned char *s, size_t len)
+{
+	size_t n = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
+
+	if (n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+/* U+202A to U+202E, U+2066 to U+2069: they turn the order of the characters around them. */
+static bool turns_order(const unsigned char *s)
+{
+	return s[0] == 0xe2 && ((s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9));
+}
+
+/* Writes text, and what a terminal acts on instead of showing it as ^X, <U+9B> or <9B>. */
+static void put_visible(FILE *out, const char *text, size_t len)
+{
+	const unsigned char *s = (const unsigned char *)text, *end = s + len;
+
+	while (s < end) {
+		size_t n = character_at(s, (size_t)(end - s));
+
+		if (n == 0)
+			fprintf(out, "<%02X>", *s);
+		else if (n == 1 && ((*s < 0x20 && *s != '\t' && *s != '\n') || *s == 0x7f))
+			fprintf(out, "^%c", *s ^ 0x40);
+		else if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0)
+			fprintf(out, "<U+%02X>", s[1]);
+		else if (n == 3 && turns_order(s))
+			fprintf(out, "<U+%04X>", 0x2000u | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu));
+		else
+			fwrite(s, 1, n, out);
+		s += n ? n : 1;
+	}
+}
+
 enum paint { PAINT_NONE, PAINT_HEAD, PAINT_HUNK, PAINT_ADD, PAINT_DEL };
 static const char *const paint_code[] = {
 	[PAINT_NONE] = "", [PAINT_HEAD] = "\033[1m", [PAINT_HUNK] = "\033[36m", [PAINT_ADD] = "\033[32m", [PAINT_DEL] = "\033[31m",
@@ -78,7 +119,10 @@ static void paint(struct differ *d, enum paint p, const char *text, size_t len)
 
 	if (colour)
 		fputs(paint_code[p], d->out);
-	fwrite(text, 1, body, d->out);
+	if (d->flags & DIFF_VISIBLE)
+		put_visible(d->out, text, body);
+	else
+		fwrite(text, 1, body, d->out);
 	if (colour)
 		fputs("\033[m", d->out);
 	fwrite(text + body, 1, len - body, d->out);
@@ -115,19 +159,15 @@ static void note(struct differ *d, const char *fmt, ...)
 		head(d, "# %s\n", text);
 }
 
-/* "a/etc/hosts", in quotes with C escapes where it has bytes that would break the line, and, if asked for, where it has blanks. */
-static char *quoted(const char *prefix, const char *path, bool blanks, char ret[static 4 * PATH_MAX + 8])
+/* prefix and text, in quotes with C escapes unless it is plain. */
+static char *escape(const char *prefix, const char *path, bool plain, char ret[static 4 * PATH_MAX + 8])
 {
-	bool plain = true;
 	char *at = ret;
 
-	for (const char *s = path; *s; s++)
-		plain = plain && (unsigned char)*s >= 0x20 && *s != 0x7f && *s != '"' && *s != '\\' && !(*s & 0x80) &&
-		        !(blanks && *s == ' ');
 	if (!plain)
 		*at++ = '"';
 	at += sprintf(at, "%s", prefix);
-	for (const unsigned char *s = (const unsigned char *)path + (*path == '/'); *s; s++) {
+	for (const unsigned char *s = (const unsigned char *)path; *s; s++) {
 		if (plain)
 			*at++ = (char)*s;
 		else if (*s == '"' || *s == '\\')
@@ -143,6 +183,17 @@ static char *quoted(const char *prefix, const char *path, bool blanks, char ret[
 		*at++ = '"';
 	*at = '\0';
 	return ret;
+}
+
+/* "a/etc/hosts", in quotes with C escapes where it has bytes that would break the line, and, if asked for, where it has blanks. */
+static char *quoted(const char *prefix, const char *path, bool blanks, char ret[static 4 * PATH_MAX + 8])
+{
+	bool plain = true;
+
+	for (const char *s = path; *s; s++)
+		plain = plain && (unsigned char)*s >= 0x20 && *s != 0x7f && *s != '"' && *s != '\\' && !(*s & 0x80) &&
+		        !(blanks && *s == ' ');
+	return escape(prefix, path + (*path == '/'), plain, ret);
 }
 
 /* Small ones to the byte: of two sizes that differ a little, both would read the same. */
@@ -316,10 +367,10 @@ static bool sides_equal(const struct side *a, const struct side *b)
 	return a->data && b->data && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
-/* What a part can hold (I1): a regular file, a symlink, or nothing. */
+/* What a part can hold (I1): a regular file, a symlink, or nothing. A target of several lines would look like several lines of a file. */
 static bool side_held(const struct side *s)
 {
-	return !s->mode || S_ISREG(s->mode) || S_ISLNK(s->mode);
+	return !s->mode || S_ISREG(s->mode) || (S_ISLNK(s->mode) && !memchr(s->data ? s->data : "", '\n', s->len));
 }
 
 /* Where the time is all that changed; where the content did, that it did later is no news. */
@@ -398,6 +449,18 @@ static void note_meta(struct differ *d, const struct change *ch, const char *fro
 		note(d, "extended attributes of %s changed", qb);
 }
 
+/* A symlink that a part cannot hold. */
+static void note_target(struct differ *d, const struct side *a, const struct side *b, const char *name)
+{
+	char old[4 * PATH_MAX + 8] = "none", new[4 * PATH_MAX + 8] = "none";
+
+	if (S_ISLNK(a->mode) && a->data)
+		escape("", a->data, false, old);
+	if (S_ISLNK(b->mode) && b->data)
+		escape("", b->data, false, new);
+	note(d, "target of symlink %s: %s -> %s", name, old, new);
+}
+
 /* A directory or a special file that is only on one side, or differs in its mode or in what it is. */
 static void note_unheld(struct differ *d, const struct side *a, const struct side *b, const char *qa, const char *qb)
 {
@@ -405,6 +468,10 @@ static void note_unheld(struct differ *d, const struct side *a, const struct sid
 	unsigned ma = a->mode & 07777, mb = b->mode & 07777;
 	char device[48] = "";
 
+	if (S_ISLNK(one->mode)) {
+		note_target(d, a, b, b->mode ? qb : qa);
+		return;
+	}
 	if (one->data && (S_ISCHR(one->mode) || S_ISBLK(one->mode)))
 		snprintf(device, sizeof device, " (%.*s)", (int)strcspn(one->data, "\n"), one->data);
 	if (!a->mode)

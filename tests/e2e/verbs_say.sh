@@ -224,6 +224,12 @@ cb status -b i; out "set-uid is marked" "^A  $T/w/n/s \\[set-uid: runs as user $
 cb diff -b i n/s; out "in the diff too" "^# set-uid: b$T/w/n/s runs as user $(id -u)\$"
 tty '/n/, a new' 'y\n' '/n/s \[set-uid: runs as user' 'n\n' -- commit -b i; check "it is left when not wanted" test -e n/x -a ! -e n/s; cb discard -f -b i
 
+# ---- on a terminal nothing conceals what follows; a patch is exact ----
+fresh; cb run -b i -- sh -c 'printf "a\033[8mhidden\n" >new; ln -s "x
++evil" l'
+PAGER=cat tty -- diff -b i; out "control characters are shown" '\+a\^\[\[8mhidden'; no_out "and not acted on" "$(printf 'a\033')"
+cb diff -b i; out "but not in a patch" "^\\+a$(printf '\033')\\[8mhidden\$"; no_out "a target is no line of a file" '^\+\+evil'; out "it is told" "^# target of symlink b$T/w/l: none -> \"x\\\\n\\+evil\"\$"; cb discard -f -b i
+
 # ---- doctor ----
 cb doctor; status "doctor" 0; is "the verdict is the last line" 1 "$(tail -n 1 "$OUT" | grep -c '^cowbox can run here: ')"
 is "the details stand in one column" 1 "$(python3 -c 'import re, sys

@@ -107,6 +107,33 @@ static void test_diff_attributes(void **state)
 	assert_int_equal(find(x, "new")->marks, 0);
 }
 
+/* What conceals text on a terminal is shown there; a patch has the bytes. */
+static void test_diff_visible(void **state)
+{
+	struct world *x = *state;
+	char *text;
+
+	host_write("f", "one\r\n");
+	host_write("l", "");
+	box_new(x, "f", "a\033[8mb\033[m\tc\x7f\xc2\x9b" "0m\x9b\xe2\x80\xae\xc3\xa4\n");
+	box_symlink(x, "x\n+evil\033", "l1");
+	box_symlink(x, "y\033", "l2");
+	text = diff_text(x, 0);
+	assert_has(text, "-one\r\n+a\033[8mb\033[m\tc\x7f\xc2\x9b" "0m\x9b\xe2\x80\xae\xc3\xa4\n");
+	assert_has(text, "/l1: none -> \"x\\n+evil\\033\"\n");
+	assert_null(strstr(text, "\n++evil"));
+	assert_has(text, "\n+y\033\n");
+	free(text);
+	text = diff_text(x, DIFF_VISIBLE);
+	assert_has(text, "-one^M\n+a^[[8mb^[[m\tc^?<U+9B>0m<9B><U+202E>\xc3\xa4\n");
+	assert_has(text, "\n+y^[\n");
+	assert_null(strchr(text, '\033'));
+	free(text);
+	text = diff_text(x, DIFF_VISIBLE | DIFF_COLOR);
+	assert_has(text, "\033[32m+y^[\033[m\n");
+	free(text);
+}
+
 static void test_diff_binary(void **state)
 {
 	struct world *x = *state;
@@ -178,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_diff),
 		WORLD_TEST(test_diff_attributes),
+		WORLD_TEST(test_diff_visible),
 		WORLD_TEST(test_diff_binary),
 		WORLD_TEST(test_diff_crossing),
 		WORLD_TEST(test_diff_noted),
