@@ -69,17 +69,19 @@ static bool in_flight(const struct overlay *ov, const char *view)
 	return p;
 }
 
-/* 1 when this thread is the one to do it; 0 after another has done it; or an error. */
-static int flight_enter(struct overlay *ov, const struct caller *c, struct copyup_flight *f, const char *view)
+/* True when this thread is the one to do it; false after another has done it. */
+static bool flight_enter(struct overlay *ov, const struct caller *c, struct copyup_flight *f, const char *view)
 {
-	int r = 1;
+	bool mine;
 
 	pthread_mutex_lock(&ov->flight_mutex);
-	if (in_flight(ov, view)) {
-		r = c->wait ? c->wait(c, true) : 0;
-		while (r >= 0 && in_flight(ov, view))
+	mine = !in_flight(ov, view);
+	if (!mine) {
+		if (c->wait)
+			c->wait(c, true);
+		while (in_flight(ov, view))
 			pthread_cond_wait(&ov->flight_cond, &ov->flight_mutex);
-		if (r >= 0 && c->wait)
+		if (c->wait)
 			c->wait(c, false);
 	} else {
 		f->view = view;
@@ -87,7 +89,7 @@ static int flight_enter(struct overlay *ov, const struct caller *c, struct copyu
 		ov->flights = f;
 	}
 	pthread_mutex_unlock(&ov->flight_mutex);
-	return r;
+	return mine;
 }
 
 static void flight_leave(struct overlay *ov, struct copyup_flight *f)
@@ -127,7 +129,9 @@ static int copy_regular(struct overlay *ov, const struct caller *c, const struct
 	dst = sys_openat(ov->layers[ov->top].work_fd, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (dst < 0)
 		return dst;
-	bool tell = src >= 0 && o->st.st_size > COPY_LONG && c->wait && c->wait(c, true) >= 0;
+	bool tell = src >= 0 && o->st.st_size > COPY_LONG && c->wait;
+	if (tell)
+		c->wait(c, true);
 	if (src >= 0)
 		r = copy_data(src, dst, o->st.st_size);
 	if (tell)
@@ -293,9 +297,9 @@ int copyup_object(struct overlay *ov, const struct caller *c, struct object *o, 
 		if (S_ISDIR(o->st.st_mode))
 			return copyup_dir(ov, c, o);
 		strcpy(view, o->view);
-		int mine = flight_enter(ov, c, &flight, view);
-		r = mine > 0 ? copyup_once(ov, c, o, flags, tries < COPY_TRIES_STRICT) : mine;
-		if (mine > 0)
+		bool mine = flight_enter(ov, c, &flight, view);
+		r = mine ? copyup_once(ov, c, o, flags, tries < COPY_TRIES_STRICT) : 0;
+		if (mine)
 			flight_leave(ov, &flight);
 		if (r < 0 && r != -EAGAIN && r != -EEXIST)
 			return r;

@@ -8,7 +8,7 @@
 #include "overlay/tree.h"
 
 #include <linux/magic.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
@@ -16,6 +16,13 @@
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef PIDFS_MAGIC
+#define PIDFS_MAGIC 0x50494446 /* Linux 6.9 */
+#endif
+#ifndef SECRETMEM_MAGIC
+#define SECRETMEM_MAGIC 0x5345434d
+#endif
 
 int layer_open(struct overlay *ov, int layer, const char *path, uint64_t flags, int *ret_fd)
 {
@@ -119,21 +126,26 @@ bool fd_in_layer(struct overlay *ov, int fd)
 	return path_below(rest, "/tree", NULL) || !strncmp(rest, "/links/", 7) || !strncmp(rest, "/work/", 6);
 }
 
-static dev_t memory_dev;
-
-static void find_memory_dev(void)
+/* The device of the kernel's own tmpfs or hugetlbfs, which no path leads to: that of a memfd. Found once, unless there was no descriptor for it. */
+static bool is_memory(const struct stat *st, unsigned flags, _Atomic dev_t *known)
 {
-	struct stat st;
-	_cleanup_close_ int fd = memfd_create("", MFD_CLOEXEC);
+	dev_t dev = atomic_load(known);
 
-	if (fd >= 0 && sys_fstat(fd, &st) == 0)
-		memory_dev = st.st_dev;
+	if (!dev) {
+		struct stat own;
+		_cleanup_close_ int fd = memfd_create("", MFD_CLOEXEC | flags);
+		if (fd < 0 || sys_fstat(fd, &own) < 0)
+			return false;
+		dev = own.st_dev;
+		atomic_store(known, dev);
+	}
+	return st->st_dev == dev;
 }
 
 /* True for what no path leads to: pipes, sockets, memfds. Names tell nothing, since a file of the host may be called "/memfd:". */
 bool fd_is_nowhere(int fd)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static _Atomic dev_t tmpfs, hugetlbfs;
 	struct statfs fs;
 	struct stat st;
 
@@ -143,10 +155,13 @@ bool fd_is_nowhere(int fd)
 	case PIPEFS_MAGIC:
 	case SOCKFS_MAGIC:
 	case ANON_INODE_FS_MAGIC:
+	case SECRETMEM_MAGIC:
+	case PIDFS_MAGIC:
 		return true;
 	case TMPFS_MAGIC:
-		pthread_once(&once, find_memory_dev);
-		return memory_dev && st.st_dev == memory_dev;
+		return is_memory(&st, 0, &tmpfs);
+	case HUGETLBFS_MAGIC:
+		return is_memory(&st, MFD_HUGETLB, &hugetlbfs);
 	}
 	return false;
 }

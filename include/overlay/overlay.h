@@ -46,9 +46,8 @@ struct caller {
 	 * (a pipe, a socket, a deleted file), which lookup then opens through the host link itself, and asks once more, as a number of a
 	 * process may have changed hands. NULL: such links are -ELOOP. */
 	int (*magic_link)(const struct caller *c, struct hpath link, char *ret_view, size_t size);
-	/* wait: this thread is about to wait for another's copy, or to copy for long itself (begin), or has done so. When begin and waiting for another,
-	 * less than 0 ends the operation with that error. NULL: nobody wants to know. */
-	int (*wait)(const struct caller *c, bool begin);
+	/* wait: this thread is about to wait for another's copy, or to copy for long itself (begin), or has done so. NULL: nobody wants to know. */
+	void (*wait)(const struct caller *c, bool begin);
 	void *ctx;            /* ctx: for magic_link and wait */
 };
 

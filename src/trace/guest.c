@@ -743,17 +743,14 @@ static int guest_magic_link(const struct caller *caller, struct hpath link, char
 }
 
 /* Copies wait for one another, and long ones keep a worker: the other guests are served by more of them meanwhile. */
-static int guest_wait(const struct caller *caller, bool begin)
+static void guest_wait(const struct caller *caller, bool begin)
 {
 	struct supervisor *sup = ((const struct call *)caller->ctx)->sup;
 
-	if (!begin)
-		supervisor_block_end(sup);
-	else if (atomic_load(&sup->blocked) >= SUPERVISOR_BLOCKED_MAX)
-		return -ENFILE;
-	else
+	if (begin)
 		supervisor_block_begin(sup);
-	return 0;
+	else
+		supervisor_block_end(sup);
 }
 
 void guest_caller(const struct call *c, bool want_umask, struct caller *ret)

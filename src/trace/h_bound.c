@@ -65,6 +65,13 @@ static int note_cookie(const struct unix_diag *s, void *arg)
 	return inode_set_add(arg, 0, s->cookie);
 }
 
+/* The list of all is not of one moment, so that it may lack one that lives: such are asked for. */
+static bool is_gone(const struct inode_set *live, const struct bound *b)
+{
+	struct unix_diag s;
+	return !inode_set_has(live, 0, b->socket.cookie) && unix_diag_find(b->socket.ino, b->socket.cookie, &s) < 0;
+}
+
 /* Every time the table has doubled, so that an entry costs a fixed number of looks. */
 static void sweep(void)
 {
@@ -72,10 +79,10 @@ static void sweep(void)
 	if (unix_diag_each(note_cookie, &live) == 0)
 		for (size_t i = 0; i < BUCKETS; i++)
 			for (struct bound **at = &table.bucket[i]; *at;) {
-				if (inode_set_has(&live, 0, (*at)->socket.cookie))
-					at = &(*at)->next;
-				else
+				if (is_gone(&live, *at))
 					unlink_entry(at);
+				else
+					at = &(*at)->next;
 			}
 	inode_set_release(&live);
 	table.sweep_at = table.count * 2 > SWEEP_AT ? table.count * 2 : SWEEP_AT;

@@ -24,6 +24,7 @@
 #include "base/dir.h"
 #include "base/sys.h"
 #include "h_device.h"
+#include "supervisor.h"
 
 enum { MAJOR_MEMORY = 1, MAJOR_TTY = 5, MAJOR_PTS_FIRST = 136, MAJOR_PTS_LAST = 143 };
 
@@ -96,17 +97,24 @@ static bool descriptor_is(int pidfd, int number, const struct stat *pts)
 	return st.st_rdev == pts->st_rdev && st.st_dev == pts->st_dev && st.st_ino == pts->st_ino;
 }
 
+/* By its name alone, wherever devpts is mounted: "N" or "ptmx". */
+static bool may_be_terminal(char *link, size_t n)
+{
+	link[n] = 0;
+	const char *last = strrchr(link, '/');
+	return last && last[1] && (!strcmp(last, "/ptmx") || !last[1 + strspn(last + 1, "0123456789")]);
+}
+
 /* budget: of descriptors to look at, for all processes together. pidfd: of the process. */
 static bool process_holds(pid_t pid, int pidfd, const struct stat *pts, unsigned *budget)
 {
-	char name[40], link[64];
+	char name[40], link[PATH_MAX];
 	snprintf(name, sizeof name, "/proc/%d/fd", (int)pid);
 	int fd = sys_openat(AT_FDCWD, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : dir_take(fd);
 	for (struct dirent *e; d && *budget > 0 && (e = dir_next(d)); (*budget)--) {
-		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof link);
-		bool path = n == sizeof link || (n > 0 && *link == '/'); /* not "socket:[5]" */
-		if (path && descriptor_is(pidfd, atoi(e->d_name), pts))
+		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof link - 1);
+		if (n > 0 && may_be_terminal(link, (size_t)n) && descriptor_is(pidfd, atoi(e->d_name), pts))
 			return true;
 	}
 	return false;
@@ -116,18 +124,20 @@ static bool process_holds(pid_t pid, int pidfd, const struct stat *pts, unsigned
 static bool is_guests(const struct call *c, const struct stat *pts)
 {
 	unsigned budget = 200000;
+	bool found = false;
 	_cleanup_cred_ int own = cred_own_begin();
+	supervisor_block_begin(c->sup); /* a guest may have many */
 	_cleanup_closedir_ DIR *d = opendir("/proc");
-	for (pid_t pid = c->tgid; pid > 0 && budget > 0;) {
+	for (pid_t pid = c->tgid; pid > 0 && budget > 0 && !found;) {
 		/* The process that has the number now is held first, and then asked whose it is. */
 		_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (pidfd >= 0 && guest_is_ours(c->sup, pid) && process_holds(pid, pidfd, pts, &budget))
-			return true;
+		found = pidfd >= 0 && guest_is_ours(c->sup, pid) && process_holds(pid, pidfd, pts, &budget);
 		struct dirent *e = NULL;
 		for (pid = 0; d && pid <= 0 && (e = readdir(d));)
 			pid = atoi(e->d_name);
 	}
-	return false;
+	supervisor_block_end(c->sup);
+	return found;
 }
 
 /* Looked at before, since an open already does something, and after: while it is open the number is not given to another. */

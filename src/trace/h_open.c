@@ -197,7 +197,7 @@ static int open_path_only(struct call *c, struct answer *a, const struct caller 
 /* A file of tracefs. What some give is gone for the host's readers, and the ring buffer is emptied as free_buffer is closed. */
 static int open_tracing(struct call *c, struct answer *a, uint64_t flags, const struct object *o)
 {
-	static const char *const taking[] = { "trace_pipe", "trace_pipe_raw", "snapshot_raw", "free_buffer" };
+	static const char *const taking[] = { "trace_pipe", "trace_pipe_raw", "snapshot_raw", "free_buffer", "user_events_data" };
 	const char *name = strrchr(o->real, '/');
 	bool takes = !name;
 	for (size_t i = 0; name && i < sizeof taking / sizeof *taking; i++)

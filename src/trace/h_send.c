@@ -222,9 +222,11 @@ static ssize_t outgoing_send(struct call *c, const struct sender *s, const struc
 	int64_t deadline = blocking ? socket_deadline(s->sock) : -1;
 	unsigned turn = 0;
 	ssize_t n;
-	do
+	do {
 		n = try_send(c, s, &m->h, flags, deadline, blocking, &turn, &again);
-	while (again);
+		if (again && (n = unix_dest_still(s->sock, &m->dest)) < 0)
+			return n;
+	} while (again);
 	return n;
 }
 

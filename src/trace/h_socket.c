@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -120,6 +121,8 @@ struct wanted {
 static int has_name(const struct unix_diag *s, void *arg)
 {
 	const struct wanted *w = arg;
+	if (s->connected && s->type != SOCK_DGRAM)
+		return 0;
 	return s->type == w->type && s->name.len == w->name->len && !memcmp(s->name.bytes, w->name->bytes, w->name->len);
 }
 
@@ -160,14 +163,29 @@ static int dest_abstract(struct call *c, const struct caller *who, const char *w
 	return 0;
 }
 
-/* The name may have changed hands while we connected: then nothing has been sent yet, and nothing will be. */
-static int dest_check_again(int sock, const struct unix_dest *d)
+int unix_dest_still(int sock, const struct unix_dest *d)
+{
+	return !d->guest_only || abstract_owner(sock, &d->name) == ABSTRACT_GUEST ? 0 : -ECONNREFUSED;
+}
+
+/* The name may have changed hands while we connected; or its owner has closed it since, having all that it waited for. Who listened there the kernel
+ * tells of a stream. What other threads of the guest send meanwhile is there already. */
+static int dest_check_again(struct call *c, int sock, int type, const struct unix_dest *d)
 {
 	const struct sockaddr none = { .sa_family = AF_UNSPEC };
-	if (!d->guest_only || abstract_owner(sock, &d->name) == ABSTRACT_GUEST)
+	struct ucred u = { 0 };
+	socklen_t n = sizeof u;
+	if (unix_dest_still(sock, d) == 0)
 		return 0;
+	if (type == SOCK_DGRAM) {
+		connect(sock, &none, sizeof none);
+		return -ECONNREFUSED;
+	}
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &u, &n) == 0 && u.pid > 0) {
+		if (guest_is_ours(c->sup, u.pid) || (kill(u.pid, 0) < 0 && errno == ESRCH && abstract_owner(sock, &d->name) == ABSTRACT_FREE))
+			return 0;
+	}
 	shutdown(sock, SHUT_RDWR);
-	connect(sock, &none, sizeof none);
 	return -ECONNREFUSED;
 }
 
@@ -239,6 +257,10 @@ static int bind_abstract(int sock, const struct unix_name *given)
 	if (r < 0)
 		return r;
 	bool chosen = given->len > UNIX_PATH_AT;
+	/* It may have one that others bound, from accept(), and the kernel does not give it another. */
+	if (kernel_name(sock, false, &name) >= 0 && name.len > UNIX_PATH_AT)
+		return bind(sock, &given->any, given->len) < 0 ? -errno : 0;
+	name = *given;
 	if (chosen) /* before others can find it */
 		bound_add(&s, &name, &name, "");
 	r = bind(sock, &given->any, given->len) < 0 ? -errno : 0;
@@ -285,7 +307,8 @@ static int connect_briefly(int sock, const struct unix_name *to)
 	return r;
 }
 
-static int connect_for_guest(struct call *c, int sock, int domain, int type, const struct unix_name *to)
+/* dest: whose name it is; NULL: not of a guest's alone. */
+static int connect_for_guest(struct call *c, int sock, int domain, int type, const struct unix_name *to, const struct unix_dest *dest)
 {
 	int fl = fcntl(sock, F_GETFL);
 	if (fl < 0 || (fl & O_NONBLOCK) || type == SOCK_DGRAM || type == SOCK_RAW)
@@ -299,6 +322,8 @@ static int connect_for_guest(struct call *c, int sock, int domain, int type, con
 			return domain == AF_UNIX ? -EAGAIN : -EINPROGRESS;
 		/* A listener whose queue is full cannot be waited for by poll. */
 		int paused = guest_pause(c, &turn, domain == AF_UNIX ? -1 : sock);
+		if (paused >= 0 && dest)
+			paused = unix_dest_still(sock, dest);
 		if (paused < 0)
 			return paused;
 	}
@@ -318,13 +343,13 @@ int h_connect(struct call *c, struct answer *a)
 		return answer_errno(a, r);
 	/* AF_UNSPEC ends an association; any other family the kernel refuses by itself. */
 	if (domain != AF_UNIX || (given.len >= sizeof(sa_family_t) && given.any.sa_family != AF_UNIX))
-		return answer_done(a, connect_for_guest(c, sock, domain, type, &given));
+		return answer_done(a, connect_for_guest(c, sock, domain, type, &given, NULL));
 	socket_autobind(sock);
 	r = unix_dest_find(c, "connect", sock, &given, &dest);
 	if (r >= 0)
-		r = connect_for_guest(c, sock, domain, type, &dest.name);
+		r = connect_for_guest(c, sock, domain, type, &dest.name, &dest);
 	if (r >= 0)
-		r = dest_check_again(sock, &dest);
+		r = dest_check_again(c, sock, type, &dest);
 	return answer_done(a, r);
 }
 

@@ -37,6 +37,7 @@
 
 #define TELL_AFTER_MS 1000
 #define STOPPED_LOOK_MS 100
+#define STOPPED_GRACE_MS 1000
 
 struct run {
 	struct overlay *ov;
@@ -55,6 +56,7 @@ struct run {
 	bool hung_up;             /* hung_up: the terminal went away, or somebody said so */
 	bool ended;               /* ended: the command has; status is its */
 	int stopped_by;           /* stopped_by: the signal that stopped the command while other guests run, 0: none */
+	int64_t stopped_at;       /* stopped_at: when that was, as now_ms() */
 	bool deserted;            /* deserted: no guest is left */
 	bool orphaned;            /* orphaned: the reaper was killed; we do its work as far as we can */
 	mode_t umask;             /* umask: ours; the guests have it, while the views' operations work with 0 */
@@ -192,6 +194,14 @@ static int start(struct run *r, struct err *err)
 
 /* ---- job control ---- */
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static pid_t command_pgrp(const struct run *r)
 {
 	return getpgid(r->child.shared->pid);
@@ -240,12 +250,15 @@ static bool others_run(const struct run *r)
 	return false;
 }
 
-/* A stop from the keyboard is for all of the box. Any other may be for a sibling to end, which can do so only while we serve it. */
+/* A stop from the keyboard is for all of the box. Any other may be for a sibling to end, which can do so only while we serve it; but where the command
+ * has the terminal, and nobody has woken it for a while, a shell waits to have that back ("suspend"). */
 static void command_stopped(struct run *r, int sig)
 {
-	bool keyboard = r->tty >= 0 && sig != SIGSTOP;
+	bool waits = r->tty >= 0 && (sig != SIGSTOP || (tcgetpgrp(r->tty) == command_pgrp(r) && r->stopped_by && now_ms() >= r->stopped_at + STOPPED_GRACE_MS));
 
-	r->stopped_by = !keyboard && others_run(r) ? sig : 0;
+	if (!r->stopped_by)
+		r->stopped_at = now_ms();
+	r->stopped_by = !waits && others_run(r) ? sig : 0;
 	if (!r->stopped_by)
 		stop_with_it(r, sig);
 }
@@ -265,14 +278,6 @@ static size_t kill_guests(struct run *r, int sig)
 			n++;
 	}
 	return n;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* A prompt that does not come back needs a reason. What ends by itself within that time needs none. */

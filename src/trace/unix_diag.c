@@ -2,6 +2,7 @@
 #include "unix_diag.h"
 #include <errno.h>
 #include <stddef.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,6 +43,7 @@ static int read_socket(const struct nlmsghdr *h, struct unix_diag *ret)
 	memset(ret, 0, sizeof *ret);
 	ret->cookie = m->udiag_cookie[0] | (uint64_t)m->udiag_cookie[1] << 32;
 	ret->type = m->udiag_type;
+	ret->connected = m->udiag_state == TCP_ESTABLISHED;
 	size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof *m);
 	for (const struct rtattr *a = (const struct rtattr *)(m + 1); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		size_t n = RTA_PAYLOAD(a);

@@ -9,6 +9,7 @@
 struct unix_diag {
 	uint64_t cookie;
 	int type;              /* type: SOCK_STREAM, ... */
+	bool connected;        /* connected: an end of a connection; one that accept() made has its listener's name, and nobody finds it by that */
 	struct unix_name name; /* name: len 0 when it has none */
 };
 

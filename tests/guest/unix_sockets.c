@@ -194,6 +194,52 @@ static void abstract_names(void)
 	close(q);
 }
 
+/* servers that are gone as soon as they have what they waited for, and names that only an accepted connection still has */
+static void short_lived(void)
+{
+	struct sockaddr_un a;
+	socklen_t n = abstract_name(&a, "short");
+	int good = 0, again, s = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0), t;
+
+	printf("-- short-lived\n");
+	for (int i = 0; i < 100; i++) {
+		int server = socket(AF_UNIX, SOCK_STREAM, 0);
+		char byte = 0;
+
+		bind(server, (struct sockaddr *)&a, n);
+		listen(server, 1);
+		fflush(stdout);
+		pid_t pid = fork();
+		if (pid == 0) {
+			int got = accept(server, NULL, NULL);
+
+			close(server);
+			_exit(write(got, "x", 1) == 1 ? 0 : errno);
+		}
+		close(server);
+		int client = socket(AF_UNIX, SOCK_STREAM, 0);
+		good += connect(client, (struct sockaddr *)&a, n) == 0 && read(client, &byte, 1) == 1 && byte == 'x';
+		close(client);
+		guest_wait(pid);
+	}
+	printf("%d good\n", good);
+	SHOW(bind(s, (struct sockaddr *)&a, n));
+	SHOW(listen(s, 5));
+	SHOW(connect(c, (struct sockaddr *)&a, n));
+	t = accept(s, NULL, NULL);
+	SHOW(bind(t, (struct sockaddr *)&a, sizeof(a.sun_family)));
+	again = socket(AF_UNIX, SOCK_STREAM, 0);
+	SHOW(connect(again, (struct sockaddr *)&a, n));
+	close(again);
+	close(s);
+	again = socket(AF_UNIX, SOCK_STREAM, 0);
+	SHOW(connect(again, (struct sockaddr *)&a, n));
+	SHOW(bind(again, (struct sockaddr *)&a, n));
+	close(again);
+	close(c);
+	close(t);
+}
+
 /* a client that asks for credentials gets a name from the kernel, and is answered by it */
 static void autobound(void)
 {
@@ -325,6 +371,7 @@ int main(void)
 	passing();
 	between_processes();
 	abstract_names();
+	short_lived();
 	autobound();
 	messages();
 	return 0;
