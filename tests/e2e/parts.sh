@@ -74,8 +74,9 @@ commits -a; host 'b b/a b/a/x'
 begin "a rename, then what came to its old place"
 mkdir docs; echo 1 >docs/a
 inside 'mv docs papers; mkdir docs; echo new >docs/README'
-commits papers; sees 'docs docs/README papers papers/a'
-commits docs; host 'docs docs/README papers papers/a'; lists ''
+cb commit -b m papers; status "$NAME: one of its names is not enough" 1; err "$NAME: and it is told" 'its old name .*/docs was not chosen'
+host 'docs docs/a'
+commits papers docs; host 'docs docs/README papers papers/a'; lists ''
 
 begin "a directory that was another's before"
 mkdir -p a/a; echo 1 >a/b; echo 2 >a/a/c
