@@ -75,7 +75,7 @@ static int make_contents(struct box *b)
 	r = sys_fstat(running, &st);
 	if (r < 0)
 		return r;
-	b->born_ns = (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec;
+	b->born_ns = time_ns(&st.st_ctim);
 	r = box_open_lock(b);
 	return r < 0 ? r : box_write_json(b, b->fd);
 }

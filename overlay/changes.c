@@ -114,17 +114,6 @@ static bool renamed_from(struct collector *c, const struct pair *p, const char *
 	return source_take(c, rec->path) == 0;
 }
 
-/* The original of a regular file that was kept, for reading. */
-static int open_base(const struct collector *c, const struct origin *o)
-{
-	char name[24];
-
-	if (!o->base_id || c->ov->base_fd < 0)
-		return -ENOENT;
-	snprintf(name, sizeof name, "%llu", (unsigned long long)o->base_id);
-	return sys_openat(c->ov->base_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
-}
-
 /* 1 when the box's object is what the host had there then, to the time and the attributes: it was opened for writing and not written to, or given the
  * mode that it had. Then it is the host that changed it since. 0: it is not, or that cannot be told. */
 static int is_untouched(struct collector *c, const struct pair *p, const char *host_path, const struct origin *o)
@@ -150,9 +139,9 @@ static int is_untouched(struct collector *c, const struct pair *p, const char *h
 		return 0;
 	if (dir)
 		return there && !times_marked(p->box_fd, b) && copy_xattrs_equal(p->box_fd, p->host_fd) == 1;
-	if (!S_ISREG(b->st_mode) || (uint64_t)b->st_size != o->size || (uint64_t)b->st_mtim.tv_sec * 1000000000u + (uint64_t)b->st_mtim.tv_nsec != o->mtime_ns)
+	if (!S_ISREG(b->st_mode) || (uint64_t)b->st_size != o->size || time_ns(&b->st_mtim) != o->mtime_ns)
 		return 0;
-	base = open_base(c, o);
+	base = origin_open_base(c->ov->base_fd, o);
 	fd = base < 0 ? base : pair_reopen(p->box_fd);
 	if (fd < 0)
 		return 0;

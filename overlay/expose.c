@@ -15,11 +15,6 @@ struct exposing {
 	struct origins *origins;   /* origins: of the top layer, loaded when first needed */
 };
 
-static uint64_t nanoseconds(const struct timespec *t)
-{
-	return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
-}
-
 /* A host's name that the directory hides. dir: the directory's own record; fd: the directory in the layer. */
 static int hide_name(struct exposing *x, const struct origin *dir, int fd, int host_fd, const char *view, const char *name)
 {
@@ -35,7 +30,7 @@ static int hide_name(struct exposing *x, const struct origin *dir, int fd, int h
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (!origins_find(x->origins, path)) {
-		if (dir && nanoseconds(&st.st_ctim) > dir->when_ns)
+		if (dir && time_ns(&st.st_ctim) > dir->when_ns)
 			return 0;   /* (E2) */
 		if (S_ISLNK(st.st_mode) && sys_readlinkat(host_fd, name, target, sizeof target) < 0)
 			target[0] = 0;

@@ -347,7 +347,7 @@ uint64_t layer_keep_base(struct overlay *ov, const struct object *o)
 	if (src < 0)
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);
-	id = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	id = time_ns(&now);
 	for (int tries = 0; r == -EEXIST && tries < 64; tries++, id++) {
 		snprintf(name, sizeof name, "%llu", (unsigned long long)id);
 		r = dst = sys_openat(ov->base_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -373,7 +373,7 @@ int layer_note_origin(struct overlay *ov, const struct caller *c, const char *vi
 		origin_from_stat(&o, host);
 	o.target = target;
 	clock_gettime(CLOCK_REALTIME, &now);
-	o.when_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	o.when_ns = time_ns(&now);
 	r = origins_append(ov->layers[ov->top].origins_fd, &o);
 	if (r == 0 && host)
 		r = inode_set_add(&ov->touched, host->st_dev, host->st_ino);

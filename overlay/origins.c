@@ -308,9 +308,19 @@ int origins_append(int fd, const struct origin *o)
 	return lseek(fd, end + size, SEEK_SET) < 0 ? -errno : 0;
 }
 
-static uint64_t nanoseconds(const struct timespec *ts)
+int origin_open_base(int base_fd, const struct origin *o)
 {
-	return (uint64_t)ts->tv_sec * 1000000000u + (uint64_t)ts->tv_nsec;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	char name[24];
+
+	if (!o->base_id || base_fd < 0)
+		return -ENOENT;
+	snprintf(name, sizeof name, "%llu", (unsigned long long)o->base_id);
+	fd = sys_openat(base_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+	if (fd >= 0 && (sys_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
+		return -ENOENT;
+	return TAKE_FD(fd);
 }
 
 static enum origin_kind kind_of(mode_t mode)
@@ -339,8 +349,8 @@ void origin_from_stat(struct origin *o, const struct stat *st)
 	o->dev = st->st_dev;
 	o->ino = st->st_ino;
 	o->size = (uint64_t)st->st_size;
-	o->mtime_ns = nanoseconds(&st->st_mtim);
-	o->ctime_ns = nanoseconds(&st->st_ctim);
+	o->mtime_ns = time_ns(&st->st_mtim);
+	o->ctime_ns = time_ns(&st->st_ctim);
 	o->mode = st->st_mode;
 	o->uid = st->st_uid;
 	o->gid = st->st_gid;

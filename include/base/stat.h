@@ -3,6 +3,7 @@
 #define COWBOX_BASE_STAT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 /* Identity of an object that nobody has touched between two looks: device, inode, type and mode, size, time of modification and of change. */
@@ -14,6 +15,12 @@ bool stat_same_content(const struct stat *a, const struct stat *b);
 static inline bool time_same(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Nanoseconds since the epoch, as boxes keep times. */
+static inline uint64_t time_ns(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
 }
 
 #endif

@@ -44,6 +44,8 @@ struct origin {
 /* One origins file opened for appending (the caller holds the box lock for each append). */
 int origins_open(int layer_fd, int *ret_fd);
 int origins_append(int fd, const struct origin *o);
+/* Opens the kept original of a regular file for reading. base_fd: of base/. -ENOENT: none was kept. */
+int origin_open_base(int base_fd, const struct origin *o);
 /* Fills what stat tells; path, target, comm, when, pid and base_id are the caller's. */
 void origin_from_stat(struct origin *o, const struct stat *st);
 

@@ -13,6 +13,7 @@
 #include "base/copy.h"
 #include "base/descent.h"
 #include "base/fd.h"
+#include "base/stat.h"
 #include "base/sys.h"
 
 static bool same_owner_and_mode(const struct stat *a, mode_t mode, uid_t uid, gid_t gid)
@@ -20,24 +21,13 @@ static bool same_owner_and_mode(const struct stat *a, mode_t mode, uid_t uid, gi
 	return a->st_uid == uid && a->st_gid == gid && (S_ISLNK(a->st_mode) || (a->st_mode & 07777) == (mode & 07777));
 }
 
-static uint64_t nanoseconds(struct timespec t)
-{
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* 1 when the host's file still has the bytes of the kept original. */
 static int same_as_base(struct plan *p, const struct origin *o, const char *path)
 {
-	_cleanup_close_ int base = -1, fd = -1;
-	struct stat st;
-	char name[24];
+	_cleanup_close_ int base = origin_open_base(p->base_fd, o), fd = -1;
 	int r;
 
-	if (!o->base_id || p->base_fd < 0)
-		return 0;
-	snprintf(name, sizeof name, "%llu", (unsigned long long)o->base_id);
-	base = sys_openat(p->base_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
-	if (base < 0 || sys_fstat(base, &st) < 0 || !S_ISREG(st.st_mode))
+	if (base < 0)
 		return 0;
 	r = host_open(&p->host, path, O_RDONLY, &fd);
 	return r < 0 ? r : copy_content_equal(base, fd);
@@ -62,7 +52,7 @@ static int regular_same_as_origin(struct plan *p, const struct origin *o, const 
 	if (!same_owner_and_mode(now, o->mode, o->uid, o->gid) || (uint64_t)now->st_size != o->size)
 		return 0;
 	/* A name was added or removed elsewhere, by another part of this commit perhaps: that moves the change time alone. */
-	if (now->st_dev == o->dev && now->st_ino == o->ino && nanoseconds(now->st_mtim) == o->mtime_ns && now->st_nlink != o->nlink)
+	if (now->st_dev == o->dev && now->st_ino == o->ino && time_ns(&now->st_mtim) == o->mtime_ns && now->st_nlink != o->nlink)
 		return 1;
 	return same_as_base(p, o, path);
 }
@@ -164,7 +154,7 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 	touched = check->touched && check->touched(check->ctx, ret_now);
 	/* Noted under another name: then it must not have changed since the box took the directory away from this place. */
 	if (!o || o->kind == ORIGIN_ABSENT)
-		return nanoseconds(touched ? ret_now->st_mtim : ret_now->st_ctim) <= check->seen_ns && plan_knows_inode(p, ret_now);
+		return time_ns(touched ? &ret_now->st_mtim : &ret_now->st_ctim) <= check->seen_ns && plan_knows_inode(p, ret_now);
 	if (touched)
 		return 1;
 	r = classify_same_as_origin(p, o, host, ret_now);

@@ -9,6 +9,7 @@
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/stat.h"
 #include "base/sys.h"
 #include "overlay/box.h"
 
@@ -135,5 +136,5 @@ int host_list(struct host *h, const char *path, char ***ret)
 
 bool host_older(const struct box *box, const struct stat *st)
 {
-	return (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec < box->born_ns;
+	return time_ns(&st->st_ctim) < box->born_ns;
 }

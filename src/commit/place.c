@@ -17,6 +17,7 @@
 #include "base/cred.h"
 #include "base/dir.h"
 #include "base/fd.h"
+#include "base/stat.h"
 #include "base/sys.h"
 
 /* ---- what this commit has moved and changed ---- */
@@ -117,7 +118,7 @@ static void parent_time(struct apply *a, struct parent *parent, const struct sta
 		return;
 	parent->dir = ident_of(st);
 	parent->set = later(dir.st.st_mtim, st->st_mtim) ||
-	              (o && o->mtime_ns == (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec);
+	              (o && o->mtime_ns == time_ns(&st->st_mtim));
 	parent->mtime = dir.st.st_mtim;
 }
 
