@@ -1,4 +1,5 @@
 #include "guest.h"
+#include "process_stat.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -770,28 +771,6 @@ void guest_caller(const struct call *c, bool want_umask, struct caller *ret)
 		guest_put(c->sup, leader);
 }
 
-pid_t guest_parent(pid_t pid, char *ret_state)
-{
-	char name[32], text[512];
-	const char *p;
-	_cleanup_close_ int fd = -1;
-	ssize_t n;
-
-	snprintf(name, sizeof name, "/proc/%d/stat", pid);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	/* The name stands in parentheses and may hold some itself; state and parent follow the last. */
-	p = strrchr(text, ')');
-	if (!p || strlen(p) <= 4)
-		return -1;
-	if (ret_state)
-		*ret_state = p[2];
-	return atoi(p + 4);
-}
-
 static bool is_known(struct supervisor *sup, pid_t pid)
 {
 	struct shard *s = shard_of(sup->guests, pid);
@@ -813,15 +792,17 @@ bool guest_is_ours(struct supervisor *sup, pid_t pid)
 		return true;
 	/* Whoever descends from the reaper: it adopts all orphans. A chain longer than this is nobody's. */
 	for (int depth = 0; pid > 1 && depth < 4096; depth++) {
-		pid_t parent = guest_parent(pid, NULL);
+		struct process_stat st;
 
-		if (parent == sup->reaper)
+		if (process_stat_read(pid, &st) < 0)
+			return false;
+		if (st.parent == sup->reaper)
 			return true;
 		/* Our own children are guests when the reaper was killed, and we adopted them. But a shell that became cowbox by exec has left it
 		 * some that are of the host: a guest is one that has called us. */
-		if (parent == getpid())
+		if (st.parent == getpid())
 			return is_known(sup, pid);
-		pid = parent;
+		pid = st.parent;
 	}
 	return false;
 }

@@ -37,8 +37,6 @@ void guest_files_shared(struct supervisor *sup);
 bool guest_files_may_change(const struct call *c);
 
 int guest_read_status(pid_t tid, struct guest_status *ret);
-/* The parent of any process, and its state as proc(5) has it (may be NULL); -1: there is none of that number. */
-pid_t guest_parent(pid_t pid, char *ret_state);
 /* /proc/TID, O_PATH: borrowed, tied to this thread and not to its number. */
 int guest_proc_fd(const struct call *c);
 /* The text of a link under /proc/TID ("cwd", "exe", "fd/3"). Length or -errno. */

@@ -24,6 +24,7 @@
 #include "base/dir.h"
 #include "base/sys.h"
 #include "h_device.h"
+#include "process_stat.h"
 #include "supervisor.h"
 
 enum { MAJOR_MEMORY = 1, MAJOR_TTY = 5, MAJOR_PTS_FIRST = 136, MAJOR_PTS_LAST = 143 };
@@ -48,28 +49,6 @@ static int our_flags(uint64_t flags)
 int device_reopen(uint64_t flags, const struct object *o)
 {
 	return sys_reopen(o->fd, our_flags(flags), 0);
-}
-
-/* The session of the guest's process, and the terminal that controls it (0: none). */
-static int terminal_of(const struct call *c, pid_t *ret_session, dev_t *ret_tty)
-{
-	char name[40], text[1024];
-	int session, tty;
-	snprintf(name, sizeof name, "/proc/%d/stat", (int)c->tgid);
-	_cleanup_close_ int fd = open(name, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (n <= 0 || !guest_valid(c))
-		return -ESRCH;
-	text[n] = 0;
-	/* a name may hold brackets and spaces; nothing behind it does */
-	const char *p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c %*d %*d %d %d", &session, &tty) != 2)
-		return -EIO;
-	/* the kernel's new_encode_dev() */
-	unsigned u = (unsigned)tty;
-	*ret_session = session;
-	*ret_tty = makedev((u >> 8) & 0xfff, (u & 0xff) | ((u >> 12) & 0xfff00));
-	return 0;
 }
 
 /* (D2) Takes fd. */
@@ -186,18 +165,20 @@ static int open_controlling(const struct call *c, uint64_t flags, const struct o
 
 int device_open(struct call *c, struct answer *a, enum device_kind kind, uint64_t flags, const struct object *o)
 {
-	pid_t session = 0;
-	dev_t tty = 0;
-	int r = kind == DEVICE_TTY || kind == DEVICE_TERMINAL ? terminal_of(c, &session, &tty) : 0;
+	struct process_stat st = { 0 };
+	bool asks = kind == DEVICE_TTY || kind == DEVICE_TERMINAL;
+	int r = asks ? process_stat_read(c->tgid, &st) : 0;
+	if (asks && !guest_valid(c))
+		r = -ESRCH;
 	if (r >= 0)
-		r = kind == DEVICE_TTY        ? open_controlling(c, flags, o, session, tty)
-		    : kind == DEVICE_TERMINAL ? open_terminal(c, flags, o, session, tty)
+		r = kind == DEVICE_TTY        ? open_controlling(c, flags, o, st.session, st.tty)
+		    : kind == DEVICE_TERMINAL ? open_terminal(c, flags, o, st.session, st.tty)
 		                              : device_reopen(flags, o);
 	if (r == -EACCES && kind == DEVICE_TERMINAL)
 		supervisor_refused(c, "open", o->view, EACCES);
 	if (r < 0)
 		return answer_errno(a, r);
-	bool leads = kind == DEVICE_TERMINAL && session == c->tgid && !tty;
+	bool leads = kind == DEVICE_TERMINAL && st.session == c->tgid && !st.tty;
 	if (leads && !(flags & O_NOCTTY) && (flags & O_ACCMODE) != O_WRONLY)
 		return answer_with_terminal(a, r, flags & O_CLOEXEC);
 	return answer_fd(a, r, flags & O_CLOEXEC);

@@ -32,7 +32,7 @@
 #include "reaper.h"
 #include "base/cred.h"
 #include "probe.h"
-#include "guest.h"
+#include "process_stat.h"
 #include "supervisor.h"
 
 #define TELL_AFTER_MS 1000
@@ -242,9 +242,9 @@ static bool others_run(const struct run *r)
 
 	for (struct dirent *e; d && (e = readdir(d)); ) {
 		pid_t pid = atoi(e->d_name);
-		char state;
+		struct process_stat st;
 
-		if (pid > 1 && guest_is_ours(r->sup, pid) && guest_parent(pid, &state) >= 0 && !strchr("TtZX", state))
+		if (pid > 1 && guest_is_ours(r->sup, pid) && process_stat_read(pid, &st) == 0 && !strchr("TtZX", st.state))
 			return true;
 	}
 	return false;
