@@ -9,7 +9,7 @@
 #include <time.h>
 #include "overlay/internal.h"
 #include "overlay/store.h"
-#include "overlay/tree.h"
+#include "base/tree.h"
 
 #define LOCK_SIZE 4096
 #define FILE_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)

@@ -4,7 +4,7 @@
 #include <time.h>
 #include "overlay/internal.h"
 #include "overlay/store.h"
-#include "overlay/tree.h"
+#include "base/tree.h"
 
 #define TEMP_TRIES 3
 
@@ -64,8 +64,6 @@ static int make_contents(struct box *b)
 		r = make_layer(layers, b->layer[0]);
 	if (r == 0)
 		r = make_dir(b->fd, "base", NULL);
-	if (r == 0)
-		r = make_dir(b->fd, "history", NULL);
 	if (r < 0)
 		return r;
 	running = box_open_file(b->fd, "running", O_RDWR | O_CREAT);

@@ -5,7 +5,7 @@
  * (W2) The origin of a name is in the log before the name is in the tree.
  */
 #include "overlay/internal.h"
-#include "overlay/tree.h"
+#include "base/tree.h"
 
 #include <linux/magic.h>
 #include <stdatomic.h>

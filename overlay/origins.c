@@ -554,6 +554,14 @@ const struct origin *origins_find(const struct origins *o, const char *path)
 	return e ? &e->o : NULL;
 }
 
+void origins_renew(struct origins *o, const char *path, const struct stat *st)
+{
+	struct origin *record = (struct origin *)origins_find(o, path);
+
+	if (record)
+		origin_from_stat(record, st);
+}
+
 size_t origins_count(const struct origins *o)
 {
 	return o->count;

@@ -1,6 +1,6 @@
 /* overlay.c - opening and closing the view of a box. */
 #include "overlay/internal.h"
-#include "overlay/tree.h"
+#include "base/tree.h"
 
 #include <dirent.h>
 #include <signal.h>

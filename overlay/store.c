@@ -13,7 +13,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 #include "overlay/internal.h"
-#include "overlay/tree.h"
+#include "base/tree.h"
 
 #define ELSEWHERE "set COWBOX_HOME=/dir to a directory on another file system"
 #define TEMP_FILE_AGE 600

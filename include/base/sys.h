@@ -43,6 +43,8 @@ int sys_setxattr(const char *path, const char *name, const void *value, size_t s
 int sys_lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags);
 int sys_removexattr(const char *path, const char *name);
 int sys_fsync(int fd);
+/* All of the file system that holds it. */
+int sys_syncfs(int fd);
 int sys_flock(int fd, int op);
 /* Whole buffer or an error. */
 int sys_write_all(int fd, const void *buf, size_t size);

@@ -16,13 +16,13 @@
  *
  * One file stays one file: a host file with several names that the box changed through one of them is written in place, since a rename
  * would leave its other names, which nobody can list, with the old content. So is a file whose owner could not be given to a new one, or
- * whose directory takes no new names from this user. These writes are not atomic: what the file had is kept in the box's history/ until they are
- * complete, and written back when they fail.
+ * whose directory takes no new names from this user. These writes are not atomic to who reads meanwhile.
  *
  * The host's programs do not wait for a commit. A name is taken only from what was judged, which is compared right before and, where the
  * file system can exchange names, after; what is another by then is left, or put back.
  *
- * A journal of what is done, merging of conflicts and undo belong between commit_settle and commit_apply; the plan holds what they need.
+ * All or nothing: each step is in a journal in the store's history before it is made, and what the host loses goes there (src/commit/journal.h). A
+ * commit that fails, or is killed at any point, is taken back as a whole; after its commit point it is finished. commit_undo takes it back later.
  */
 #ifndef COWBOX_COMMIT_COMMIT_H
 #define COWBOX_COMMIT_COMMIT_H
@@ -71,6 +71,8 @@ struct commit_plan {
 	struct changes changes;
 	struct commit_item *items; /* items: a directory directly before all that is below it */
 	size_t count;
+	char **notes; /* notes: lines for people, about what commit_apply came upon on the host */
+	size_t nnotes;
 };
 
 /* Collects the changes and judges each against the host as it is now. */
@@ -91,21 +93,22 @@ void commit_settle(struct commit_plan *p);
 typedef int (*commit_progress)(void *ctx, const struct commit_item *item, size_t done, size_t total);
 
 struct commit_result {
-	size_t done, left, failed, untried; /* of the chosen items */
+	size_t done, left, failed, untried; /* of the chosen items; where one failed, none is done */
 	size_t unforgotten;                 /* unforgotten: committed, but could not be taken out of the layer */
 	bool changed;                       /* changed: the host was written to */
-	char trouble[256];                  /* trouble: what stopped the commit half-way, or "" */
+	bool unfinished;                    /* unfinished: a disk error; the next cowbox finishes, or takes back (commit_recover) */
+	char trouble[256];                  /* trouble: what stopped the commit, or "" */
 };
-/* Applies what is chosen and can be applied, and takes it out of the box. 0 when it ran through (look at the result for what was left);
- * -errno and err when it could not begin. The box must not be running. */
+/* Applies what is chosen and can be applied, all of it or nothing, and takes it out of the box. 0 when it ran to an end (look at the result for what
+ * was left); -errno and err when it could not begin. What the host changed while it ran is left as a conflict. The box must not be running. */
 int commit_apply(struct commit_plan *p, commit_progress progress, void *ctx, struct commit_result *ret, struct err *err);
+
+/* Finishes, or takes back, what a cowbox that was killed has left of a commit or an undo; every command does this before it does anything else.
+ * Returns 1 when there was something, and tells in err what became of it; 0: nothing, or another process is at work on it. */
+int commit_recover(struct store *store, void (*tell)(void *ctx, const char *text), void *ctx, struct err *err);
 
 /* Keeps runs out of the box as long as the returned fd is open; -EBUSY while one is in it. */
 int commit_hold(struct box *b, struct err *err);
-
-/* What host files had that a commit, which was killed or met with somebody else's writing, began to write in place: tells each file's path ("" when
- * that is not known) and the name of what it had in the box's history/. Returns how many. While no commit is at work. */
-size_t commit_kept(const struct box *box, void (*tell)(void *ctx, const char *host, const char *kept), void *ctx);
 
 /* ---- diff ---- */
 

@@ -11,7 +11,7 @@
  *             layers/N/links/   one name for each layer inode that stands for a host file with several names: "MAJOR:MINOR:INO"
  *             layers/N/origins  see origins.h
  *             base/             kept originals, see origins.h
- *             history/          journals of commits
+ *         history/              the commits of all boxes (src/commit/journal.h)
  *         last                  the name of the box used last
  *
  * Calling sequence: store_open -> box_create or box_open -> overlay_new (overlay.h) ... overlay_free -> box_free -> store_free.

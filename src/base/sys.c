@@ -256,6 +256,11 @@ int sys_fsync(int fd)
 	return GATED_RETRY(fsync(fd));
 }
 
+int sys_syncfs(int fd)
+{
+	return GATED_RETRY(syncfs(fd));
+}
+
 int sys_flock(int fd, int op)
 {
 	return GATED_RETRY(flock(fd, op));

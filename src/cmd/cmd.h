@@ -60,13 +60,13 @@ void session_last(struct store *store, char ret[static BOX_NAME_MAX + 1]);
 void session_restore_last(struct store *store, const char *name, const char *last);
 /* Says which box it is when nobody named one and it could be another: name is what -b gave, or NULL. */
 void session_tell(struct store *store, const struct box *box, const char *name);
+/* Sees to what an interrupted commit has left, and says so: before anything else is done with the store. */
+int session_recover(struct store *store, struct err *err);
 /* Opens the box called name, else that of $COWBOX_BOX, else the one used last, which is told; remembers it as used last. */
 int session_open(struct session *s, const char *name, struct err *err);
-/* Removes the box, and says so, when nobody named it and nothing is in it any more: no change, and no history that undo needs. The caller holds
+/* Removes the box, and says so, when nobody named it and nothing is in it any more: no change. The caller holds
  * no lock of it. True: it is gone. */
 bool session_drop_empty(struct session *s);
-/* Warns of what commit_kept tells. True: there is some. */
-bool session_tell_kept(struct box *b);
 void session_close(struct session *s);
 #define _cleanup_session_ __attribute__((cleanup(session_close)))
 /* Warns when the working directory is not there any more, on the host or in the view: a shell's own words about that name no cause. */

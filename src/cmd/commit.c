@@ -113,9 +113,15 @@ static int tell_result(const struct session *s, const struct commit_plan *plan, 
 	if (same)
 		snprintf(also, sizeof also, " (%zu %s the same already)", same, same == 1 ? "was" : "were");
 	tell_items(plan);
-	if (res->trouble[0])
-		log_say("commit stopped: %s; %zu done%s, %zu not tried: they are still in box %s", res->trouble, done, also,
-		        res->untried, s->box->name);
+	for (size_t i = 0; i < plan->nnotes; i++)
+		log_warn("%s", plan->notes[i]);
+	if (res->unfinished)
+		log_warn("the disk failed: the next cowbox command will finish this, or take it back");
+	if (res->failed || res->untried) {
+		log_say("%s%snothing was committed: all is still in box %s, and the host as it was", res->trouble, res->trouble[0] ? ": " : "",
+		        s->box->name);
+		return CMD_FAILED;
+	}
 	if (rest == 0)
 		log_say("committed %zu change%s of box %s%s", done, done == 1 ? "" : "s", s->box->name, also);
 	else
@@ -127,7 +133,7 @@ static int tell_result(const struct session *s, const struct commit_plan *plan, 
 		         res->unforgotten == 1 ? "" : "s", s->box->name);
 	if (rest == 0)
 		return CMD_OK;
-	return !res->changed && res->done == 0 && res->failed ? CMD_FAILED : CMD_LEFT;
+	return CMD_LEFT;
 }
 
 static int apply(struct session *s, struct commit_plan *plan)
@@ -398,8 +404,6 @@ static int commit(const struct verb *v, const struct options *o, const struct wi
 	if (r == 0 && !wish->dry)
 		r = hold = commit_hold(s.box, &err);
 	if (r >= 0) {
-		if (hold >= 0)
-			session_tell_kept(s.box);
 		r = commit_plan_new(s.ov, &plan, &err);
 	}
 	if (r < 0)

@@ -40,10 +40,6 @@ static int discard_box(const struct verb *v, const char *box, bool force)
 		return no_terminal(v);
 	if (b)
 		session_tell(store, b, box);
-	if (b && session_tell_kept(b) && force) {
-		log_say("box %s is kept as long as these are in it: move them away, or remove them", name);
-		return CMD_LEFT;
-	}
 	if (damaged)
 		log_say("%s", err.msg);
 	if (!force) {

@@ -183,6 +183,8 @@ static int run_list(const struct verb *v, int argc, char **argv)
 		return CMD_OK;
 	}
 	if (r == 0)
+		r = session_recover(store, &err);
+	if (r == 0)
 		r = store_list(store, &names, &err);
 	if (r < 0)
 		return say_error(v->name, &err);

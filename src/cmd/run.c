@@ -156,6 +156,8 @@ static int open_box(struct session *s, const struct options *o, const char *want
 	r = wanted ? box_name_check(wanted, err) : 0;
 	if (r == 0)
 		r = store_open(true, &s->store, err);
+	if (r == 0)
+		r = session_recover(s->store, err);
 	if (r < 0)
 		return r;
 	command_line(o, line, sizeof line);

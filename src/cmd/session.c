@@ -33,6 +33,24 @@ static int no_such_box(const char *name, struct err *err)
 	return err_set(err, -ENOENT, "there is no box %s, nor any other (cowbox run -b %s makes it)", name, name);
 }
 
+static void tell_note(void *ctx, const char *text)
+{
+	(void)ctx;
+	log_warn("%s", text);
+}
+
+int session_recover(struct store *store, struct err *err)
+{
+	struct err said = { 0 };
+	int r = commit_recover(store, tell_note, NULL, &said);
+
+	if (r > 0)
+		log_say("%s", said.msg);
+	if (r < 0 && err)
+		*err = said;
+	return r < 0 ? r : 0;
+}
+
 int session_store(struct store **ret, const char *name, struct err *err)
 {
 	const char *env = getenv("COWBOX_BOX");
@@ -43,6 +61,8 @@ int session_store(struct store **ret, const char *name, struct err *err)
 	r = name ? box_name_check(name, err) : 0;
 	if (r == 0)
 		r = store_open(false, ret, err);
+	if (r == 0)
+		r = session_recover(*ret, err);
 	if (r == -ENOENT && name)
 		return no_such_box(name, err);
 	return r == -ENOENT ? no_boxes(err) : r;
@@ -163,35 +183,13 @@ static bool named_by_us(const struct box *b)
 	return false;
 }
 
-static bool has_history(const struct box *b)
-{
-	int fd = box_open_in(b, "history", O_RDONLY | O_DIRECTORY);
-	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : dir_take(fd);
-
-	return dir ? dir_next(dir) != NULL : fd != -ENOENT;
-}
-
-static void say_one_kept(void *ctx, const char *host, const char *kept)
-{
-	const struct box *b = ctx;
-	char shown[4 * PATH_MAX];
-
-	log_warn("a commit did not finish writing %s; what that had before is %s/boxes/%s/history/%s",
-	         *host ? path_printable(host, shown, sizeof shown) : "a file", b->store_path, b->name, kept);
-}
-
-bool session_tell_kept(struct box *b)
-{
-	return commit_kept(b, say_one_kept, b) > 0;
-}
-
 bool session_drop_empty(struct session *s)
 {
 	struct changes changes;
 	struct err err = { 0 };
 	bool empty;
 
-	if (!named_by_us(s->box) || has_history(s->box) || changes_collect(s->ov, CHANGES_NO_CONTENT, &changes, NULL) < 0)
+	if (!named_by_us(s->box) || changes_collect(s->ov, CHANGES_NO_CONTENT, &changes, NULL) < 0)
 		return false;
 	empty = changes.count == 0;
 	changes_release(&changes);

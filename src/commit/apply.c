@@ -1,11 +1,12 @@
 /* apply.c - carries a settled plan out.
  *
  * Passes: renames; what is made or changed, from the top down; deletions, from the bottom up, and directories that were in the way;
- * metadata of directories, from the bottom up, then the times of directories that only had names added or taken. Then what was done is taken out of the
- * box (forget.c).
+ * metadata of directories, from the bottom up. Then the commit point, and after it what was taken away goes into the history, directories get their
+ * times, and what was done is taken out of the box (forget.c).
  *
  * (A1), of one item: apply_item.c.
- * (A2) A failure of one item leaves the others to be tried, unless it would meet them too (a full disk): then the commit stops.
+ * (A2) All or nothing: where one item fails, all steps are taken back (replay.c). Where it failed since the host had changed in the meantime, all is
+ *      judged once more, and done without it.
  * (A3), of the box: forget.c.
  */
 #include "apply.h"
@@ -16,10 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/stat.h"
 #include "base/sys.h"
+#include "replay.h"
 
 /* ---- passes ---- */
 
@@ -41,8 +45,7 @@ static int step(struct apply *a, struct pass *pass, size_t i)
 		return 1;
 	}
 	pass->seen++;
-	apply_item(a, i);
-	return a->result->trouble[0] != 0;
+	return apply_item(a, i) < 0;
 }
 
 static bool apply_present_all(struct apply *a, struct pass *pass)
@@ -56,14 +59,14 @@ static bool apply_present_all(struct apply *a, struct pass *pass)
 	return true;
 }
 
-static void apply_all(struct apply *a, struct pass *pass)
+static bool apply_all(struct apply *a, struct pass *pass)
 {
-	bool whole = apply_present_all(a, pass);
-
-	twins_drop_spared(a);
-	for (size_t i = a->p->p.count; whole && i > 0; i--)
+	if (!apply_present_all(a, pass))
+		return false;
+	for (size_t i = a->p->p.count; i > 0; i--)
 		if (item(a, i - 1)->change->kind == CHANGE_DELETED && step(a, pass, i - 1))
-			return;
+			return false;
+	return true;
 }
 
 /* Where it is by now; false: a rename has taken it, so it was not in the way but on its way. */
@@ -85,27 +88,11 @@ static bool doomed_where(const struct apply *a, const struct doomed *d, char ret
 	return true;
 }
 
-/* It gets a name that no commit takes for a leftover of its own. */
-static void keep_doomed(struct apply *a, char now[static PATH_MAX])
-{
-	char dir[PATH_MAX], kept[48];
-	const char *name;
-	int fd;
-
-	place_kept_name(a, kept);
-	if (host_parent(&a->p->host, now, &fd, &name) < 0 || sys_renameat2(fd, name, fd, kept, RENAME_NOREPLACE) < 0)
-		return;
-	path_split(now, dir, sizeof dir);
-	(void)path_join(now, PATH_MAX, dir, kept);
-	host_moved(&a->p->host);
-}
-
-/* Directories that were in the way. What cannot be removed stays aside under its temporary name, and is named. */
-static void remove_doomed(struct apply *a)
+/* Directories that were in the way have in them what the box knew. Those that a rename was to take are taken. */
+static bool check_doomed(struct apply *a)
 {
 	for (size_t k = 0; k < a->ndoomed; k++) {
 		const struct doomed *d = &a->doomed[k];
-		struct commit_item *it = item(a, d->item);
 		char now[PATH_MAX];
 		struct stat seen;
 		int r;
@@ -114,22 +101,18 @@ static void remove_doomed(struct apply *a)
 			continue;
 		r = host_stat(&a->p->host, now, &seen);
 		if (r == 0 && seen.st_mode && (d->awaited || !ident_is(&d->what, &seen)))
-			r = -EBUSY;
+			r = swap_refuse(a, d->item);
 		else if (r == 0 && seen.st_mode)
-			r = remove_object(a, d->item, now, d->was, &seen);
-		if (r == 0)
-			continue;
-		keep_doomed(a, now);
-		it->outcome = COMMIT_FAILED;
-		it->code = r;
-		if (d->awaited)
-			why(it, it->verdict, "it was to be renamed, and could not: it is at %.110s", now);
-		else
-			why(it, it->verdict, "what was there before could not be removed (%s): it is at %.90s", strerror(-r), now);
+			r = remove_check(a, d->item, now, d->was, &seen);
+		if (r < 0) {
+			apply_settle(a, d->item, r);
+			return false;
+		}
 	}
+	return true;
 }
 
-static void finish_directories(struct apply *a)
+static bool finish_directories(struct apply *a)
 {
 	char path[PATH_MAX];
 
@@ -144,22 +127,172 @@ static void finish_directories(struct apply *a)
 			r = place_metadata(
 				a, i - 1, path,
 				&(struct stat){ .st_mode = S_IFDIR, .st_dev = a->held[i - 1].dev, .st_ino = a->held[i - 1].ino });
-		if (r < 0)
+		if (r < 0) {
 			apply_settle(a, i - 1, r);
+			return false;
+		}
 	}
-	for (size_t k = a->nparents; k > 0; k--) {
+	return true;
+}
+
+/* ---- what the journal is told before and after ---- */
+
+/* A directory in which names will come and go. */
+static int note_dir(struct apply *a, const char *path, struct inode_set *seen)
+{
+	_cleanup_close_ int fd = -1;
+	char dir[PATH_MAX];
+	struct stat st;
+
+	if (!path_split(path, dir, sizeof dir))
+		return -ENAMETOOLONG;
+	/* One that is not there comes with the box. */
+	if (strcmp(dir, a->entered) == 0 || host_open(&a->p->host, dir, O_PATH | O_DIRECTORY, &fd) < 0 || sys_fstat(fd, &st) < 0)
+		return 0;
+	strcpy(a->entered, dir);
+	if (inode_set_has(seen, st.st_dev, st.st_ino))
+		return 0;
+	return inode_set_add(seen, st.st_dev, st.st_ino) < 0 ? -ENOMEM : journal_add_dir(a->j, dir, &st);
+}
+
+static int note_dirs(struct apply *a)
+{
+	struct inode_set seen = { 0 };
+	char path[PATH_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < a->p->p.count && r == 0; i++) {
+		const struct commit_item *it = item(a, i);
+
+		if (!item_planned(it) || it->verdict != COMMIT_APPLY)
+			continue;
+		r = plan_host_path(a->p, it->change->path, path);
+		if (r == 0)
+			r = note_dir(a, path, &seen);
+		if (r == 0 && it->change->kind == CHANGE_RENAMED)
+			r = note_dir(a, it->change->from, &seen);
+	}
+	inode_set_release(&seen);
+	return r;
+}
+
+static int note_items(struct apply *a)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < a->p->p.count && r == 0; i++) {
+		const struct change *ch = item(a, i)->change;
+		struct journal_item it = { .kind = ch->kind, .done = item_planned(item(a, i)), .path = ch->path, .from = ch->from,
+			                   .mode = ch->box.st_mode, .nlink = ch->box.st_nlink };
+
+		r = journal_add_item(a->j, &it);
+	}
+	return r;
+}
+
+static size_t kind_index(enum change_kind kind)
+{
+	static const char order[] = "AMDRTm";
+
+	return (size_t)(strchr(order, (char)kind) - order);
+}
+
+static int begin(struct apply *a)
+{
+	const struct box *box = overlay_box(a->p->p.ov);
+	struct journal_head head = { .kind = JOURNAL_COMMIT, .box = (char *)box->name, .command = box->command };
+	struct timespec now;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	head.when_ns = time_ns(&now);
+	for (size_t i = 0; i < a->p->p.count; i++)
+		if (item_planned(item(a, i)) && item(a, i)->verdict == COMMIT_APPLY)
+			head.counts[kind_index(item(a, i)->change->kind)]++;
+	r = journal_begin(a->j, box->store_path, &head);
+	if (r == 0)
+		r = note_items(a);
+	if (r == 0)
+		r = note_dirs(a);
+	return r < 0 ? r : journal_sync(a->j);
+}
+
+/* What each path has when all is done: an undo compares. */
+static int note_after(struct apply *a)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int r = 0;
+
+	for (size_t i = 0; i < a->p->p.count && r == 0; i++) {
+		if (item(a, i)->outcome != COMMIT_DONE || item(a, i)->verdict != COMMIT_APPLY)
+			continue;
+		r = apply_where(a, i, path);
+		if (r == 0)
+			r = host_stat(&a->p->host, path, &st);
+		if (r == 0)
+			r = journal_add_after(a->j, path, &st);
+	}
+	return r;
+}
+
+/* The times that directories are to have at the end: what goes into the history goes out of them. */
+static int note_times(struct apply *a)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int r = 0;
+
+	for (size_t i = a->p->p.count; i > 0 && r == 0; i--) {
+		const struct commit_item *it = item(a, i - 1);
+
+		if (it->outcome != COMMIT_DONE || it->verdict != COMMIT_APPLY || !S_ISDIR(it->change->box.st_mode) ||
+		    inode_set_has(&a->made, a->held[i - 1].dev, a->held[i - 1].ino))
+			continue;
+		r = apply_where(a, i - 1, path);
+		if (r == 0)
+			r = host_stat(&a->p->host, path, &st);
+		if (r < 0 || !ident_is(&a->held[i - 1], &st))
+			continue;
+		st.st_mtim = it->change->box.st_mtim;
+		r = journal_add_times(a->j, path, &st);
+	}
+	for (size_t k = a->nparents; k > 0 && r == 0; k--) {
 		const struct parent *p = &a->parents[k - 1];
-		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, p->mtime };
-		_cleanup_close_ int fd = -1;
-		struct stat st;
 
 		/* Not ours, or not there any more: it keeps the time of the commit. */
-		if (!p->set || apply_where_view(a, p->view, path) < 0)
+		if (!p->set || apply_where_view(a, p->view, path) < 0 || host_stat(&a->p->host, path, &st) < 0 || !ident_is(&p->dir, &st))
 			continue;
-		if (host_open(&a->p->host, path, O_PATH | O_DIRECTORY, &fd) == 0 && sys_fstat(fd, &st) == 0 &&
-		    ident_is(&p->dir, &st) && !time_same(&st.st_mtim, &p->mtime))
-			sys_utimensat(fd, "", times, AT_EMPTY_PATH);
+		st.st_mtim = p->mtime;
+		r = journal_add_times(a->j, path, &st);
 	}
+	return r;
+}
+
+/* All that was written is on the disk. */
+static int sync_host(struct apply *a)
+{
+	struct inode_set synced = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < a->j->nsteps && r == 0; i++) {
+		const struct step *s = &a->j->steps[i];
+		const char *path = s->b ? s->b : s->a;
+		_cleanup_closedir_ DIR *dir = NULL;
+		uint64_t dev = s->b ? s->dir_b.dev : s->dir_a.dev;
+		char parent[PATH_MAX];
+		int fd;
+
+		if (inode_set_has(&synced, dev, 1) || !path_split(path, parent, sizeof parent) ||
+		    host_open(&a->p->host, parent, O_RDONLY | O_DIRECTORY, &fd) < 0)
+			continue;
+		dir = dir_take(fd);
+		r = dir ? sys_syncfs(dirfd(dir)) : -ENOMEM;
+		if (r == 0)
+			r = inode_set_add(&synced, dev, 1);
+	}
+	inode_set_release(&synced);
+	return r;
 }
 
 /* ---- the whole ---- */
@@ -194,44 +327,161 @@ static void apply_release(struct apply *a)
 	free(a->parents);
 	free(a->doomed);
 	inode_set_release(&a->touched);
-	inode_set_release(&a->swept);
+	inode_set_release(&a->olds);
 	free(a->busy);
 	free(a->held);
 	twins_free(a);
 }
 
+static void tell(void *ctx, const char *text)
+{
+	struct plan *p = ctx;
+
+	(void)strv_add(&p->p.notes, &p->p.nnotes, text);
+}
+
+/* A step that is no item's: the commit's own. */
+static void stopped(struct apply *a, const char *what, int r)
+{
+	if (!a->result->trouble[0])
+		snprintf(a->result->trouble, sizeof a->result->trouble, "%s: %s", what, strerror(-r));
+}
+
+static bool all_done(struct apply *a)
+{
+	struct replay rp = { .j = a->j, .host = &a->p->host, .tell = tell, .ctx = a->p };
+	int r = note_times(a);
+
+	if (r == 0)
+		r = note_after(a);
+	if (r == 0)
+		r = replay_prepare(&rp);
+	if (r == 0)
+		r = sync_host(a);
+	if (r == 0)
+		r = journal_set_applied(a->j);
+	if (r < 0)
+		stopped(a, "the journal", r);
+	return r == 0;
+}
+
+static void take_back(struct apply *a)
+{
+	struct replay rp = { .j = a->j, .host = &a->p->host, .tell = tell, .ctx = a->p };
+	struct plan *p = a->p;
+	int r = replay_back(&rp);
+
+	host_moved(&p->host);
+	if (r == 0)
+		renew_origins(overlay_box(p->p.ov), p->p.changes.origins, a->j, &p->host);
+	if (r == 0)
+		r = rp.troubles ? journal_close(a->j) : journal_drop(a->j);
+	a->result->unfinished = r < 0;
+	for (size_t i = 0; i < p->p.count; i++) {
+		p->p.items[i].in_place = false;
+		if (p->p.items[i].outcome == COMMIT_DONE)
+			p->p.items[i].outcome = COMMIT_UNTRIED;
+	}
+}
+
+static void finish(struct apply *a)
+{
+	struct replay rp = { .j = a->j, .host = &a->p->host, .tell = tell, .ctx = a->p };
+	int r = replay_finish(&rp);
+
+	host_moved(&a->p->host);
+	apply_forget_done(a);
+	if (journal_add_forgotten(a->j) < 0 || r < 0 || journal_close(a->j) < 0)
+		a->result->unfinished = true;
+}
+
+static bool has_work(const struct commit_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (item_planned(&plan->items[i]) && plan->items[i].verdict == COMMIT_APPLY)
+			return true;
+	return false;
+}
+
+/* One try. True: the host has all of it. */
+static bool apply_once(struct apply *a, struct pass *pass)
+{
+	bool work = has_work(&a->p->p);
+	int r = work ? begin(a) : 0;
+
+	if (r < 0)
+		stopped(a, "the journal", r);
+	if (r == 0 && apply_all(a, pass) && check_doomed(a) && finish_directories(a) && (!work || all_done(a))) {
+		if (work)
+			finish(a);
+		else
+			apply_forget_done(a);
+		return true;
+	}
+	if (a->j->number)
+		take_back(a);
+	return false;
+}
+
+/* An item was left since the host had changed it in the meantime: then the others can be done without it. */
+static bool was_raced(const struct commit_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->items[i].outcome == COMMIT_LEFT && plan->items[i].code == -ESTALE)
+			return true;
+	return false;
+}
+
+static int try(struct plan *p, struct pass *pass, struct commit_result *ret, bool *ret_again)
+{
+	_cleanup_journal_ struct journal j;
+	struct apply a = { .p = p, .result = ret, .j = &j };
+	bool done;
+
+	journal_init(&j);
+	*ret_again = false;
+	a.busy = calloc(p->p.count + 1, sizeof *a.busy);
+	a.held = calloc(p->p.count + 1, sizeof *a.held);
+	if (!a.busy || !a.held || twins_begin(&a) < 0) {
+		apply_release(&a);
+		return -ENOMEM;
+	}
+	memset(ret, 0, sizeof *ret);
+	done = apply_once(&a, pass);
+	*ret_again = !done && !ret->unfinished && !ret->trouble[0] && was_raced(&p->p);
+	if (!*ret_again)
+		count(&a);
+	apply_release(&a);
+	return 0;
+}
+
+#define TRIES 5
+
 int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, struct commit_result *ret, struct err *err)
 {
-	struct apply a = { .p = plan_of(plan), .result = ret };
-	struct pass pass = { .progress = progress, .ctx = ctx };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, limit;
+	struct pass pass = { .progress = progress, .ctx = ctx };
+	bool again = true;
 	mode_t mask;
+	int r = 0;
 
-	memset(ret, 0, sizeof *ret);
-	a.busy = calloc(plan->count + 1, sizeof *a.busy);
-	a.held = calloc(plan->count + 1, sizeof *a.held);
-	if (!a.busy || !a.held) {
-		apply_release(&a);
-		return err_sys(err, -ENOMEM, "commit");
-	}
 	for (size_t i = 0; i < plan->count; i++)
 		pass.total += plan->items[i].chosen;
-	if (twins_begin(&a) < 0) {
-		apply_release(&a);
-		return err_sys(err, -ENOMEM, "commit");
-	}
 	/* A limit on the size of files is a failure like others, and not the end. */
 	sigaction(SIGXFSZ, &ignore, &limit);
 	mask = umask(0);
-	apply_all(&a, &pass);
-	remove_doomed(&a);
-	finish_directories(&a);
-	apply_forget_done(&a);
+	for (int n = 0; n < TRIES && again && r == 0; n++) {
+		if (n > 0)
+			r = plan_judge_again(plan_of(plan));
+		pass.seen = 0;
+		if (r == 0)
+			r = try(plan_of(plan), &pass, ret, &again);
+	}
 	umask(mask);
 	sigaction(SIGXFSZ, &limit, NULL);
-	count(&a);
-	apply_release(&a);
-	return 0;
+	if (r == 0 && again)
+		snprintf(ret->trouble, sizeof ret->trouble, "the host keeps changing what is to be committed");
+	return r < 0 ? err_sys(err, r, "commit") : 0;
 }
 
 int commit_hold(struct box *b, struct err *err)

@@ -3,6 +3,7 @@
 #define COWBOX_COMMIT_APPLY_H
 
 #include "base/inode_set.h"
+#include "journal.h"
 #include "plan.h"
 
 /* A directory or file of the host that this commit has moved: paths given in the names from before are followed through these. */
@@ -49,6 +50,7 @@ struct doomed {
 
 struct apply {
 	struct plan *p;
+	struct journal *j; /* j: all that is done to the host is written there first (act.c) */
 	struct commit_result *result;
 	struct move *moves;
 	size_t nmoves;
@@ -61,17 +63,16 @@ struct apply {
 	bool specials_read;
 	struct inode_set touched; /* touched: host inodes this commit has changed */
 	struct inode_set made;    /* made: those it has made; their numbers may be those of files that it has removed */
-	struct inode_set swept;   /* swept: directories that remove_leftovers has looked into */
 	struct inode_set settled; /* settled: see twins_settle */
 	struct inode_set wanted;  /* wanted: those that are to get a new name by some item */
+	struct inode_set olds;    /* olds: what was taken away, and stands under a temporary name */
 	struct inode_set chosen;  /* chosen: those that some item which is to be applied is about */
 	struct doomed *doomed;
 	size_t ndoomed;
 	struct ident *held; /* held: the host's directory that a directory's item is about, once it is there */
 	bool *busy; /* busy: items being applied, higher up on our stack */
 	bool said;  /* said: the item's `why` already tells what the failure is */
-	char entered[PATH_MAX]; /* entered: the host's directory that was worked in last */
-	unsigned serial;
+	char entered[PATH_MAX]; /* entered: the directory that the journal was told of last */
 };
 
 static inline struct commit_item *item(struct apply *a, size_t i)
@@ -112,10 +113,23 @@ int place_object(struct apply *a, size_t i, const char *path, const struct stat 
 int place_metadata(struct apply *a, size_t i, const char *path, const struct stat *seen);
 /* Gives the existing host file the item's content and metadata, keeping the inode. */
 int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen);
-/* A name for a temporary in a directory; the next commit removes what has such a name. */
-void place_temp_name(struct apply *a, char ret[static 48]);
-/* A name for what is the host's and could not be put back; nobody removes that. */
-void place_kept_name(struct apply *a, char ret[static 48]);
+/* ---- act.c: the host is changed by these alone, and each writes its step into the journal first ---- */
+
+/* A name on the host. */
+struct host_name {
+	int dir;          /* dir: borrowed */
+	const char *name;
+	const char *path; /* path: of the name, or, for a temporary, of another name in the same directory */
+};
+/* Renames, for item i. at_from, at_to: what is there; at_to NULL: nothing. flags: of renameat2(2). old: which name then stands for what the host had. */
+int act_rename(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *at_from,
+               const struct stat *at_to, unsigned flags, enum step_old old);
+/* The last act_rename, an exchange, is undone at once. */
+int act_exchange_back(struct apply *a, const struct host_name *from, const struct host_name *to);
+/* The object, which is open (O_PATH too), is about to get other metadata. */
+int act_meta(struct apply *a, size_t i, const char *path, int fd);
+/* The file, which is open and was st, is about to get other content of that size, and other metadata. */
+int act_write(struct apply *a, size_t i, const char *path, int fd, const struct stat *st, off_t size);
 
 /* ---- swap.c: names of the host's objects. All leave a conflict, and return -ESTALE, when it is not what was seen. ---- */
 
@@ -135,19 +149,17 @@ int swap_park(struct apply *a, size_t i, const char *path);
 /* Renames there from src to dst; what was judged in the way (st_mode 0: nothing) is replaced, or else exchanged with it. */
 int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *judged,
               bool replace);
-/* Removes a name, of a directory only when it is empty. */
-int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged);
+/* Takes what was judged from its name; what it is called now, in the same directory, is in ret_temp. */
+int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged, char ret_temp[static JOURNAL_TEMP_MAX]);
 
 /* ---- inplace.c ---- */
 
-/* The host's file, which is what was seen, gets the content of box and the metadata that want tells, or stays as it was. */
+/* The host's file, which is what was seen, gets the content of box and the metadata that want tells. */
 int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, const char *path, const struct stat *seen);
-
-/* ---- kept.c: what such a file had before, in the box's history/ ---- */
-
-/* An empty file to keep what the host's file at that path has. name: by place_kept_name. Returns a descriptor. */
-int kept_make(const struct box *box, const char *name, const char *host);
-void kept_remove(const struct box *box, const char *name);
+/* Opens such a file (fd: O_PATH; st: of it) to read and write, also one of ours that is kept from that by its mode. A descriptor. */
+int inplace_reopen(int fd, const struct stat *st);
+/* dst, which has old bytes, becomes the size bytes of src. -ESTALE: it is longer than that, so somebody else writes to it. */
+int inplace_rewrite(int src, int dst, off_t size, off_t old, off_t longest);
 
 /* ---- twins.c: files of several names ---- */
 
@@ -165,9 +177,10 @@ bool twins_is_copy_of(const struct apply *a, size_t i, const struct stat *host);
 bool twins_are_wanted(const struct apply *a, const struct stat *host);
 /* True when one of the changes to be applied is about this host file: then it may be written to by whatever name. */
 bool twins_may_write(const struct apply *a, const struct stat *host);
-/* Such a file is at path now, under a temporary name. twins_drop_spared removes these names when all items are placed. */
+/* Such a file is at path now, under a temporary name. */
 int twins_spare(struct apply *a, const struct stat *host, const char *path);
-void twins_drop_spared(struct apply *a);
+/* True when some copy in the box may have lost all its names (twins_settle). */
+bool twins_have_nameless(const struct plan *p);
 /* A host file with several names was changed in the box, and the names by which that was done are gone: no change tells of it, but the view
  * shows it under the others. It is written before this name, the last that the commit has to do with perhaps, is taken. *seen becomes what is
  * there then. */
@@ -178,11 +191,16 @@ int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX], struct 
 
 /* ---- remove.c ---- */
 
-/* Removes what commits that were killed have left in the host's directory: what has such a name, and whose process is no more. */
-void remove_leftovers(struct apply *a, const char *dir);
-
 /* Removes one object of the host, or a tree after looking at all of it. was: as in classify_tree_known. seen: what was found there when it
  * was judged again. */
 int remove_object(struct apply *a, size_t i, const char *host, const char *was, const struct stat *seen);
+/* What stands aside, and is to go, is what the box knew, and all that is in it; -ESTALE, and a conflict, when it is not. */
+int remove_check(struct apply *a, size_t i, const char *host, const char *was, const struct stat *seen);
+
+/* ---- renew.c ---- */
+
+/* Steps were taken back: what has the host's objects as they were, but for the time of change, is told of the new one, so that they are no conflict
+ * the next time. origins: of the box's layers; the files and the lists in memory. */
+void renew_origins(const struct box *box, struct origins *const origins[], const struct journal *j, struct host *h);
 
 #endif

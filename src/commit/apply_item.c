@@ -74,18 +74,6 @@ static int ensure_parents(struct apply *a, const char *view)
 	                                                                    : ensure_parents(a, item(a, k)->change->path);
 }
 
-/* Before looking again: it may take long. */
-static void sweep_parent(struct apply *a, const char *host)
-{
-	char dir[PATH_MAX];
-
-	/* Neighbours come one after another. */
-	if (!path_split(host, dir, sizeof dir) || strcmp(dir, a->entered) == 0)
-		return;
-	strcpy(a->entered, dir);
-	remove_leftovers(a, dir);
-}
-
 /* The directory that holds the item's place is the one that was judged, or what this commit has made or moved there since (A4). */
 static void pin_parent(struct apply *a, size_t i, const char *path)
 {
@@ -174,7 +162,6 @@ static int apply_present(struct apply *a, size_t i)
 	if (r < 0)
 		return r;
 	pin_parent(a, i, path);
-	sweep_parent(a, path);
 	r = look_again(a, i, path, &a->p->now[i], &now);
 	if (r < 0)
 		return r;
@@ -195,11 +182,11 @@ static int apply_present(struct apply *a, size_t i)
 static int clear_source(struct apply *a, size_t i, const char *src, const struct stat *in_way, bool parked)
 {
 	size_t other = awaited_by(a, src, in_way);
-	char temp[48];
+	char temp[JOURNAL_TEMP_MAX];
 
 	if (other != NO_ITEM)
 		return parked ? swap_park(a, other, src) : 0;
-	place_temp_name(a, temp);
+	journal_temp_name(a->j, temp);
 	return swap_aside(a, i, src, temp, in_way, false);
 }
 
@@ -207,10 +194,10 @@ static int clear_source(struct apply *a, size_t i, const char *src, const struct
 static int come_out(struct apply *a, size_t i, char src[static PATH_MAX], struct stat *there, const char *dst)
 {
 	static const struct stat nothing;
-	char dir[PATH_MAX], aside[PATH_MAX], temp[48];
+	char dir[PATH_MAX], aside[PATH_MAX], temp[JOURNAL_TEMP_MAX];
 	int r;
 
-	place_temp_name(a, temp);
+	journal_temp_name(a->j, temp);
 	if (!path_split(dst, dir, sizeof dir) || path_join(aside, sizeof aside, dir, temp) < 0)
 		return -ENAMETOOLONG;
 	r = apply_touch(a, there);
@@ -274,8 +261,6 @@ static int apply_rename(struct apply *a, size_t i)
 	if (r < 0)
 		return r;
 	pin_parent(a, i, dst);
-	sweep_parent(a, src);
-	sweep_parent(a, dst);
 	r = look_again(a, i, src, &a->p->now[i], &there);
 	if (r == 0)
 		r = host_stat(&a->p->host, dst, &in_way);
@@ -322,7 +307,6 @@ static int apply_deletion(struct apply *a, size_t i)
 	if (r < 0 || !now.st_mode)
 		return r;
 	pin_parent(a, i, path);
-	sweep_parent(a, path);
 	r = look_again(a, i, path, &a->p->now[i], &now);
 	if (r == 0)
 		r = enter_parent(a, ch->path, path, NULL);

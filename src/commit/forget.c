@@ -168,7 +168,7 @@ static size_t forget_item(struct apply *a, size_t i)
 }
 
 /* What is left in the box is from now on compared with what this commit has made of the host. */
-static void renew_origins(struct apply *a)
+static void reorigin_done(struct apply *a)
 {
 	if (all_done(a, 0, a->p->p.count))
 		return;
@@ -199,5 +199,5 @@ void apply_forget_done(struct apply *a)
 		strcpy(settled, hiding);
 		i = next;
 	}
-	renew_origins(a);
+	reorigin_done(a);
 }

@@ -122,6 +122,23 @@ int host_stat(struct host *h, const char *path, struct stat *ret)
 	return 0;
 }
 
+int host_exchange(int dir_a, const char *a, int dir_b, const char *b, const char *spare)
+{
+	int r = sys_renameat2(dir_a, a, dir_b, b, RENAME_EXCHANGE);
+
+	if (r != -EINVAL)
+		return r;
+	r = sys_linkat(dir_b, b, dir_a, spare, 0);
+	if (r < 0)
+		return r == -EPERM || r == -EOPNOTSUPP || r == -EISDIR ? -EINVAL : r;
+	r = sys_renameat2(dir_a, a, dir_b, b, 0);
+	if (r < 0) {
+		sys_unlinkat(dir_a, spare, 0);
+		return r;
+	}
+	return sys_renameat2(dir_a, spare, dir_a, a, 0);
+}
+
 int host_list(struct host *h, const char *path, char ***ret)
 {
 	_cleanup_closedir_ DIR *d = NULL;

@@ -49,6 +49,9 @@ int host_parent(struct host *h, const char *path, int *ret_fd, const char **ret_
 int host_open(struct host *h, const char *path, int flags, int *ret_fd);
 /* 0 and all zero when nothing is there (also when a parent is missing). -ELOOP: a parent is a symlink now. */
 int host_stat(struct host *h, const char *path, struct stat *ret);
+/* Exchanges two names. Where the file system cannot, and neither is a directory: by a link of that spare name, which stands in a's directory for what
+ * b was, until a is. At no moment b is missing. -EINVAL: that is not possible either. */
+int host_exchange(int dir_a, const char *a, int dir_b, const char *b, const char *spare);
 /* The names in a directory, sorted, NULL-terminated; free with strv_free. */
 int host_list(struct host *h, const char *path, char ***ret);
 

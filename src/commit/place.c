@@ -146,16 +146,6 @@ int apply_enter(struct apply *a, const char *view, const struct stat *dir)
 	return 0;
 }
 
-void place_temp_name(struct apply *a, char ret[static 48])
-{
-	snprintf(ret, 48, ".cowbox-%ld-%u.tmp", (long)getpid(), a->serial++);
-}
-
-void place_kept_name(struct apply *a, char ret[static 48])
-{
-	snprintf(ret, 48, ".cowbox-%ld-%u.kept", (long)getpid(), a->serial++);
-}
-
 /* ---- making ---- */
 
 /* The parent directory, as a descriptor of our own. */
@@ -218,6 +208,8 @@ static int make_directory(struct apply *a, size_t i, int dir, const char *temp)
 	r = sys_fstat(dirfd(made), &st);
 	if (r == 0 && dir_next(made))
 		r = swap_refuse(a, i);
+	if (r == 0)
+		r = inode_set_add(&a->made, st.st_dev, st.st_ino);
 	if (r == 0)
 		a->held[i] = ident_of(&st);
 	return r;
@@ -288,7 +280,7 @@ static int place_link(struct apply *a, size_t i, const char *existing, const str
 {
 	_cleanup_close_ int dir = -1;
 	const char *name;
-	char temp[48];
+	char temp[JOURNAL_TEMP_MAX];
 	int r;
 
 	/* It is one already. */
@@ -297,7 +289,7 @@ static int place_link(struct apply *a, size_t i, const char *existing, const str
 	r = own_parent(a, path, &dir, &name);
 	if (r < 0)
 		return r;
-	place_temp_name(a, temp);
+	journal_temp_name(a->j, temp);
 	r = make_link(a, i, existing, known, dir, temp);
 	if (r < 0)
 		return r;
@@ -312,13 +304,13 @@ static int place_new(struct apply *a, size_t i, int box, const char *path, const
 	_cleanup_close_ int dir = -1;
 	const struct stat *st = &a->p->p.items[i].change->box;
 	const char *name;
-	char temp[48];
+	char temp[JOURNAL_TEMP_MAX];
 	int r;
 
 	r = own_parent(a, path, &dir, &name);
 	if (r < 0)
 		return r;
-	place_temp_name(a, temp);
+	journal_temp_name(a->j, temp);
 	r = S_ISREG(st->st_mode) ? make_regular(a, i, box, dir, temp) : make_special(a, i, box, dir, temp);
 	if (r == 0)
 		r = swap_put(a, i, dir, temp, name, path, seen);
@@ -426,7 +418,9 @@ int place_metadata(struct apply *a, size_t i, const char *path, const struct sta
 		return r;
 	if (!swap_still_is(&st, seen) || (st.st_mode & S_IFMT) != (a->p->p.items[i].change->box.st_mode & S_IFMT))
 		return swap_refuse(a, i);
-	return give_metadata(a, i, box, fd, COPY_ALL);
+	/* What this commit has made is removed when it is taken back. */
+	r = S_ISDIR(st.st_mode) && inode_set_has(&a->made, st.st_dev, st.st_ino) ? 0 : act_meta(a, i, path, fd);
+	return r < 0 ? r : give_metadata(a, i, box, fd, COPY_ALL);
 }
 
 int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen)

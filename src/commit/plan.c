@@ -376,7 +376,50 @@ static unsigned marks_of(struct plan *p, const struct change *ch)
 	return marks;
 }
 
-static int build(struct plan *p, struct err *err)
+static int judge_all(struct plan *p)
+{
+	for (size_t i = 0; i < p->p.count; i++) {
+		int r;
+
+		p->p.items[i].why[0] = '\0';
+		r = classify_item(p, i);
+		if (r < 0)
+			why(&p->p.items[i], COMMIT_CONFLICT, "it cannot be compared with the host: %s", strerror(-r));
+	}
+	return judge_missing(p);
+}
+
+int plan_judge_again(struct plan *p)
+{
+	_cleanup_free_ struct ident *was = calloc(p->p.count + 1, sizeof *was);
+	int r;
+
+	if (!was)
+		return -ENOMEM;
+	memcpy(was, p->dirs, p->p.count * sizeof *was);
+
+	inode_set_release(&p->judged);
+	p->judged_all = false;
+	host_moved(&p->host);
+	for (size_t i = 0; i < p->p.count; i++) {
+		p->p.items[i].outcome = COMMIT_UNTRIED;
+		p->p.items[i].code = 0;
+		p->p.items[i].lost = 0;
+	}
+	r = judge_all(p);
+	/* Who owns a directory above it has put another in its place: nobody chose that one. */
+	for (size_t i = 0; i < p->p.count; i++)
+		if (item_planned(&p->p.items[i]) && (was[i].ino != p->dirs[i].ino || was[i].dev != p->dirs[i].dev))
+			why(&p->p.items[i], COMMIT_CONFLICT, "its directory is another on the host now");
+	if (r == 0)
+		qsort_r(p->taken, p->nrenames, sizeof *p->taken, taken_cmp, p);
+	if (r == 0)
+		commit_settle(&p->p);
+	return r;
+}
+
+/* The items, in their order, of the plan's changes. */
+static int list_items(struct plan *p)
 {
 	int r;
 
@@ -387,22 +430,23 @@ static int build(struct plan *p, struct err *err)
 	p->ends = calloc(p->p.count + 1, sizeof *p->ends);
 	p->dirs = calloc(p->p.count + 1, sizeof *p->dirs);
 	if (!p->p.items || !p->now || !p->in_way || !p->ends || !p->dirs)
-		return err_sys(err, -ENOMEM, "commit");
+		return -ENOMEM;
 	for (size_t i = 0; i < p->p.count; i++)
 		p->p.items[i].change = &p->p.changes.list[i];
 	qsort(p->p.items, p->p.count, sizeof *p->p.items, item_cmp);
 	r = index_above(p);
-	if (r == 0)
-		r = index_renames(p);
+	return r < 0 ? r : index_renames(p);
+}
+
+static int build(struct plan *p, struct err *err)
+{
+	int r = list_items(p);
+
 	if (r < 0)
 		return err_sys(err, r, "commit");
-	for (size_t i = 0; i < p->p.count; i++) {
-		r = classify_item(p, i);
-		if (r < 0)
-			why(&p->p.items[i], COMMIT_CONFLICT, "it cannot be compared with the host: %s", strerror(-r));
+	r = judge_all(p);
+	for (size_t i = 0; i < p->p.count; i++)
 		p->p.items[i].marks = marks_of(p, p->p.items[i].change);
-	}
-	r = judge_missing(p);
 	if (r == 0)
 		r = find_twins(p);
 	if (r < 0)
@@ -437,6 +481,28 @@ int commit_plan_new(struct overlay *ov, struct commit_plan **ret, struct err *er
 	return 0;
 }
 
+int plan_from_changes(struct overlay *ov, struct changes *changes, struct plan **ret)
+{
+	struct plan *p = calloc(1, sizeof *p);
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->p.ov = ov;
+	p->base_fd = -1;
+	p->p.changes = *changes;
+	*changes = (struct changes){ 0 };
+	r = host_init(&p->host);
+	if (r == 0)
+		r = list_items(p);
+	if (r < 0) {
+		commit_plan_free(&p->p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
 void commit_plan_free(struct commit_plan *plan)
 {
 	struct plan *p = plan_of(plan);
@@ -449,6 +515,7 @@ void commit_plan_free(struct commit_plan *plan)
 	for (size_t i = 0; p->p.items && i < p->p.count; i++)
 		free(p->p.items[i].one_with);
 	free(p->p.items);
+	strv_free(p->p.notes);
 	free(p->now);
 	free(p->in_way);
 	free(p->ends);

@@ -72,6 +72,11 @@ const struct origin *plan_origin(const struct plan *p, const char *path);
 /* True when some origin is of this inode, under whatever path it was changed: a directory may have been renamed before things in it were. */
 bool plan_knows_inode(struct plan *p, const struct stat *st);
 
+/* A plan of these changes (taken over), with nothing judged: for what was committed already. commit_plan_free(&p->p). */
+int plan_from_changes(struct overlay *ov, struct changes *changes, struct plan **ret);
+/* Judges all items anew, after the host has changed, and settles the choice anew. */
+int plan_judge_again(struct plan *p);
+
 /* Sets verdict and reason; returns 0. */
 int why(struct commit_item *it, enum commit_verdict verdict, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -1,80 +1,26 @@
 /* remove.c - taking objects off the host: only what the box knew, and all of a tree or nothing of it. */
 #include "apply.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/descent.h"
 #include "base/dir.h"
-#include "base/sys.h"
+#include "base/fd.h"
 
 struct removal {
 	struct apply *a;
 	size_t item;
-	struct tree_check check;
 	char host[PATH_MAX], was[PATH_MAX]; /* host, was: where we are; names are appended and cut off again */
 };
 
-static int refuse_unknown(struct removal *rm, const char *was)
+static int refuse_unknown(struct removal *rm)
 {
 	char text[COMMIT_WHY_MAX];
 
-	why(item(rm->a, rm->item), COMMIT_CONFLICT, "the host has changed or got %.100s since",
-	    path_printable(was, text, sizeof text));
+	why(item(rm->a, rm->item), COMMIT_CONFLICT, "the host has changed or got %.100s since", path_printable(rm->was, text, sizeof text));
 	return -ESTALE;
-}
-
-static int remove_enter(struct removal *rm, struct descent *d)
-{
-	char **names;
-	int r = host_list(&rm->a->p->host, rm->host, &names);
-
-	return r < 0 ? r : descent_enter(d, names);
-}
-
-/* Looked at once more: the tree may be large, and what the host writes into it while we are at it is not ours to remove. */
-static int remove_entry(struct removal *rm, struct descent *d)
-{
-	struct stat st;
-	int r = classify_entry_known(rm->a->p, rm->host, rm->was, &rm->check, &st);
-
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return refuse_unknown(rm, rm->was);
-	if (!st.st_mode)
-		return 0;
-	return S_ISDIR(st.st_mode) ? remove_enter(rm, d) : swap_remove(rm->a, rm->item, rm->host, &st);
-}
-
-/* All that was in it is gone. */
-static int remove_emptied(struct removal *rm)
-{
-	static const struct stat directory = { .st_mode = S_IFDIR };
-	int r = swap_remove(rm->a, rm->item, rm->host, &directory);
-
-	/* Something has appeared in it. */
-	return r == -ENOTEMPTY || r == -EEXIST ? refuse_unknown(rm, rm->was) : r;
-}
-
-/* Everything below the directory, then itself. No descriptor is held on the way down, so depth costs none. */
-static int remove_tree(struct removal *rm)
-{
-	_cleanup_descent_ struct descent d = { .path = { rm->host, rm->was } };
-	int r = remove_enter(rm, &d);
-
-	while (r >= 0 && d.depth) {
-		r = descent_step(&d);
-		if (r >= 0)
-			r = r ? remove_entry(rm, &d) : remove_emptied(rm);
-	}
-	return r;
 }
 
 static bool tree_touched(void *ctx, const struct stat *st)
@@ -82,62 +28,78 @@ static bool tree_touched(void *ctx, const struct stat *st)
 	return apply_touched(ctx, st);
 }
 
-int remove_object(struct apply *a, size_t i, const char *host, const char *was, const struct stat *seen)
+/* What this commit took away before. */
+static bool is_temp(void *ctx, const char *was)
 {
-	struct removal rm = { .a = a, .item = i, .check = { .touched = tree_touched, .ctx = a } };
-	int r;
+	const struct apply *a = ctx;
 
-	if (!S_ISDIR(seen->st_mode))
-		return swap_remove(a, i, host, seen);
-	r = classify_tree_known(a->p, host, was, &rm.check, rm.was);
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return refuse_unknown(&rm, rm.was);
-	strcpy(rm.host, host);
-	strcpy(rm.was, was);
-	r = remove_tree(&rm);
-	host_moved(&a->p->host);
+	return journal_is_temp(a->j, strrchr(was, '/') + 1);
+}
+
+/* All below the directory is known to the box. was: where the box saw it. */
+static int check_tree(struct removal *rm, const char *host, const char *was)
+{
+	struct tree_check check = { .touched = tree_touched, .leaves = is_temp, .ctx = rm->a };
+	int r = classify_tree_known(rm->a->p, host, was, &check, rm->was);
+
+	return r < 0 ? r : r == 0 ? refuse_unknown(rm) : 0;
+}
+
+static int enter(struct removal *rm, struct descent *d)
+{
+	char **names;
+	int r = host_list(&rm->a->p->host, rm->host, &names);
+
+	return r < 0 ? r : descent_enter(d, names);
+}
+
+/* Files in the tree that the box wrote to by names which are gone, and that keep other names on the host, get that first. */
+static int settle_tree(struct removal *rm)
+{
+	_cleanup_descent_ struct descent d = { .path = { rm->host } };
+	struct stat st;
+	int r = enter(rm, &d);
+
+	while (r >= 0 && d.depth) {
+		r = descent_step(&d);
+		if (r <= 0)
+			continue;
+		r = host_stat(&rm->a->p->host, rm->host, &st);
+		if (r == 0)
+			r = S_ISDIR(st.st_mode) ? enter(rm, &d) : twins_settle(rm->a, rm->item, rm->host, &st);
+	}
 	return r;
 }
 
-/* ---- what killed commits have left ---- */
-
-/* A name by place_temp_name, of a process that is no more. */
-static bool is_leftover_name(const char *name)
+int remove_check(struct apply *a, size_t i, const char *host, const char *was, const struct stat *seen)
 {
-	char again[48];
-	unsigned serial;
-	long pid;
+	struct removal rm = { .a = a, .item = i };
+	struct stat st = *seen;
+	int r;
 
-	if (sscanf(name, ".cowbox-%ld-%u.tmp", &pid, &serial) != 2 || pid <= 0 || pid > INT_MAX || pid == (long)getpid())
-		return false;
-	snprintf(again, sizeof again, ".cowbox-%ld-%u.tmp", pid, serial);
-	return strcmp(name, again) == 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+	if (!S_ISDIR(seen->st_mode))
+		return twins_settle(a, i, host, &st);
+	if (strlen(host) >= sizeof rm.host)
+		return -ENAMETOOLONG;
+	r = check_tree(&rm, host, was);
+	strcpy(rm.host, host);
+	return r < 0 || !twins_have_nameless(a->p) ? r : settle_tree(&rm);
 }
 
-/* Root gives away what it makes, to whom the directory belongs most often. */
-static bool is_ours(const struct stat *st, const struct stat *dir)
+int remove_object(struct apply *a, size_t i, const char *host, const char *was, const struct stat *seen)
 {
-	return st->st_uid == geteuid() || (geteuid() == 0 && st->st_uid == dir->st_uid);
-}
+	char temp[JOURNAL_TEMP_MAX], moved[PATH_MAX];
+	int r = S_ISDIR(seen->st_mode) ? remove_check(a, i, host, was, seen) : 0;
 
-void remove_leftovers(struct apply *a, const char *path)
-{
-	_cleanup_closedir_ DIR *dir = NULL;
-	struct stat there, st;
-	struct dirent *e;
-	int fd;
+	if (r == 0)
+		r = swap_remove(a, i, host, seen, temp);
+	if (r < 0 || !S_ISDIR(seen->st_mode))
+		return r;
+	host_moved(&a->p->host);
+	if (!path_split(host, moved, sizeof moved) || path_join(moved, sizeof moved, moved, temp) < 0)
+		return -ENAMETOOLONG;
+	/* What the host wrote into it while we were at it is not ours to take. */
+	struct removal rm = { .a = a, .item = i };
 
-	if (host_open(&a->p->host, path, O_RDONLY | O_DIRECTORY, &fd) < 0)
-		return;
-	dir = dir_take(fd);
-	if (!dir || sys_fstat(dirfd(dir), &there) < 0 || inode_set_has(&a->swept, there.st_dev, there.st_ino) ||
-	    inode_set_add(&a->swept, there.st_dev, there.st_ino) < 0)
-		return;
-	while ((e = dir_next(dir)))
-		/* A directory that has something in it is the host's, which was on its way out. */
-		if (is_leftover_name(e->d_name) && sys_fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    is_ours(&st, &there))
-			sys_unlinkat(dirfd(dir), e->d_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+	return check_tree(&rm, moved, was);
 }

@@ -2,7 +2,7 @@
  *
  * (S1) A name is taken only from what was judged. The host's programs do not wait for us: what stands at the name is compared right before, and
  *      where the file system can exchange names, what came out of it is compared once more, and put back when it is another.
- * (S2) What belongs to the host and cannot be put back is kept under a name of its own, and named; it is never removed.
+ * (S2) What belongs to the host is never removed here: it gets a temporary name, which the journal tells of, and goes from there into the history.
  */
 #include "apply.h"
 
@@ -43,34 +43,17 @@ int swap_check(struct apply *a, size_t i, int dir, const char *name, const struc
 	return 0;
 }
 
-/* ---- what cannot be put back (S2) ---- */
-
-static int keep(struct apply *a, size_t i, int dir, const char *temp, const char *path)
-{
-	char name[48], where[PATH_MAX];
-
-	place_kept_name(a, name);
-	if (sys_renameat2(dir, temp, dir, name, RENAME_NOREPLACE) < 0)
-		strcpy(name, temp);
-	path_split(path, where, sizeof where);
-	why(item(a, i), item(a, i)->verdict, "the host's was changed just now, and what it wrote is at %.60s/%s", where, name);
-	a->said = true;
-	return -EBUSY;
-}
-
-/* The exchange is undone: the host's object has its name again. */
-static int swap_back(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path)
+/* What came out of a name is not what was judged, and goes back. Where somebody has written to ours for the moment that it was there, or the names
+ * cannot be exchanged again, the step stays in the journal, and taking that back sees to it (S2). */
+static int swap_back(struct apply *a, size_t i, const struct host_name *ours, const struct host_name *name)
 {
 	const struct stat *box = &item(a, i)->change->box;
-	struct stat ours;
-	int r = sys_renameat2(dir, temp, dir, name, RENAME_EXCHANGE);
+	struct stat st;
 
-	/* Somebody may have written to our file for the moment that it was there. */
-	if (r == 0 && S_ISREG(box->st_mode))
-		r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && S_ISREG(box->st_mode) && !stat_same_content(&ours, box))
-		r = -ESTALE;
-	return r < 0 ? keep(a, i, dir, temp, path) : swap_refuse(a, i);
+	if (S_ISREG(box->st_mode) && sys_fstatat(name->dir, name->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !stat_same_content(&st, box))
+		return swap_refuse(a, i);
+	(void)act_exchange_back(a, ours, name);
+	return swap_refuse(a, i);
 }
 
 /* ---- directories in the way ---- */
@@ -101,7 +84,8 @@ int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, co
 	d.was = strdup(item(a, i)->change->path);
 	r = d.host && d.was ? host_parent(&a->p->host, path, &dir, &name) : -ENOMEM;
 	if (r == 0 && !moved)
-		r = sys_renameat2(dir, name, dir, temp, RENAME_NOREPLACE);
+		r = act_rename(a, i, &(struct host_name){ dir, name, path }, &(struct host_name){ dir, temp, path }, judged, NULL, RENAME_NOREPLACE,
+		               OLD_B);
 	if (r < 0) {
 		free(d.host);
 		free(d.was);
@@ -132,28 +116,26 @@ int swap_park(struct apply *a, size_t i, const char *path)
 
 /* ---- the finished temporary gets its name ---- */
 
-static int put_first(struct apply *a, size_t i, int dir, const char *temp, const char *name)
+/* Where nothing is; for file systems that know no flags nothing was seen just now. */
+static int rename_first(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *there, enum step_old old)
 {
-	int r = sys_renameat2(dir, temp, dir, name, RENAME_NOREPLACE);
+	static const struct stat nothing;
+	int r = act_rename(a, i, from, to, there, NULL, RENAME_NOREPLACE, old);
 
-	/* Some file systems know no flags. */
-	if (r == -EINVAL) {
-		static const struct stat nothing;
-
-		r = swap_check(a, i, dir, name, &nothing);
-		return r < 0 ? r : sys_renameat2(dir, temp, dir, name, 0);
-	}
-	return r == -EEXIST ? swap_refuse(a, i) : r;
+	if (r != -EINVAL)
+		return r;
+	r = swap_check(a, i, to->dir, to->name, &nothing);
+	return r < 0 ? r : act_rename(a, i, from, to, there, NULL, 0, old);
 }
 
-/* The host's file has come out of its name, and has no other of our making. */
-static int drop_old(struct apply *a, int dir, const char *temp, const char *path, const struct stat *old)
+/* The host's file has come out of its name. One that others are to become names of is found where it is now. */
+static int keep_spare(struct apply *a, const struct host_name *temp, const struct stat *old)
 {
 	char spare[PATH_MAX], parent[PATH_MAX];
 
 	if (!twins_are_wanted(a, old))
-		return sys_unlinkat(dir, temp, 0);
-	if (!path_split(path, parent, sizeof parent) || path_join(spare, sizeof spare, parent, temp) < 0)
+		return 0;
+	if (!path_split(temp->path, parent, sizeof parent) || path_join(spare, sizeof spare, parent, temp->name) < 0)
 		return -ENAMETOOLONG;
 	return twins_spare(a, old, spare);
 }
@@ -161,31 +143,32 @@ static int drop_old(struct apply *a, int dir, const char *temp, const char *path
 int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *judged)
 {
 	bool dirs = S_ISDIR(judged->st_mode) || S_ISDIR(item(a, i)->change->box.st_mode);
-	struct stat out, now = *judged;
+	const struct host_name from = { dir, temp, path }, to = { dir, name, path };
+	struct stat ours, out, now = *judged;
 	const struct stat *seen = &now;
-	int r;
+	int r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
 
-	if (!seen->st_mode)
-		return put_first(a, i, dir, temp, name);
-	r = twins_settle(a, i, path, &now);
+	if (r == 0 && !seen->st_mode) {
+		r = rename_first(a, i, &from, &to, &ours, OLD_NONE);
+		return r == -EEXIST ? swap_refuse(a, i) : r;
+	}
+	if (r == 0)
+		r = twins_settle(a, i, path, &now);
 	if (r == 0)
 		r = swap_check(a, i, dir, name, seen);
-	/* One name less: the change time of its others moves. */
+	/* The change time of its other names moves. */
 	if (r == 0 && !S_ISDIR(seen->st_mode) && seen->st_nlink > 1)
 		r = apply_touch(a, seen);
 	if (r == 0 && dirs)
 		r = doomed_reserve(a);
-	if (r < 0)
-		return r;
-	r = sys_renameat2(dir, temp, dir, name, RENAME_EXCHANGE);
-	if (r == -EINVAL && !dirs)
-		return sys_renameat2(dir, temp, dir, name, 0);
+	if (r == 0)
+		r = act_rename(a, i, &from, &to, &ours, seen, RENAME_EXCHANGE, OLD_A);
 	if (r < 0)
 		return r == -ENOENT ? swap_refuse(a, i) : r;
 	r = sys_fstatat(dir, temp, &out, AT_SYMLINK_NOFOLLOW);
 	if (r < 0 || !swap_still_is(&out, seen))
-		return swap_back(a, i, dir, temp, name, path);
-	return dirs ? swap_aside(a, i, path, temp, &out, true) : drop_old(a, dir, temp, path, &out);
+		return swap_back(a, i, &from, &to);
+	return dirs ? swap_aside(a, i, path, temp, &out, true) : keep_spare(a, &from, &out);
 }
 
 /* ---- a name on the host gets another place ---- */
@@ -214,53 +197,42 @@ static bool is_at(int dir, const char *name, const struct stat *seen)
 	return sys_fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && swap_still_is(&now, seen);
 }
 
-static int move_first(struct apply *a, size_t i, const struct ends *e, const struct stat *there)
+static int move_first(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *there)
 {
-	int r = sys_renameat2(e->from, e->from_name, e->to, e->to_name, RENAME_NOREPLACE);
+	int r = rename_first(a, i, from, to, there, OLD_NONE);
 
-	if (r == -EINVAL) {
-		static const struct stat nothing;
-
-		r = swap_check(a, i, e->to, e->to_name, &nothing);
-		return r < 0 ? r : sys_renameat2(e->from, e->from_name, e->to, e->to_name, 0);
-	}
 	if (r < 0)
 		return r == -EEXIST || r == -ENOENT ? swap_refuse(a, i) : r;
-	if (is_at(e->to, e->to_name, there))
-		return 0;
-	/* Not what was judged: it goes back, unless the old name is taken again. */
-	r = sys_renameat2(e->to, e->to_name, e->from, e->from_name, RENAME_NOREPLACE);
-	return r < 0 ? r : swap_refuse(a, i);
+	/* Not what was judged: it goes back when all steps are taken back, unless the old name is taken again. */
+	return is_at(to->dir, to->name, there) ? 0 : swap_refuse(a, i);
 }
 
-static int move_exchange(struct apply *a, size_t i, const struct ends *e, const struct stat *there, const struct stat *in_way)
+static int move_exchange(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *there,
+                         const struct stat *in_way)
 {
-	int r = sys_renameat2(e->from, e->from_name, e->to, e->to_name, RENAME_EXCHANGE);
+	int r = act_rename(a, i, from, to, there, in_way, RENAME_EXCHANGE, OLD_NONE);
 
 	if (r < 0)
 		return r == -ENOENT ? swap_refuse(a, i) : r;
-	if (is_at(e->to, e->to_name, there) && is_at(e->from, e->from_name, in_way))
+	if (is_at(to->dir, to->name, there) && is_at(from->dir, from->name, in_way))
 		return 0;
-	r = sys_renameat2(e->from, e->from_name, e->to, e->to_name, RENAME_EXCHANGE);
-	return r < 0 ? r : swap_refuse(a, i);
+	(void)act_exchange_back(a, from, to);
+	return swap_refuse(a, i);
 }
 
-/* A file in the way is gone when it is exchanged with what replaces it, and its new name removed. */
-static int move_over(struct apply *a, size_t i, const struct ends *e, const struct stat *there, const struct stat *in_way,
-                     const char *src)
+/* A file in the way is exchanged with what replaces it, and then taken from its new name. */
+static int move_over(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *there,
+                     const struct stat *in_way)
 {
-	char temp[48];
-	int r = move_exchange(a, i, e, there, in_way);
+	char temp[JOURNAL_TEMP_MAX];
+	struct host_name aside = { from->dir, temp, from->path };
+	int r = move_exchange(a, i, from, to, there, in_way);
 
-	if (r == -EINVAL) {
-		r = swap_check(a, i, e->to, e->to_name, in_way);
-		return r < 0 ? r : sys_renameat2(e->from, e->from_name, e->to, e->to_name, 0);
-	}
-	if (r < 0 || !twins_are_wanted(a, in_way))
-		return r < 0 ? r : sys_unlinkat(e->from, e->from_name, 0);
-	place_temp_name(a, temp);
-	r = sys_renameat2(e->from, e->from_name, e->from, temp, RENAME_NOREPLACE);
-	return r < 0 ? r : drop_old(a, e->from, temp, src, in_way);
+	if (r < 0)
+		return r;
+	journal_temp_name(a->j, temp);
+	r = rename_first(a, i, from, &aside, in_way, OLD_B);
+	return r < 0 ? r : keep_spare(a, &aside, in_way);
 }
 
 int swap_move(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *judged,
@@ -268,6 +240,7 @@ int swap_move(struct apply *a, size_t i, const char *src, const struct stat *the
 {
 	_cleanup_close_ int from = -1;
 	struct ends e = { .from = -1 };
+	struct host_name ends[2];
 	struct stat now = *judged;
 	const struct stat *in_way = &now;
 	int r = replace ? twins_settle(a, i, dst, &now) : 0;
@@ -281,45 +254,49 @@ int swap_move(struct apply *a, size_t i, const char *src, const struct stat *the
 		r = swap_check(a, i, e.to, e.to_name, in_way);
 	if (r < 0)
 		return r;
-	r = !in_way->st_mode ? move_first(a, i, &e, there)
-	    : replace        ? move_over(a, i, &e, there, in_way, src)
-	                     : move_exchange(a, i, &e, there, in_way);
+	ends[0] = (struct host_name){ e.from, e.from_name, src };
+	ends[1] = (struct host_name){ e.to, e.to_name, dst };
+	r = !in_way->st_mode ? move_first(a, i, &ends[0], &ends[1], there)
+	    : replace        ? move_over(a, i, &ends[0], &ends[1], there, in_way)
+	                     : move_exchange(a, i, &ends[0], &ends[1], there, in_way);
 	return r < 0 ? r : apply_note_move(a, src, dst, in_way->st_mode && !replace);
 }
 
 /* ---- a name is removed ---- */
 
-int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged)
+/* It is taken from the name, and looked at again there. */
+static int take(struct apply *a, size_t i, const struct host_name *at, const struct stat *seen, struct host_name *temp)
 {
-	struct stat out, now = *judged;
+	struct stat out;
+	int r;
+
+	r = rename_first(a, i, at, temp, seen, OLD_B);
+	if (r < 0)
+		return r == -ENOENT ? swap_refuse(a, i) : r;
+	r = sys_fstatat(temp->dir, temp->name, &out, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && swap_still_is(&out, seen))
+		return 0;
+	/* Not what was judged: it goes back when all steps are taken back. */
+	return swap_refuse(a, i);
+}
+
+int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged, char ret_temp[static JOURNAL_TEMP_MAX])
+{
+	struct stat now = *judged;
 	const struct stat *seen = &now;
-	const char *name;
-	char temp[48];
-	int dir, r = twins_settle(a, i, path, &now);
+	struct host_name at = { .path = path }, temp = { .name = ret_temp, .path = path };
+	int r = twins_settle(a, i, path, &now);
 
 	if (r == 0)
-		r = host_parent(&a->p->host, path, &dir, &name);
-	if (r < 0)
-		return r;
-	/* Only an empty one goes. */
-	if (S_ISDIR(seen->st_mode))
-		return sys_unlinkat(dir, name, AT_REMOVEDIR);
-	r = swap_check(a, i, dir, name, seen);
-	/* One name less: the change time of its others moves. */
-	if (r == 0 && seen->st_nlink > 1)
+		r = host_parent(&a->p->host, path, &at.dir, &at.name);
+	if (r == 0)
+		r = swap_check(a, i, at.dir, at.name, seen);
+	/* The change time of its other names moves. */
+	if (r == 0 && !S_ISDIR(seen->st_mode) && seen->st_nlink > 1)
 		r = apply_touch(a, seen);
 	if (r < 0)
 		return r;
-	place_temp_name(a, temp);
-	/* Where that is not possible (a full disk, a file system that knows no flags), what was compared just now has to do. */
-	r = sys_renameat2(dir, name, dir, temp, RENAME_NOREPLACE);
-	if (r == -ENOENT)
-		return swap_refuse(a, i);
-	if (r < 0)
-		return sys_unlinkat(dir, name, 0);
-	r = sys_fstatat(dir, temp, &out, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && swap_still_is(&out, seen))
-		return sys_unlinkat(dir, temp, 0);
-	r = sys_renameat2(dir, temp, dir, name, RENAME_NOREPLACE);
-	return r < 0 ? keep(a, i, dir, temp, path) : swap_refuse(a, i);
+	journal_temp_name(a->j, ret_temp);
+	temp.dir = at.dir;
+	return take(a, i, &at, seen, &temp);
 }

@@ -129,23 +129,6 @@ int twins_spare(struct apply *a, const struct stat *host, const char *path)
 	return table_add(a, &a->spared, host, path);
 }
 
-void twins_drop_spared(struct apply *a)
-{
-	for (size_t i = 0; i < a->spared.size; i++) {
-		const struct twin *t = &a->spared.slot[i];
-		char path[PATH_MAX];
-		const char *name;
-		struct stat st;
-		int dir;
-
-		if (!t->ino || apply_forward_since(a, t->since, t->path, path) < 0 || host_stat(&a->p->host, path, &st) < 0)
-			continue;
-		if (st.st_dev == t->dev && st.st_ino == t->ino && host_parent(&a->p->host, path, &dir, &name) == 0)
-			sys_unlinkat(dir, name, 0);
-	}
-	table_release(&a->spared);
-}
-
 /* The copy of the host's file that has no name in the box's tree any more; -ENOENT: there is none. */
 static int nameless_copy(struct plan *p, const struct stat *host, int *ret_fd, struct stat *ret)
 {
@@ -170,6 +153,24 @@ static int nameless_copy(struct plan *p, const struct stat *host, int *ret_fd, s
 		return 0;
 	}
 	return -ENOENT;
+}
+
+bool twins_have_nameless(const struct plan *p)
+{
+	const struct box *box = overlay_box(p->p.ov);
+
+	for (int layer = 0; layer < box->nlayers; layer++) {
+		_cleanup_closedir_ DIR *links = NULL;
+		char path[48];
+		int fd;
+
+		snprintf(path, sizeof path, "layers/%d/links", box->layer[layer]);
+		fd = box_open_in(box, path, O_RDONLY | O_DIRECTORY);
+		links = fd < 0 ? NULL : dir_take(fd);
+		if (links && dir_next(links))
+			return true;
+	}
+	return false;
 }
 
 /* The host has changed it under some name since the box saw that. */

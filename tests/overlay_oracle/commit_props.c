@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "../object_line.h"
 #include "base/fd.h"
+#include "base/tree.h"
 #include "cmd.h"
 #include "commit_lines.h"
 #include "commit_random.h"
@@ -164,6 +165,8 @@ static int commit_all(struct cr *c, const char *wanted)
 	world_reopen(&c->w);
 	if (r)
 		return r;
+	/* What undo needs has one more name of a file that keeps others, which the box does not know. */
+	(void)tree_remove(c->w.store->fd, "history");
 	host = cr_take(c, &c->w.host);
 	r = cr_compare(c, "after commit -a the host is not what the view was", "view", wanted, "host", host);
 	if (!r)

@@ -96,6 +96,15 @@ static inline void assert_clean(const char *dir)
 	assert_int_equal(system(cmd), 0);
 }
 
+/* What undo would need is gone, and with it the names that the history has of the host's files. */
+static inline void drop_history(struct world *x)
+{
+	char cmd[PATH_MAX + 64];
+
+	snprintf(cmd, sizeof cmd, "rm -rf %s/history", x->store->path);
+	assert_int_equal(system(cmd), 0);
+}
+
 /* ---- the box ---- */
 
 /* Made when it is first needed: its origins must be of a finished host. */
@@ -199,6 +208,7 @@ static inline void plan(struct world *x)
 	struct err err = { 0 };
 
 	commit_plan_freep(&x->plan);
+	assert_true(commit_recover(x->store, NULL, NULL, &err) >= 0);
 	if (commit_plan_new(x->ov, &x->plan, &err) < 0)
 		fail_msg("%s", err.msg);
 }

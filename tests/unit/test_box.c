@@ -9,7 +9,7 @@
 
 static void test_create_open(void **state)
 {
-	static const char *const dirs[] = { "layers", "layers/1", "layers/1/work", "layers/1/links", "base", "history" };
+	static const char *const dirs[] = { "layers", "layers/1", "layers/1/work", "layers/1/links", "base" };
 	_cleanup_store_ struct store *s = open_store();
 	_cleanup_box_ struct box *b = NULL, *c = NULL;
 	struct err err = { 0 };

@@ -292,6 +292,7 @@ static bool one_seed(struct world *x, const char *model, unsigned long seed)
 			good = false;
 		}
 	}
+	drop_history(x);
 	want = describe_all(model);
 	got = describe_all(x->w);
 	if (good && strcmp(want, got) != 0) {

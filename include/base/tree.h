@@ -1,10 +1,10 @@
-/* tree.h - walking directory trees that somebody else made. Private to the overlay.
+/* tree.h - walking directory trees that somebody else made.
  *
- * A layer is hostile data: it may be 10,000 directories deep, hold directories nobody can read, and change while it is walked. The
+ * A layer is hostile data, and so may be a directory of the host: it may be 10,000 directories deep, hold directories nobody can read, and change while it is walked. The
  * walk uses one descriptor and no recursion, whatever the depth; it never follows a symlink and never enters a mount.
  */
-#ifndef COWBOX_OVERLAY_TREE_H
-#define COWBOX_OVERLAY_TREE_H
+#ifndef COWBOX_BASE_TREE_H
+#define COWBOX_BASE_TREE_H
 
 #include <stdint.h>
 

@@ -9,14 +9,19 @@
  * (I2) Down goes by one component, beneath, through no link and into no mount. Up goes by ".." and only when what is found there is the
  *      directory we came from: a directory that was moved meanwhile ends the walk (-ESTALE).
  */
-#include "overlay/tree.h"
+#include "base/tree.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
-#include "overlay/internal.h"
+
+#include "base/fd.h"
+#include "base/sys.h"
 
 #define WALK_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-#define WALK_RESOLVE (RESOLVE_LAYER | RESOLVE_NO_XDEV)
+#define WALK_RESOLVE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
 #define BUFFER_SIZE 32768
 #define REVISITS_MAX 16
 #define USAGE_TRIES 3

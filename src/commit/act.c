@@ -1,0 +1,126 @@
+/* act.c - what a commit does to the host: each step is in the journal before it is made. */
+#include "apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/sys.h"
+
+/* The path of the name itself. */
+static int end_path(const struct host_name *e, char ret[static PATH_MAX])
+{
+	char dir[PATH_MAX];
+	int r = path_split(e->path, dir, sizeof dir) ? path_join(ret, PATH_MAX, dir, e->name) : -ENAMETOOLONG;
+
+	return r < 0 ? r : 0;
+}
+
+static int dir_ident(int dir, struct ident *ret)
+{
+	struct stat st;
+	int r = sys_fstat(dir, &st);
+
+	if (r == 0)
+		*ret = ident_of(&st);
+	return r;
+}
+
+static int names_rename(struct apply *a, const struct host_name *from, const struct host_name *to, unsigned flags)
+{
+	char spare[JOURNAL_TEMP_MAX];
+
+	if (!(flags & RENAME_EXCHANGE))
+		return sys_renameat2(from->dir, from->name, to->dir, to->name, flags);
+	journal_spare_name(a->j, spare);
+	return host_exchange(from->dir, from->name, to->dir, to->name, spare);
+}
+
+/* What stood aside for a later rename goes to its place now: it will not be there to be kept. */
+static int take_on(struct apply *a, const char *temp, const struct stat *st)
+{
+	for (size_t k = a->j->nsteps; k > 0; k--) {
+		const struct step *s = &a->j->steps[k - 1];
+		const struct stat *old = s->old == OLD_A ? &s->at_b : &s->at_a;
+
+		/* A link to it is another temporary. */
+		if (s->old != OLD_NONE && old->st_ino == st->st_ino && old->st_dev == st->st_dev &&
+		    strcmp(strrchr(s->old == OLD_A ? s->a : s->b, '/') + 1, temp) == 0)
+			return journal_take_on(a->j, k - 1);
+	}
+	return 0;
+}
+
+int act_rename(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *at_from,
+               const struct stat *at_to, unsigned flags, enum step_old old)
+{
+	char from_path[PATH_MAX], to_path[PATH_MAX];
+	struct step s = { .kind = STEP_RENAME, .a = from_path, .b = to_path, .at_a = *at_from, .old = old, .item = i,
+		          .exchange = (flags & RENAME_EXCHANGE) != 0 };
+	const struct stat *at_old;
+	int r = end_path(from, from_path);
+
+	if (at_to)
+		s.at_b = *at_to;
+	if (r == 0)
+		r = end_path(to, to_path);
+	if (r == 0)
+		r = dir_ident(from->dir, &s.dir_a);
+	if (r == 0)
+		r = dir_ident(to->dir, &s.dir_b);
+	if (r < 0)
+		return r;
+	if (old != OLD_NONE) {
+		s.kept = journal_new_kept(a->j);
+		at_old = old == OLD_A ? at_to : at_from;
+		r = inode_set_add(&a->olds, at_old->st_dev, at_old->st_ino);
+	}
+	if (r == 0 && journal_is_temp(a->j, from->name) && inode_set_has(&a->olds, at_from->st_dev, at_from->st_ino))
+		r = take_on(a, from->name, at_from);
+	if (r == 0)
+		r = journal_add_step(a->j, &s);
+	return r < 0 ? r : names_rename(a, from, to, flags);
+}
+
+int act_exchange_back(struct apply *a, const struct host_name *from, const struct host_name *to)
+{
+	int r = names_rename(a, from, to, RENAME_EXCHANGE);
+
+	return r < 0 ? r : journal_cancel_step(a->j);
+}
+
+/* The directory that holds what was opened by the path just now. */
+static int parent_ident(struct apply *a, const char *path, struct ident *ret)
+{
+	const char *name;
+	int dir, r = host_parent(&a->p->host, path, &dir, &name);
+
+	return r < 0 ? r : dir_ident(dir, ret);
+}
+
+static int act_object(struct apply *a, struct step *s, int fd, bool content)
+{
+	int r = parent_ident(a, s->a, &s->dir_a);
+
+	if (r == 0)
+		r = journal_keep(a->j, fd, &s->at_a, content, &s->kept);
+	return r < 0 ? r : journal_add_step(a->j, s);
+}
+
+int act_meta(struct apply *a, size_t i, const char *path, int fd)
+{
+	struct step s = { .kind = STEP_META, .a = (char *)path, .item = i };
+	int r = sys_fstat(fd, &s.at_a);
+
+	return r < 0 ? r : act_object(a, &s, fd, false);
+}
+
+int act_write(struct apply *a, size_t i, const char *path, int fd, const struct stat *st, off_t size)
+{
+	struct step s = { .kind = STEP_WRITE, .a = (char *)path, .at_a = *st, .at_b = { .st_size = size }, .item = i };
+
+	return act_object(a, &s, fd, true);
+}

@@ -1,0 +1,587 @@
+/* journal.c - writing and reading journals. The steps' meaning is in replay.c. */
+#include "journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/copy.h"
+#include "base/stat.h"
+#include "base/sys.h"
+#include "base/tree.h"
+
+#define MAGIC "cbxjrnl1"
+#define TEMP_PREFIX ".cowbox-"
+
+void journal_init(struct journal *j)
+{
+	*j = (struct journal){ .history_fd = -1, .lock_fd = -1, .dir_fd = -1, .fd = -1 };
+}
+
+static void places_release(struct places *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		free(p->list[i].path);
+	free(p->list);
+}
+
+void journal_release(struct journal *j)
+{
+	for (size_t i = 0; i < j->nitems; i++) {
+		free(j->items[i].path);
+		free(j->items[i].from);
+	}
+	for (size_t i = 0; i < j->nsteps; i++) {
+		free(j->steps[i].a);
+		free(j->steps[i].b);
+	}
+	free(j->items);
+	free(j->steps);
+	places_release(&j->dirs);
+	places_release(&j->times);
+	places_release(&j->after);
+	free(j->head.box);
+	free(j->head.command);
+	pack_release(&j->pack);
+	fd_closep(&j->fd);
+	fd_closep(&j->dir_fd);
+	fd_closep(&j->history_fd);
+	fd_closep(&j->lock_fd);
+	journal_init(j);
+}
+
+/* ---- in memory ---- */
+
+/* Room for one more in an array that grows. */
+static int grow(void *array, size_t count, size_t *room, size_t size)
+{
+	size_t want = *room ? 2 * *room : 16;
+	void **p = array, *all;
+
+	if (count < *room)
+		return 0;
+	all = reallocarray(*p, want, size);
+	if (!all)
+		return -ENOMEM;
+	*p = all;
+	*room = want;
+	return 0;
+}
+
+/* Takes path. */
+static int places_take(struct places *p, char *path, const struct stat *st)
+{
+	int r = path ? grow(&p->list, p->count, &p->room, sizeof *p->list) : -ENOMEM;
+
+	if (r < 0)
+		free(path);
+	else
+		p->list[p->count++] = (struct place){ .path = path, .st = *st };
+	return r;
+}
+
+/* Takes the texts. */
+static int items_take(struct journal *j, const struct journal_item *it)
+{
+	int r = it->path ? grow(&j->items, j->nitems, &j->items_room, sizeof *j->items) : -ENOMEM;
+
+	if (r < 0) {
+		free(it->path);
+		free(it->from);
+		return r;
+	}
+	j->items[j->nitems++] = *it;
+	return 0;
+}
+
+static int steps_take(struct journal *j, const struct step *s)
+{
+	int r = s->a && (s->b || s->kind != STEP_RENAME) ? grow(&j->steps, j->nsteps, &j->steps_room, sizeof *j->steps) : -ENOMEM;
+
+	if (r < 0) {
+		free(s->a);
+		free(s->b);
+		return r;
+	}
+	j->steps[j->nsteps++] = *s;
+	return 0;
+}
+
+/* ---- records ---- */
+
+static void pack_stat(struct pack *p, const struct stat *st)
+{
+	const uint64_t v[] = { st->st_dev, st->st_ino, st->st_mode, st->st_nlink, st->st_uid, st->st_gid, st->st_rdev,
+		               (uint64_t)st->st_size, time_ns(&st->st_atim), time_ns(&st->st_mtim), time_ns(&st->st_ctim) };
+
+	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++)
+		pack_u64(p, v[i]);
+}
+
+static struct timespec unpack_time(struct unpack *u)
+{
+	uint64_t ns = unpack_u64(u);
+
+	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+}
+
+static void unpack_stat(struct unpack *u, struct stat *st)
+{
+	memset(st, 0, sizeof *st);
+	st->st_dev = unpack_u64(u);
+	st->st_ino = unpack_u64(u);
+	st->st_mode = (mode_t)unpack_u64(u);
+	st->st_nlink = unpack_u64(u);
+	st->st_uid = (uid_t)unpack_u64(u);
+	st->st_gid = (gid_t)unpack_u64(u);
+	st->st_rdev = unpack_u64(u);
+	st->st_size = (off_t)unpack_u64(u);
+	st->st_atim = unpack_time(u);
+	st->st_mtim = unpack_time(u);
+	st->st_ctim = unpack_time(u);
+}
+
+static void pack_begin(struct journal *j, enum record type)
+{
+	pack_reset(&j->pack);
+	pack_u64(&j->pack, type);
+}
+
+static int pack_write(struct journal *j)
+{
+	return reclog_append(j->fd, &j->pack);
+}
+
+static void pack_head(struct pack *p, const struct journal_head *h)
+{
+	pack_u64(p, h->kind);
+	pack_u64(p, h->when_ns);
+	for (size_t i = 0; i < JOURNAL_KINDS; i++)
+		pack_u64(p, h->counts[i]);
+	pack_u64(p, h->undoes);
+	pack_text(p, h->box);
+	pack_text(p, h->command);
+}
+
+static void unpack_head(struct unpack *u, struct journal_head *ret)
+{
+	ret->kind = (enum journal_kind)unpack_u64(u);
+	ret->when_ns = unpack_u64(u);
+	for (size_t i = 0; i < JOURNAL_KINDS; i++)
+		ret->counts[i] = unpack_u64(u);
+	ret->undoes = unpack_u64(u);
+	free(ret->box);
+	free(ret->command);
+	ret->box = unpack_text(u);
+	ret->command = unpack_text(u);
+}
+
+int journal_add_item(struct journal *j, const struct journal_item *it)
+{
+	struct journal_item copy = *it;
+	int r;
+
+	pack_begin(j, RECORD_ITEM);
+	pack_u64(&j->pack, (uint64_t)it->kind);
+	pack_u64(&j->pack, it->done);
+	pack_u64(&j->pack, it->mode);
+	pack_u64(&j->pack, it->nlink);
+	pack_text(&j->pack, it->path);
+	pack_text(&j->pack, it->from);
+	r = pack_write(j);
+	if (r < 0)
+		return r;
+	copy.path = strdup(it->path);
+	copy.from = it->from ? strdup(it->from) : NULL;
+	return items_take(j, &copy);
+}
+
+static int read_item(struct journal *j, struct unpack *u)
+{
+	struct journal_item it = { .kind = (int)unpack_u64(u) };
+
+	it.done = unpack_u64(u);
+	it.mode = (uint32_t)unpack_u64(u);
+	it.nlink = unpack_u64(u);
+	it.path = unpack_text(u);
+	it.from = unpack_text(u);
+	return items_take(j, &it);
+}
+
+static int add_place(struct journal *j, enum record type, struct places *list, const char *path, const struct stat *st)
+{
+	int r;
+
+	pack_begin(j, type);
+	pack_stat(&j->pack, st);
+	pack_text(&j->pack, path);
+	r = pack_write(j);
+	return r < 0 ? r : places_take(list, strdup(path), st);
+}
+
+int journal_add_dir(struct journal *j, const char *path, const struct stat *st)
+{
+	return add_place(j, RECORD_DIR, &j->dirs, path, st);
+}
+
+int journal_add_times(struct journal *j, const char *path, const struct stat *st)
+{
+	return add_place(j, RECORD_TIMES, &j->times, path, st);
+}
+
+int journal_add_after(struct journal *j, const char *path, const struct stat *st)
+{
+	return add_place(j, RECORD_AFTER, &j->after, path, st);
+}
+
+static int read_place(struct places *list, struct unpack *u)
+{
+	struct stat st;
+
+	unpack_stat(u, &st);
+	return places_take(list, unpack_text(u), &st);
+}
+
+static void pack_ident(struct pack *p, const struct ident *id)
+{
+	pack_u64(p, id->dev);
+	pack_u64(p, id->ino);
+}
+
+static struct ident unpack_ident(struct unpack *u)
+{
+	struct ident id = { .dev = unpack_u64(u) };
+
+	id.ino = unpack_u64(u);
+	return id;
+}
+
+int journal_add_step(struct journal *j, const struct step *s)
+{
+	struct step copy = *s;
+	int r;
+
+	pack_begin(j, RECORD_STEP);
+	pack_u64(&j->pack, s->kind);
+	pack_u64(&j->pack, s->exchange);
+	pack_u64(&j->pack, s->old);
+	pack_u64(&j->pack, s->item);
+	pack_u64(&j->pack, s->kept);
+	pack_stat(&j->pack, &s->at_a);
+	pack_stat(&j->pack, &s->at_b);
+	pack_ident(&j->pack, &s->dir_a);
+	pack_ident(&j->pack, &s->dir_b);
+	pack_text(&j->pack, s->a);
+	pack_text(&j->pack, s->b);
+	r = pack_write(j);
+	if (r < 0)
+		return r;
+	copy.a = strdup(s->a);
+	copy.b = s->b ? strdup(s->b) : NULL;
+	return steps_take(j, &copy);
+}
+
+static int read_step(struct journal *j, struct unpack *u)
+{
+	struct step s = { .kind = (enum step_kind)unpack_u64(u) };
+
+	s.exchange = unpack_u64(u);
+	s.old = (enum step_old)unpack_u64(u);
+	s.item = unpack_u64(u);
+	s.kept = (unsigned)unpack_u64(u);
+	unpack_stat(u, &s.at_a);
+	unpack_stat(u, &s.at_b);
+	s.dir_a = unpack_ident(u);
+	s.dir_b = unpack_ident(u);
+	s.a = unpack_text(u);
+	s.b = unpack_text(u);
+	if (s.kept > j->kept)
+		j->kept = s.kept;
+	return steps_take(j, &s);
+}
+
+static void drop_step(struct journal *j)
+{
+	if (!j->nsteps)
+		return;
+	j->nsteps--;
+	free(j->steps[j->nsteps].a);
+	free(j->steps[j->nsteps].b);
+}
+
+int journal_cancel_step(struct journal *j)
+{
+	int r;
+
+	pack_begin(j, RECORD_CANCEL);
+	r = pack_write(j);
+	if (r == 0)
+		drop_step(j);
+	return r;
+}
+
+int journal_take_on(struct journal *j, size_t step)
+{
+	int r;
+
+	pack_begin(j, RECORD_TAKEN);
+	pack_u64(&j->pack, step);
+	r = pack_write(j);
+	if (r == 0)
+		j->steps[step].old = OLD_NONE;
+	return r;
+}
+
+static int read_taken(struct journal *j, struct unpack *u)
+{
+	uint64_t step = unpack_u64(u);
+
+	if (step >= j->nsteps)
+		return -EBADMSG;
+	j->steps[step].old = OLD_NONE;
+	return 0;
+}
+
+int journal_sync(struct journal *j)
+{
+	return sys_fsync(j->fd);
+}
+
+int journal_set_applied(struct journal *j)
+{
+	int r = journal_sync(j);
+
+	pack_begin(j, RECORD_APPLIED);
+	if (r == 0)
+		r = pack_write(j);
+	if (r == 0)
+		r = journal_sync(j);
+	if (r == 0)
+		j->applied = true;
+	return r;
+}
+
+int journal_add_forgotten(struct journal *j)
+{
+	pack_begin(j, RECORD_FORGOTTEN);
+	return pack_write(j);
+}
+
+static int read_record(void *ctx, struct unpack *u)
+{
+	struct journal *j = ctx;
+	int r = 0;
+
+	switch ((enum record)unpack_u64(u)) {
+	case RECORD_HEAD:
+		j->tag = unpack_u64(u);
+		unpack_head(u, &j->head);
+		break;
+	case RECORD_ITEM:
+		r = read_item(j, u);
+		break;
+	case RECORD_DIR:
+		r = read_place(&j->dirs, u);
+		break;
+	case RECORD_STEP:
+		r = read_step(j, u);
+		break;
+	case RECORD_CANCEL:
+		drop_step(j);
+		break;
+	case RECORD_TIMES:
+		r = read_place(&j->times, u);
+		break;
+	case RECORD_AFTER:
+		r = read_place(&j->after, u);
+		break;
+	case RECORD_TAKEN:
+		r = read_taken(j, u);
+		break;
+	case RECORD_APPLIED:
+		j->applied = true;
+		break;
+	case RECORD_FORGOTTEN:
+		j->forgotten = true;
+		break;
+	default:
+		return -EBADMSG;
+	}
+	return r < 0 ? r : u->failed ? -EBADMSG : 0;
+}
+
+int journal_load(struct journal *j, int history_fd, int lock_fd, unsigned number)
+{
+	char name[16];
+	int64_t end = 0;
+	int r;
+
+	j->lock_fd = lock_fd;
+	j->number = number;
+	j->history_fd = fcntl(history_fd, F_DUPFD_CLOEXEC, 3);
+	if (j->history_fd < 0)
+		return -errno;
+	snprintf(name, sizeof name, "%u", number);
+	r = j->dir_fd = sys_openat(history_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (r >= 0)
+		r = j->fd = sys_openat(j->dir_fd, "journal", O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (r >= 0)
+		r = reclog_read(j->fd, MAGIC, read_record, j, &end);
+	if (r < 0)
+		return r;
+	return lseek(j->fd, end, SEEK_SET) < 0 ? -errno : 0;
+}
+
+/* ---- the entry ---- */
+
+/* A small file, whole or not at all. */
+static int write_file(int dir, const char *name, const void *data, size_t size)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	(void)sys_unlinkat(dir, "new", 0);
+	r = fd = sys_openat(dir, "new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r >= 0)
+		r = sys_write_all(fd, data, size);
+	if (r >= 0)
+		r = sys_fsync(fd);
+	if (r >= 0)
+		r = sys_renameat2(dir, "new", dir, name, 0);
+	if (r < 0)
+		(void)sys_unlinkat(dir, "new", 0);
+	return r < 0 ? r : sys_fsync(dir);
+}
+
+/* Entries that were never closed, and are not at work: they had not begun when their process ended. */
+static void remove_strays(int history_fd, const unsigned *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char name[16], summary[32];
+		struct stat st;
+
+		snprintf(name, sizeof name, "%u", all[i]);
+		snprintf(summary, sizeof summary, "%u/summary", all[i]);
+		if (sys_fstatat(history_fd, summary, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT)
+			(void)tree_remove(history_fd, name);
+	}
+}
+
+static int make_entry(struct journal *j)
+{
+	_cleanup_free_ unsigned *all = NULL;
+	unsigned open_entry = 0;
+	size_t n = 0;
+	char name[16];
+	int r = history_open_entry(j->history_fd, &open_entry);
+
+	/* One that was interrupted comes first. */
+	if (r == 0 && open_entry)
+		r = -EUCLEAN;
+	if (r == 0)
+		r = history_numbers(j->history_fd, &all, &n);
+	if (r < 0)
+		return r;
+	remove_strays(j->history_fd, all, n);
+	j->number = n ? all[n - 1] + 1 : 1;
+	snprintf(name, sizeof name, "%u", j->number);
+	r = sys_mkdirat(j->history_fd, name, 0700);
+	if (r == 0)
+		r = j->dir_fd = sys_openat(j->history_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (r >= 0)
+		r = j->fd = sys_openat(j->dir_fd, "journal", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return r < 0 ? r : reclog_begin(j->fd, MAGIC);
+}
+
+static int copy_head(struct journal_head *ret, const struct journal_head *head)
+{
+	*ret = *head;
+	ret->box = strdup(head->box ? head->box : "");
+	ret->command = strdup(head->command ? head->command : "");
+	return ret->box && ret->command ? 0 : -ENOMEM;
+}
+
+int journal_begin(struct journal *j, const char *store_path, const struct journal_head *head)
+{
+	char text[16];
+	int r = history_dir(store_path, true, &j->history_fd);
+
+	if (r == 0)
+		r = history_lock(j->history_fd, true, &j->lock_fd);
+	if (r == 0)
+		r = copy_head(&j->head, head);
+	if (r == 0 && getrandom(&j->tag, sizeof j->tag, 0) != sizeof j->tag)
+		r = -EIO;
+	if (r == 0)
+		r = make_entry(j);
+	if (r < 0)
+		return r;
+	pack_begin(j, RECORD_HEAD);
+	pack_u64(&j->pack, j->tag);
+	pack_head(&j->pack, &j->head);
+	r = pack_write(j);
+	snprintf(text, sizeof text, "%u\n", j->number);
+	return r < 0 ? r : write_file(j->history_fd, "open", text, strlen(text));
+}
+
+/* ---- names ---- */
+
+void journal_temp_name(struct journal *j, char ret[static JOURNAL_TEMP_MAX])
+{
+	snprintf(ret, JOURNAL_TEMP_MAX, TEMP_PREFIX "%016llx-%u.tmp", (unsigned long long)j->tag, ++j->serial);
+}
+
+void journal_spare_name(const struct journal *j, char ret[static JOURNAL_TEMP_MAX])
+{
+	snprintf(ret, JOURNAL_TEMP_MAX, TEMP_PREFIX "%016llx-x.tmp", (unsigned long long)j->tag);
+}
+
+bool journal_is_temp(const struct journal *j, const char *name)
+{
+	char head[JOURNAL_TEMP_MAX];
+	int n = snprintf(head, sizeof head, TEMP_PREFIX "%016llx-", (unsigned long long)j->tag);
+
+	return strncmp(name, head, (size_t)n) == 0;
+}
+
+unsigned journal_new_kept(struct journal *j)
+{
+	return ++j->kept;
+}
+
+void journal_kept_name(unsigned kept, bool object, char ret[static JOURNAL_KEPT_MAX])
+{
+	snprintf(ret, JOURNAL_KEPT_MAX, "%c%u", object ? 'o' : 'w', kept);
+}
+
+int journal_keep(struct journal *j, int fd, const struct stat *st, bool content, unsigned *ret_kept)
+{
+	_cleanup_close_ int kept = -1;
+	char name[JOURNAL_KEPT_MAX];
+	unsigned lost = 0, number;
+	int r;
+
+	*ret_kept = 0;
+	if (!content && listxattr(FD_PATH(fd), NULL, 0) <= 0)
+		return 0;
+	number = journal_new_kept(j);
+	journal_kept_name(number, false, name);
+	r = kept = sys_openat(j->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r >= 0 && content)
+		r = copy_data(fd, kept, st->st_size);
+	if (r >= 0)
+		r = copy_metadata(fd, kept, st, COPY_XATTRS, &lost);
+	if (r >= 0 && content)
+		r = sys_fsync(kept);
+	if (r < 0) {
+		sys_unlinkat(j->dir_fd, name, 0);
+		return r;
+	}
+	*ret_kept = number;
+	return 0;
+}

@@ -1,0 +1,593 @@
+/* replay.c - taking steps back, and finishing them.
+ *
+ * (R1) Whether a step was made is read off the host: a rename that was made has its object at b. So taking back can itself be killed and begun again.
+ * (R2) The steps are taken back the last first: all paths then mean what they meant when they were logged.
+ * (R3) Nothing that is not known is overwritten or removed. Where somebody else has put something at a name since, that stays, and what belongs
+ *      there goes into the entry and is named.
+ */
+#include "replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply.h"
+#include "base/copy.h"
+#include "base/dir.h"
+#include "base/inode_set.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "base/tree.h"
+#include "tree_copy.h"
+
+/* What may be otherwise when it is tried again. Anything else is a matter of that one path. */
+static bool is_hard(int r)
+{
+	return r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EROFS;
+}
+
+static void trouble(struct replay *r, const char *path, const char *what)
+{
+	char text[2 * PATH_MAX], shown[PATH_MAX];
+
+	r->troubles++;
+	if (!r->tell)
+		return;
+	path_printable(path, shown, sizeof shown);
+	snprintf(text, sizeof text, "%s: %s", shown, what);
+	r->tell(r->ctx, text);
+}
+
+/* ---- names ---- */
+
+struct spot {
+	int dir; /* dir: of our own */
+	const char *name;
+	struct stat st; /* st: what is there; st_mode 0: nothing */
+};
+
+static void spot_release(struct spot *s)
+{
+	fd_closep(&s->dir);
+}
+#define _cleanup_spot_ _cleanup_(spot_release)
+
+/* What is at the path, in the directory that it was in. -ESTALE: that is another by now. */
+static int spot_find(struct replay *r, const char *path, struct ident dir, struct spot *ret)
+{
+	int fd, e;
+
+	host_pin(r->host, path, dir);
+	e = host_parent(r->host, path, &fd, &ret->name);
+	host_unpin(r->host);
+	if (e == 0) {
+		ret->dir = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		e = ret->dir < 0 ? -errno : sys_fstatat(ret->dir, ret->name, &ret->st, AT_SYMLINK_NOFOLLOW);
+	}
+	if (e == -ENOENT && ret->dir >= 0) {
+		memset(&ret->st, 0, sizeof ret->st);
+		e = 0;
+	}
+	return e;
+}
+
+static bool is_same(const struct stat *now, const struct stat *was)
+{
+	return now->st_mode && was->st_mode && now->st_ino == was->st_ino && now->st_dev == was->st_dev &&
+	       (now->st_mode & S_IFMT) == (was->st_mode & S_IFMT);
+}
+
+static const char *last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* ---- directories that the commit made ---- */
+
+/* Removes temporary names of the entry's in a directory. */
+static int sweep(struct replay *r, int dirfd, const struct inode_set *spare)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *e;
+	struct stat st;
+	int x = dir_open(dirfd, &dir);
+
+	while (x == 0 && (e = dir_next(dir))) {
+		if (!journal_is_temp(r->j, e->d_name) || sys_fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    (spare && inode_set_has(spare, st.st_dev, st.st_ino)))
+			continue;
+		if (!S_ISDIR(st.st_mode)) {
+			x = sys_unlinkat(dirfd, e->d_name, 0);
+			continue;
+		}
+		/* One that we made, and that has nothing in it but such names. */
+		_cleanup_close_ int in = sys_openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+
+		x = in < 0 ? in : sweep(r, in, spare);
+		if (x == 0)
+			x = sys_unlinkat(dirfd, e->d_name, AT_REMOVEDIR);
+	}
+	return x == -ENOTEMPTY || x == -EEXIST ? 0 : x;
+}
+
+/* A directory that we made is not there any more, or has something in it that is not ours. */
+static int remove_made(struct replay *r, const struct spot *at)
+{
+	_cleanup_close_ int in = sys_openat(at->dir, at->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	int x = in < 0 ? in : sweep(r, in, NULL);
+
+	return x < 0 ? x : sys_unlinkat(at->dir, at->name, AT_REMOVEDIR);
+}
+
+/* ---- a rename taken back ---- */
+
+static int log_rename(struct journal *into, const struct step *s, const struct spot *from, const struct spot *to)
+{
+	struct step back = { .kind = STEP_RENAME, .a = s->b, .b = s->a, .at_a = from->st, .at_b = to->st, .dir_a = s->dir_b, .dir_b = s->dir_a,
+		             .exchange = s->exchange, .item = s->item };
+
+	if (!into)
+		return 0;
+	/* What the commit had brought is what the undo takes away: it stands under a temporary name then, or at the old one. */
+	if (s->old == OLD_A || (!s->at_b.st_mode && strstr(last_name(s->a), ".cowbox-") == last_name(s->a))) {
+		back.old = OLD_B;
+		back.kept = journal_new_kept(into);
+	}
+	return journal_add_step(into, &back);
+}
+
+/* An exchange by way of a spare name was left half-way (host_exchange). */
+static int complete_exchange(struct replay *r, const struct step *s, struct spot *a)
+{
+	char spare[JOURNAL_TEMP_MAX];
+	struct stat st;
+	int x;
+
+	journal_spare_name(r->j, spare);
+	x = sys_fstatat(a->dir, spare, &st, AT_SYMLINK_NOFOLLOW);
+	if (x == -ENOENT || (x == 0 && !is_same(&st, &s->at_b)))
+		return 0;
+	if (x == 0)
+		x = sys_renameat2(a->dir, spare, a->dir, a->name, RENAME_NOREPLACE);
+	if (x == -EINVAL)
+		x = sys_renameat2(a->dir, spare, a->dir, a->name, 0);
+	if (x == 0)
+		a->st = st;
+	return x;
+}
+
+static int back_rename(struct replay *r, const struct step *s, struct journal *into)
+{
+	_cleanup_spot_ struct spot a = { .dir = -1 }, b = { .dir = -1 };
+	char spare[JOURNAL_TEMP_MAX];
+	bool arrived;
+	int x = spot_find(r, s->b, s->dir_b, &b);
+
+	if (x == 0)
+		x = spot_find(r, s->a, s->dir_a, &a);
+	if (x < 0)
+		return x;
+	if (s->exchange && !a.st.st_mode)
+		x = complete_exchange(r, s, &a);
+	if (x < 0)
+		return x;
+	arrived = is_same(&b.st, &s->at_a) || (!s->exchange && b.st.st_mode && journal_is_temp(r->j, b.name));
+	if (!arrived)
+		return is_same(&a.st, &s->at_a) || S_ISDIR(s->at_a.st_mode) ? 0 : -ESTALE;
+	if (s->exchange && !a.st.st_mode)
+		return -ESTALE;
+	if (!s->exchange && a.st.st_mode)
+		return is_same(&a.st, &b.st) ? 0 : -EEXIST;
+	x = log_rename(into, s, &b, &a);
+	if (x < 0)
+		return x;
+	if (!into && !s->exchange && S_ISDIR(s->at_a.st_mode) && journal_is_temp(r->j, a.name) && !journal_is_temp(r->j, b.name)) {
+		x = remove_made(r, &b);
+		host_moved(r->host);
+		return x;
+	}
+	journal_spare_name(r->j, spare);
+	x = s->exchange ? host_exchange(a.dir, a.name, b.dir, b.name, spare)
+	                : sys_renameat2(b.dir, b.name, a.dir, a.name, RENAME_NOREPLACE);
+	/* Some file systems know no flags; that nothing is there was seen just now. */
+	if (x == -EINVAL && !s->exchange)
+		x = sys_renameat2(b.dir, b.name, a.dir, a.name, 0);
+	host_moved(r->host);
+	return x;
+}
+
+/* ---- what was done to an object ---- */
+
+static int open_object(struct replay *r, const struct step *s, int *ret_fd, struct stat *ret)
+{
+	_cleanup_close_ int fd = -1;
+	int x;
+
+	host_pin(r->host, s->a, s->dir_a);
+	x = host_open(r->host, s->a, O_PATH, &fd);
+	host_unpin(r->host);
+	if (x == 0)
+		x = sys_fstat(fd, ret);
+	if (x == 0 && !is_same(ret, &s->at_a))
+		x = -ESTALE;
+	if (x == 0)
+		*ret_fd = TAKE_FD(fd);
+	return x;
+}
+
+/* What the entry keeps of it; without: nothing, which the journal itself has as well. */
+static int open_kept(const struct journal *j, unsigned kept, int *ret_fd)
+{
+	char name[JOURNAL_KEPT_MAX] = "journal";
+	int fd;
+
+	if (kept)
+		journal_kept_name(kept, false, name);
+	fd = sys_openat(j->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int log_object(struct journal *into, const struct step *s, int fd, const struct stat *now)
+{
+	struct step back = { .kind = s->kind, .a = s->a, .at_a = *now, .at_b = { .st_size = s->at_a.st_size }, .dir_a = s->dir_a, .item = s->item };
+	int x;
+
+	if (!into)
+		return 0;
+	x = journal_keep(into, fd, now, s->kind == STEP_WRITE, &back.kept);
+	return x < 0 ? x : journal_add_step(into, &back);
+}
+
+static int back_meta(struct replay *r, const struct step *s, struct journal *into)
+{
+	_cleanup_close_ int fd = -1, kept = -1;
+	struct stat now;
+	int x = open_object(r, s, &fd, &now);
+
+	if (x == 0)
+		x = open_kept(r->j, s->kept, &kept);
+	if (x == 0)
+		x = log_object(into, s, fd, &now);
+	return x < 0 ? x : copy_metadata(kept, fd, &s->at_a, COPY_ALL, NULL);
+}
+
+static int back_write(struct replay *r, const struct step *s, struct journal *into)
+{
+	_cleanup_close_ int path = -1, fd = -1, kept = -1;
+	off_t longest = s->at_a.st_size > s->at_b.st_size ? s->at_a.st_size : s->at_b.st_size;
+	struct stat now;
+	int x = open_object(r, s, &path, &now);
+
+	if (x == 0)
+		x = open_kept(r->j, s->kept, &kept);
+	if (x == 0)
+		x = fd = inplace_reopen(path, &now);
+	if (x < 0)
+		return x;
+	x = log_object(into, s, fd, &now);
+	if (x == 0 && now.st_size > longest)
+		x = -ESTALE;
+	if (x == 0 && copy_content_equal(kept, fd) != 1)
+		x = inplace_rewrite(kept, fd, s->at_a.st_size, now.st_size, longest);
+	if (x == 0)
+		x = copy_metadata(kept, fd, &s->at_a, COPY_ALL, NULL);
+	return x < 0 ? x : sys_fsync(fd);
+}
+
+/* ---- one step back ---- */
+
+static const char *why_not(int x)
+{
+	switch (x) {
+	case -EEXIST:
+		return "something else is there by now, which was left";
+	case -ESTALE:
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ELOOP:
+		return "it was changed by somebody else, and was left as it is";
+	case -ENOTEMPTY:
+		return "a directory that the commit made has got something else in it, and was left";
+	}
+	return strerror(-x);
+}
+
+/* What the host had, and cannot get back, goes from its temporary name into the entry (R3). */
+static int save_old(struct replay *r, const struct step *s)
+{
+	const char *path = s->old == OLD_A ? s->a : s->b;
+	_cleanup_spot_ struct spot at = { .dir = -1 };
+	char name[JOURNAL_KEPT_MAX];
+	int x = spot_find(r, path, s->old == OLD_A ? s->dir_a : s->dir_b, &at);
+
+	if (x < 0 || !at.st.st_mode || !journal_is_temp(r->j, at.name))
+		return x;
+	journal_kept_name(s->kept, true, name);
+	x = sys_renameat2(at.dir, at.name, r->j->dir_fd, name, RENAME_NOREPLACE);
+	if (x < 0 && !is_hard(x)) {
+		x = tree_copy(at.dir, at.name, r->j->dir_fd, name, NULL);
+		if (x == 0)
+			x = tree_remove(at.dir, at.name);
+	}
+	return x;
+}
+
+int replay_step_back(struct replay *r, const struct step *s, struct journal *into)
+{
+	char text[128], name[JOURNAL_KEPT_MAX];
+	int x = s->kind == STEP_RENAME  ? back_rename(r, s, into)
+	        : s->kind == STEP_META  ? back_meta(r, s, into)
+	        : s->kind == STEP_WRITE ? back_write(r, s, into)
+	                                : -EBADMSG;
+
+	if (x == 0 || is_hard(x))
+		return x;
+	if (into)
+		return x;
+	if (s->old != OLD_NONE) {
+		journal_kept_name(s->kept, true, name);
+		if (save_old(r, s) == 0) {
+			snprintf(text, sizeof text, "%s; what was there before is in history/%u/%s", why_not(x), r->j->number, name);
+			trouble(r, s->old == OLD_A ? s->b : s->a, text);
+			return 1;
+		}
+	}
+	trouble(r, s->kind == STEP_RENAME && s->at_b.st_mode ? s->b : s->a, why_not(x));
+	return 1;
+}
+
+/* ---- all of them back ---- */
+
+/* What the host had, and still stands under a temporary name, for it could not be put back. */
+static int collect_olds(const struct journal *j, struct inode_set *ret)
+{
+	int x = 0;
+
+	for (size_t i = 0; i < j->nsteps && x == 0; i++) {
+		const struct step *s = &j->steps[i];
+		const struct stat *st = s->old == OLD_A ? &s->at_b : &s->at_a;
+
+		if (s->old != OLD_NONE)
+			x = inode_set_add(ret, st->st_dev, st->st_ino);
+	}
+	return x;
+}
+
+static int set_times(struct replay *r, const struct place *p, bool atime)
+{
+	const struct timespec times[2] = { atime ? p->st.st_atim : (struct timespec){ .tv_nsec = UTIME_OMIT }, p->st.st_mtim };
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (host_open(r->host, p->path, O_PATH | O_DIRECTORY, &fd) < 0 || sys_fstat(fd, &st) < 0 || !is_same(&st, &p->st))
+		return 0;
+	/* Not ours: it keeps the time of the commit. */
+	(void)sys_utimensat(fd, "", times, AT_EMPTY_PATH);
+	return 0;
+}
+
+static int sweep_all(struct replay *r)
+{
+	struct inode_set spare = { 0 };
+	int x = r->troubles ? collect_olds(r->j, &spare) : 0;
+
+	for (size_t i = 0; i < r->j->dirs.count && x == 0; i++) {
+		const struct place *p = &r->j->dirs.list[i];
+		_cleanup_close_ int fd = -1;
+		struct stat st;
+
+		if (host_open(r->host, p->path, O_RDONLY | O_DIRECTORY, &fd) < 0 || sys_fstat(fd, &st) < 0 || !is_same(&st, &p->st))
+			continue;
+		x = sweep(r, fd, &spare);
+		x = x < 0 && !is_hard(x) ? 0 : x;
+	}
+	inode_set_release(&spare);
+	return x;
+}
+
+int replay_back(struct replay *r)
+{
+	int x = 0;
+
+	for (size_t i = r->j->nsteps; i > 0; i--) {
+		x = replay_step_back(r, &r->j->steps[i - 1], NULL);
+		if (x < 0)
+			return x;
+	}
+	x = sweep_all(r);
+	for (size_t i = 0; i < r->j->dirs.count && x == 0; i++)
+		x = set_times(r, &r->j->dirs.list[i], true);
+	return x;
+}
+
+/* ---- finishing ---- */
+
+int replay_forward(const struct journal *j, size_t k, const char *path, char ret[static PATH_MAX])
+{
+	const char *rest;
+	int x = 0;
+
+	if (strlen(path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memmove(ret, path, strlen(path) + 1);
+	for (size_t i = k + 1; i < j->nsteps && x >= 0; i++) {
+		const struct step *s = &j->steps[i];
+
+		/* Only what directories carry along; of itself, what a step takes away is touched by no other. */
+		if (s->kind != STEP_RENAME || !(S_ISDIR(s->at_a.st_mode) || S_ISDIR(s->at_b.st_mode)))
+			continue;
+		if (path_below(ret, s->a, &rest))
+			x = path_join(ret, PATH_MAX, s->b, rest);
+		else if (s->exchange && path_below(ret, s->b, &rest))
+			x = path_join(ret, PATH_MAX, s->a, rest);
+	}
+	return x < 0 ? x : 0;
+}
+
+struct old {
+	struct spot at;
+	const struct stat *was;
+	char name[JOURNAL_KEPT_MAX];
+};
+
+/* What step k took away, where it is now: st_mode 0: it is no longer there. */
+static int old_find(struct replay *r, size_t k, struct old *ret)
+{
+	const struct step *s = &r->j->steps[k];
+	char path[PATH_MAX];
+	struct stat nothing = { 0 };
+	int x = replay_forward(r->j, k, s->old == OLD_A ? s->a : s->b, path);
+
+	ret->was = s->old == OLD_A ? &s->at_b : &s->at_a;
+	journal_kept_name(s->kept, true, ret->name);
+	if (x == 0)
+		x = spot_find(r, path, s->old == OLD_A ? s->dir_a : s->dir_b, &ret->at);
+	/* path is not ours to keep. */
+	ret->at.name = last_name(s->old == OLD_A ? s->a : s->b);
+	if (x == -ENOENT || x == -ENOTDIR || x == -ESTALE) {
+		ret->at.st = nothing;
+		x = 0;
+	}
+	return x;
+}
+
+static uint64_t mount_of(int fd)
+{
+	struct statx sx;
+
+	return sys_statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) == 0 && (sx.stx_mask & STATX_MNT_ID) ? sx.stx_mnt_id : 0;
+}
+
+/* A directory's ".." changes with its place, which who may not write into it may not do. */
+static bool can_be_moved(const struct replay *r, const struct old *o)
+{
+	struct stat entry;
+
+	/* Parts of one mount can be different file systems still (btrfs). */
+	if (mount_of(o->at.dir) != mount_of(r->j->dir_fd) || sys_fstat(r->j->dir_fd, &entry) < 0 || entry.st_dev != o->was->st_dev)
+		return false;
+	return !S_ISDIR(o->was->st_mode) || geteuid() == 0 || o->was->st_uid == geteuid() || (o->was->st_mode & S_IWOTH);
+}
+
+int replay_prepare(struct replay *r)
+{
+	bool copied = false;
+	int x = 0;
+
+	for (size_t k = 0; k < r->j->nsteps && x == 0; k++) {
+		_cleanup_(spot_release) struct spot release = { .dir = -1 };
+		struct old o = { .at = { .dir = -1 } };
+
+		if (r->j->steps[k].old == OLD_NONE)
+			continue;
+		x = old_find(r, k, &o);
+		release.dir = o.at.dir;
+		if (x < 0 || !o.at.st.st_mode || can_be_moved(r, &o))
+			continue;
+		copied = true;
+		x = tree_copy(o.at.dir, o.at.name, r->j->dir_fd, o.name, NULL);
+		if (x == -EACCES || x == -EPERM) {
+			/* We may remove it, but not read it. */
+			(void)tree_remove(r->j->dir_fd, o.name);
+			trouble(r, r->j->steps[k].a, "it cannot be read, so undo cannot bring it back");
+			r->troubles--;
+			x = 0;
+		}
+	}
+	return x == 0 && copied ? sys_syncfs(r->j->dir_fd) : x;
+}
+
+static int move_into_entry(struct replay *r, const struct old *o)
+{
+	_cleanup_close_ int fd = -1;
+	bool locked = S_ISDIR(o->was->st_mode) && geteuid() != 0 && !(o->was->st_mode & S_IWUSR);
+	int x = 0;
+
+	if (locked) {
+		x = fd = sys_openat(o->at.dir, o->at.name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+		if (x >= 0)
+			x = sys_chmod_fd(fd, 0700);
+	}
+	if (x >= 0)
+		x = sys_renameat2(o->at.dir, o->at.name, r->j->dir_fd, o->name, RENAME_NOREPLACE);
+	if (locked && fd >= 0)
+		(void)sys_chmod_fd(fd, o->was->st_mode & 07777);
+	return x;
+}
+
+/* -EEXIST: it is there now, or cannot be. */
+static int copy_into_entry(struct replay *r, const struct old *o)
+{
+	char part[JOURNAL_KEPT_MAX + 8];
+	struct stat st;
+	int x;
+
+	if (sys_fstatat(r->j->dir_fd, o->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	snprintf(part, sizeof part, "%s.part", o->name);
+	x = tree_remove(r->j->dir_fd, part);
+	if (x == 0)
+		x = tree_copy(o->at.dir, o->at.name, r->j->dir_fd, part, NULL);
+	if (x == -EACCES || x == -EPERM) {
+		(void)tree_remove(r->j->dir_fd, part);
+		return -EEXIST;
+	}
+	if (x == 0)
+		x = sys_renameat2(r->j->dir_fd, part, r->j->dir_fd, o->name, 0);
+	return x < 0 ? x : -EEXIST;
+}
+
+/* A path at which the host has the same file when all is done. */
+const char *replay_other_name(const struct journal *j, const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
+		return NULL;
+	for (size_t i = 0; i < j->after.count; i++)
+		if (is_same(&j->after.list[i].st, st))
+			return j->after.list[i].path;
+	return NULL;
+}
+
+/* One thing that was taken away, into the entry. */
+static int finish_old(struct replay *r, size_t k)
+{
+	_cleanup_(spot_release) struct spot release = { .dir = -1 };
+	struct old o = { .at = { .dir = -1 } };
+	int x = old_find(r, k, &o);
+
+	release.dir = o.at.dir;
+	if (x < 0 || !o.at.st.st_mode)
+		return x;
+	if (!is_same(&o.at.st, o.was)) {
+		trouble(r, r->j->steps[k].a, "what was there before could not be kept");
+		return 0;
+	}
+	/* The host still has it, and shows how many names it has: an undo makes it one more. */
+	if (replay_other_name(r->j, &o.at.st))
+		return sys_unlinkat(o.at.dir, o.at.name, 0);
+	x = move_into_entry(r, &o);
+	if (x == -EXDEV || x == -EACCES || x == -EPERM)
+		x = copy_into_entry(r, &o);
+	/* It was copied, now or before, or could not be read. */
+	return x == -EEXIST ? tree_remove(o.at.dir, o.at.name) : x;
+}
+
+int replay_finish(struct replay *r)
+{
+	int x = 0;
+
+	for (size_t k = 0; k < r->j->nsteps && x >= 0; k++)
+		if (r->j->steps[k].old != OLD_NONE)
+			x = finish_old(r, k);
+	for (size_t i = 0; i < r->j->times.count && x >= 0; i++)
+		x = set_times(r, &r->j->times.list[i], false);
+	return x < 0 ? x : 0;
+}

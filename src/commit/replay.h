@@ -1,0 +1,38 @@
+/* replay.h - what becomes of a journal: its steps are taken back, or what they took away goes into the history. */
+#ifndef COWBOX_COMMIT_REPLAY_H
+#define COWBOX_COMMIT_REPLAY_H
+
+#include "host.h"
+#include "journal.h"
+
+/* A line for people: something of the host's is in the way. Owned by nobody. */
+typedef void (*replay_tell)(void *ctx, const char *text);
+
+struct replay {
+	struct journal *j;
+	struct host *host;
+	replay_tell tell; /* tell: may be NULL */
+	void *ctx;
+	size_t troubles;  /* troubles: what could not be put back, since somebody else has been there; told */
+};
+
+/* Takes all steps back, from any point at which they were left, and removes the temporary names. What cannot be put back stays in the entry, and is
+ * counted in troubles. -errno (a disk error): call it again later. */
+int replay_back(struct replay *r);
+/* Before the commit point: what cannot be moved into the entry later, for it is another file system, is copied now. */
+int replay_prepare(struct replay *r);
+/* After it: what was taken away goes into the entry; directories get their times. Can be called again. */
+int replay_finish(struct replay *r);
+/* Where the host path of step k is after all later steps. */
+int replay_forward(const struct journal *j, size_t k, const char *path, char ret[static PATH_MAX]);
+
+/* Another name that a file which was taken away has on the host when all is done, or NULL: then the entry need not keep it. */
+const char *replay_other_name(const struct journal *j, const struct stat *st);
+
+/* ---- one step, with its log entry first ---- */
+
+/* What replay_back does for one step. into: the journal of an undo, in which each thing done is logged first, or NULL. 1: something else is there:
+ * told, left as it is. */
+int replay_step_back(struct replay *r, const struct step *s, struct journal *into);
+
+#endif

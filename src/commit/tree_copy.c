@@ -1,0 +1,214 @@
+/* tree_copy.c - walks without recursion, and with no descriptor held on the way down: every object is reached anew from the top by its path below it
+ * (RESOLVE_BENEATH, no symlinks), so that depth costs neither stack nor descriptors. */
+#include "tree_copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/copy.h"
+#include "base/descent.h"
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/sys.h"
+
+#define BELOW (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+
+/* The directory that holds what is at path below top, and its name there. */
+static int parent_of(int top, const char *path, int *ret_fd, const char **ret_name)
+{
+	char dir[PATH_MAX];
+	int r;
+
+	*ret_name = path_split(path, dir, sizeof dir);
+	if (!*ret_name)
+		return -ENAMETOOLONG;
+	r = sys_openat2(top, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, BELOW);
+	if (r < 0)
+		return r;
+	*ret_fd = r;
+	return 0;
+}
+
+static int enter(int top, const char *path, struct descent *d)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	char **names;
+	int r = sys_openat2(top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, BELOW);
+
+	if (r < 0)
+		return r;
+	dir = dir_take(r);
+	r = dir ? dir_names(dir, &names) : -ENOMEM;
+	return r < 0 ? r : descent_enter(d, names);
+}
+
+/* ---- copying ---- */
+
+/* A file of several names that was copied: under which. */
+struct seen {
+	uint64_t dev, ino;
+	char *path;
+};
+
+struct copying {
+	int from, to;
+	char src[PATH_MAX], dst[PATH_MAX];
+	struct seen *seen;
+	size_t nseen, room;
+	unsigned lost;
+};
+
+static const struct seen *seen_find(const struct copying *c, const struct stat *st)
+{
+	/* The latest first: names of one file are often close to each other. */
+	for (size_t i = c->nseen; i > 0; i--)
+		if (c->seen[i - 1].ino == st->st_ino && c->seen[i - 1].dev == st->st_dev)
+			return &c->seen[i - 1];
+	return NULL;
+}
+
+static int seen_add(struct copying *c, const struct stat *st)
+{
+	if (c->nseen == c->room) {
+		size_t room = c->room ? 2 * c->room : 16;
+		struct seen *all = reallocarray(c->seen, room, sizeof *all);
+
+		if (!all)
+			return -ENOMEM;
+		c->seen = all;
+		c->room = room;
+	}
+	c->seen[c->nseen] = (struct seen){ .dev = st->st_dev, .ino = st->st_ino, .path = strdup(c->dst) };
+	return c->seen[c->nseen++].path ? 0 : -ENOMEM;
+}
+
+static int link_seen(struct copying *c, const struct seen *s, int dir, const char *name)
+{
+	_cleanup_close_ int from = -1;
+	const char *old;
+	int r = parent_of(c->to, s->path, &from, &old);
+
+	return r < 0 ? r : sys_linkat(from, old, dir, name, 0);
+}
+
+static int copy_regular(struct copying *c, int src, const struct stat *st, int dir, const char *name)
+{
+	_cleanup_close_ int in = sys_reopen(src, O_RDONLY | O_NOCTTY | O_CLOEXEC, 0), out = -1;
+	int r = in;
+
+	if (r >= 0)
+		r = out = sys_openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r >= 0)
+		r = copy_data(in, out, st->st_size);
+	return r < 0 ? r : copy_metadata(in, out, st, COPY_ALL, &c->lost);
+}
+
+static int copy_special(struct copying *c, int src, const struct stat *st, int dir, const char *name)
+{
+	_cleanup_close_ int out = -1;
+	char target[PATH_MAX];
+	int r;
+
+	if (S_ISLNK(st->st_mode)) {
+		r = sys_readlinkat(src, "", target, sizeof target);
+		if (r >= 0)
+			r = sys_symlinkat(target, dir, name);
+	} else if (S_ISDIR(st->st_mode)) {
+		/* Its metadata come when all in it is there. */
+		return sys_mkdirat(dir, name, 0700);
+	} else {
+		r = sys_mknodat(dir, name, (st->st_mode & S_IFMT) | 0600, st->st_rdev);
+	}
+	if (r >= 0)
+		r = out = sys_openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	return r < 0 ? r : copy_metadata(src, out, st, COPY_ALL, &c->lost);
+}
+
+/* What is at the two paths. 1: a directory, which is empty so far. */
+static int copy_one(struct copying *c)
+{
+	_cleanup_close_ int src_dir = -1, dst_dir = -1, src = -1;
+	const char *name, *to_name;
+	const struct seen *seen;
+	struct stat st;
+	int r = parent_of(c->from, c->src, &src_dir, &name);
+
+	if (r == 0)
+		r = parent_of(c->to, c->dst, &dst_dir, &to_name);
+	if (r == 0)
+		r = src = sys_openat(src_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (r >= 0)
+		r = sys_fstat(src, &st);
+	if (r < 0)
+		return r;
+	seen = S_ISDIR(st.st_mode) || st.st_nlink < 2 ? NULL : seen_find(c, &st);
+	if (seen)
+		return link_seen(c, seen, dst_dir, to_name);
+	r = S_ISREG(st.st_mode) ? copy_regular(c, src, &st, dst_dir, to_name) : copy_special(c, src, &st, dst_dir, to_name);
+	if (r == 0 && !S_ISDIR(st.st_mode) && st.st_nlink > 1)
+		r = seen_add(c, &st);
+	return r < 0 ? r : S_ISDIR(st.st_mode);
+}
+
+/* All in the directory at the paths is there. */
+static int finish_directory(struct copying *c)
+{
+	_cleanup_close_ int src = sys_openat2(c->from, c->src, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, BELOW), dst = -1;
+	struct stat st;
+	int r = src;
+
+	if (r >= 0)
+		r = dst = sys_openat2(c->to, c->dst, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, BELOW);
+	if (r >= 0)
+		r = sys_fstat(src, &st);
+	return r < 0 ? r : copy_metadata(src, dst, &st, COPY_ALL, &c->lost);
+}
+
+static int copy_walk(struct copying *c)
+{
+	_cleanup_descent_ struct descent d = { .path = { c->src, c->dst } };
+	int r = copy_one(c);
+
+	if (r == 1)
+		r = enter(c->from, c->src, &d);
+	while (r >= 0 && d.depth) {
+		r = descent_step(&d);
+		if (r == 0) {
+			r = finish_directory(c);
+			continue;
+		}
+		if (r > 0)
+			r = copy_one(c);
+		if (r == 1)
+			r = enter(c->from, c->src, &d);
+	}
+	return r < 0 ? r : 0;
+}
+
+int tree_copy(int from, const char *name, int to, const char *to_name, unsigned *ret_lost)
+{
+	_cleanup_free_ struct copying *c = calloc(1, sizeof *c);
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	if (strlen(name) >= PATH_MAX || strlen(to_name) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	c->from = from;
+	c->to = to;
+	strcpy(c->src, name);
+	strcpy(c->dst, to_name);
+	r = copy_walk(c);
+	for (size_t i = 0; i < c->nseen; i++)
+		free(c->seen[i].path);
+	free(c->seen);
+	if (r == 0 && ret_lost)
+		*ret_lost |= c->lost;
+	return r;
+}
