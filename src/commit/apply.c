@@ -209,7 +209,7 @@ static int begin(struct apply *a)
 	for (size_t i = 0; i < a->p->p.count; i++)
 		if (item_planned(item(a, i)) && item(a, i)->verdict == COMMIT_APPLY)
 			head.counts[kind_index(item(a, i)->change->kind)]++;
-	r = journal_begin(a->j, box->store_path, &head);
+	r = journal_begin(a->j, box->store_path, &head, 0);
 	if (r == 0)
 		r = note_items(a);
 	if (r == 0)

@@ -506,16 +506,17 @@ static int copy_head(struct journal_head *ret, const struct journal_head *head)
 	return ret->box && ret->command ? 0 : -ENOMEM;
 }
 
-int journal_begin(struct journal *j, const char *store_path, const struct journal_head *head)
+int journal_begin(struct journal *j, const char *store_path, const struct journal_head *head, uint64_t tag)
 {
 	char text[16];
 	int r = history_dir(store_path, true, &j->history_fd);
 
-	if (r == 0)
+	if (r == 0 && j->lock_fd < 0)
 		r = history_lock(j->history_fd, true, &j->lock_fd);
 	if (r == 0)
 		r = copy_head(&j->head, head);
-	if (r == 0 && getrandom(&j->tag, sizeof j->tag, 0) != sizeof j->tag)
+	j->tag = tag;
+	if (r == 0 && !tag && getrandom(&j->tag, sizeof j->tag, 0) != sizeof j->tag)
 		r = -EIO;
 	if (r == 0)
 		r = make_entry(j);

@@ -126,8 +126,8 @@ int history_numbers(int history_fd, unsigned **ret, size_t *ret_count);
 /* ---- one entry ---- */
 
 void journal_init(struct journal *j);
-/* Makes a new entry, and takes the history's lock. */
-int journal_begin(struct journal *j, const char *store_path, const struct journal_head *head);
+/* Makes a new entry, and takes the history's lock, where lock_fd is not that already. tag: of temporary names; 0: one that nobody has. */
+int journal_begin(struct journal *j, const char *store_path, const struct journal_head *head, uint64_t tag);
 /* Reads an entry for taking it back or finishing it (lock_fd becomes the journal's), or for looking (-1). */
 int journal_load(struct journal *j, int history_fd, int lock_fd, unsigned number);
 void journal_release(struct journal *j);

@@ -8,6 +8,7 @@
 #include "apply.h"
 #include "base/fd.h"
 #include "replay.h"
+#include "undo.h"
 
 /* The box is not there any more, or cannot be read: then there is nothing to be done to it. */
 static struct overlay *open_box(struct store *store, const char *name, struct box **ret_box)
@@ -108,6 +109,8 @@ static int finish(struct store *store, struct replay *rp)
 
 	if (r == 0 && rp->j->head.kind == JOURNAL_COMMIT && !rp->j->forgotten)
 		r = forget_items(store, rp->j);
+	if (r == 0 && rp->j->head.kind == JOURNAL_UNDO)
+		r = undo_mark(rp->j->history_fd, rp->j);
 	if (r == 0)
 		r = journal_add_forgotten(rp->j);
 	return r < 0 ? r : journal_close(rp->j);

@@ -19,6 +19,7 @@
 #include "base/dir.h"
 #include "base/inode_set.h"
 #include "base/path.h"
+#include "base/stat.h"
 #include "base/sys.h"
 #include "base/tree.h"
 #include "tree_copy.h"
@@ -60,7 +61,9 @@ static int spot_find(struct replay *r, const char *path, struct ident dir, struc
 {
 	int fd, e;
 
-	host_pin(r->host, path, dir);
+	/* A directory may be a copy, too. */
+	if (!r->alike)
+		host_pin(r->host, path, dir);
 	e = host_parent(r->host, path, &fd, &ret->name);
 	host_unpin(r->host);
 	if (e == 0) {
@@ -78,6 +81,19 @@ static bool is_same(const struct stat *now, const struct stat *was)
 {
 	return now->st_mode && was->st_mode && now->st_ino == was->st_ino && now->st_dev == was->st_dev &&
 	       (now->st_mode & S_IFMT) == (was->st_mode & S_IFMT);
+}
+
+bool replay_is_alike(const struct stat *now, const struct stat *was)
+{
+	if (!now->st_mode || now->st_mode != was->st_mode || now->st_uid != was->st_uid || now->st_gid != was->st_gid)
+		return false;
+	return !S_ISREG(now->st_mode) || stat_same_content(now, was);
+}
+
+/* The object of a step, or, for an undo, a copy of it. */
+static bool is_it(const struct replay *r, const struct stat *now, const struct stat *was)
+{
+	return is_same(now, was) || (r->alike && was->st_mode && replay_is_alike(now, was));
 }
 
 static const char *last_name(const char *path)
@@ -126,19 +142,33 @@ static int remove_made(struct replay *r, const struct spot *at)
 
 /* ---- a rename taken back ---- */
 
+/* What the undo has taken away before goes on from its temporary name: it is not old. */
+static int take_on(struct journal *into, const char *path)
+{
+	for (size_t k = into->nsteps; k > 0; k--) {
+		const struct step *s = &into->steps[k - 1];
+
+		if (s->old != OLD_NONE && strcmp(s->old == OLD_A ? s->a : s->b, path) == 0)
+			return journal_take_on(into, k - 1);
+	}
+	return 0;
+}
+
 static int log_rename(struct journal *into, const struct step *s, const struct spot *from, const struct spot *to)
 {
+	int x;
 	struct step back = { .kind = STEP_RENAME, .a = s->b, .b = s->a, .at_a = from->st, .at_b = to->st, .dir_a = s->dir_b, .dir_b = s->dir_a,
 		             .exchange = s->exchange, .item = s->item };
 
 	if (!into)
 		return 0;
-	/* What the commit had brought is what the undo takes away: it stands under a temporary name then, or at the old one. */
-	if (s->old == OLD_A || (!s->at_b.st_mode && strstr(last_name(s->a), ".cowbox-") == last_name(s->a))) {
+	x = journal_is_temp(into, last_name(s->b)) ? take_on(into, s->b) : 0;
+	/* What the commit had brought is what the undo takes away: it stands under its temporary name then. */
+	if (journal_is_temp(into, last_name(s->a))) {
 		back.old = OLD_B;
 		back.kept = journal_new_kept(into);
 	}
-	return journal_add_step(into, &back);
+	return x < 0 ? x : journal_add_step(into, &back);
 }
 
 /* An exchange by way of a spare name was left half-way (host_exchange). */
@@ -176,9 +206,9 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 		x = complete_exchange(r, s, &a);
 	if (x < 0)
 		return x;
-	arrived = is_same(&b.st, &s->at_a) || (!s->exchange && b.st.st_mode && journal_is_temp(r->j, b.name));
+	arrived = is_it(r, &b.st, &s->at_a) || (!s->exchange && b.st.st_mode && journal_is_temp(r->j, b.name));
 	if (!arrived)
-		return is_same(&a.st, &s->at_a) || S_ISDIR(s->at_a.st_mode) ? 0 : -ESTALE;
+		return !into && (is_same(&a.st, &s->at_a) || S_ISDIR(s->at_a.st_mode)) ? 0 : -ESTALE;
 	if (s->exchange && !a.st.st_mode)
 		return -ESTALE;
 	if (!s->exchange && a.st.st_mode)
@@ -208,12 +238,13 @@ static int open_object(struct replay *r, const struct step *s, int *ret_fd, stru
 	_cleanup_close_ int fd = -1;
 	int x;
 
-	host_pin(r->host, s->a, s->dir_a);
+	if (!r->alike)
+		host_pin(r->host, s->a, s->dir_a);
 	x = host_open(r->host, s->a, O_PATH, &fd);
 	host_unpin(r->host);
 	if (x == 0)
 		x = sys_fstat(fd, ret);
-	if (x == 0 && !is_same(ret, &s->at_a))
+	if (x == 0 && !is_same(ret, &s->at_a) && !(r->alike && (ret->st_mode & S_IFMT) == (s->at_a.st_mode & S_IFMT)))
 		x = -ESTALE;
 	if (x == 0)
 		*ret_fd = TAKE_FD(fd);

@@ -13,6 +13,7 @@ struct replay {
 	struct host *host;
 	replay_tell tell; /* tell: may be NULL */
 	void *ctx;
+	bool alike;       /* alike: an object may be a copy of the one that was logged (undo) */
 	size_t troubles;  /* troubles: what could not be put back, since somebody else has been there; told */
 };
 
@@ -28,6 +29,9 @@ int replay_forward(const struct journal *j, size_t k, const char *path, char ret
 
 /* Another name that a file which was taken away has on the host when all is done, or NULL: then the entry need not keep it. */
 const char *replay_other_name(const struct journal *j, const struct stat *st);
+
+/* An object that has all of what another had, as far as stat(2) tells, but for its number: a copy of it. */
+bool replay_is_alike(const struct stat *now, const struct stat *was);
 
 /* ---- one step, with its log entry first ---- */
 

@@ -4,6 +4,7 @@
  * that of all. COWBOX_FUZZ_TELL=1 tells each operation and what the commit left.
  */
 #include "commit_world.h"
+#include "commit/history.h"
 
 #include <dirent.h>
 
@@ -244,10 +245,47 @@ static void commit_part(struct world *x)
 	apply_quietly(x);
 }
 
+static void tell_conflict(void *ctx, const char *path, const char *what)
+{
+	(void)ctx;
+	printf("   undo: %s: %s\n", path, what);
+}
+
+/* All commits are taken back, the last first: the host is then what it was. */
+static bool undo_all(struct world *x, const char *before, unsigned long seed)
+{
+	struct undo_wish wish = { .conflicts = tell_conflict };
+	struct undo_result result;
+	struct err err = { 0 };
+	char *got;
+	int r;
+	bool good;
+
+	while ((r = history_undo(x->store, &wish, &result, &err)) == 0) {
+		free(result.commit.box);
+		free(result.commit.command);
+	}
+	if (r != -ENOENT) {
+		free(result.commit.box);
+		free(result.commit.command);
+		printf("seed %lu: undo: %s\n", seed, err.msg);
+		return false;
+	}
+	drop_history(x);
+	got = describe_all(x->w);
+	good = strcmp(before, got) == 0;
+	if (!good)
+		printf("seed %lu: WRONG after undo\n", seed);
+	if (!good && tell)
+		printf("--- wanted\n%s--- got\n%s", before, got);
+	free(got);
+	return good;
+}
+
 static bool one_seed(struct world *x, const char *model, unsigned long seed)
 {
 	bool good = true;
-	char *want, *got;
+	char *want, *got, *before;
 
 	state_of_random = seed * 2654435761u + 12345;
 	any(2);
@@ -255,6 +293,7 @@ static bool one_seed(struct world *x, const char *model, unsigned long seed)
 	make_tree();
 	assert_int_equal(chdir(x->w), 0);
 	make_tree();
+	before = describe_all(x->w);
 	/* The tree is older than the box, by the clock that stamps files. */
 	usleep(10000);
 	box_begin(x);
@@ -292,6 +331,12 @@ static bool one_seed(struct world *x, const char *model, unsigned long seed)
 			good = false;
 		}
 	}
+	if (good && seed % 2) {
+		good = undo_all(x, before, seed);
+		free(before);
+		return good;
+	}
+	free(before);
 	drop_history(x);
 	want = describe_all(model);
 	got = describe_all(x->w);

@@ -1,0 +1,66 @@
+/* history.h - the commits of a store, of all its boxes: listed, taken back, and given up when they are old.
+ *
+ * Each commit leaves an entry with what it took from the host. An undo is an entry itself: it has what the commit had brought. Where the entry is on the
+ * file system of what was taken, that was moved and takes no time; else it was copied. A file of several names that the box did not know all keeps
+ * one more name in the entry, and its number of links shows that until the entry is given up.
+ */
+#ifndef COWBOX_COMMIT_HISTORY_H
+#define COWBOX_COMMIT_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "overlay/box.h"
+
+#define HISTORY_KINDS 6
+struct history_entry {
+	unsigned number;             /* number: counts up, never used twice as long as later ones are there */
+	bool undo;                   /* undo: it took back the commit that `undoes` names */
+	unsigned undoes, undone_by;  /* undone_by: the undo that took this one back, 0 for none */
+	uint64_t when_ns;            /* when_ns: since the epoch */
+	uint64_t counts[HISTORY_KINDS]; /* counts: of changes, in the order of HISTORY_LETTERS */
+	uint64_t bytes;              /* bytes: on the disk, of what the entry holds */
+	char *box, *command;         /* box, command: the box's name, and what it was made for */
+};
+#define HISTORY_LETTERS "AMDRTm"
+
+/* All entries, the oldest first; history_free. No history is an empty one. What is at work is left out. */
+int history_list(struct store *store, struct history_entry **ret, size_t *ret_count, struct err *err);
+void history_free(struct history_entry *list, size_t count);
+
+/* Gives up entries that are older, and then the oldest as long as all hold more; the last commit stays in any case. 0: no limit. Returns how many. */
+struct history_limits {
+	uint64_t age_s, bytes;
+};
+int history_prune(struct store *store, const struct history_limits *limits);
+
+/* ---- undo ---- */
+
+enum undo_conflict {
+	UNDO_REFUSE,  /* a path that has changed since: nothing is done */
+	UNDO_SKIP,    /* it is left as it is, the rest is taken back */
+	UNDO_REPLACE, /* it is taken back like the rest; what is there now goes into the undo's entry */
+};
+
+typedef void (*undo_tell)(void *ctx, const char *path, const char *what);
+struct undo_wish {
+	unsigned number;             /* number: which commit; 0: the last that was not taken back */
+	enum undo_conflict conflict;
+	bool dry;                    /* dry: only tell */
+	undo_tell changes;           /* changes: called for each path that would be, or is, taken back; may be NULL */
+	undo_tell conflicts;         /* conflicts: called for each path that the host has changed since, and says how */
+	void *ctx;
+};
+struct undo_result {
+	struct history_entry commit; /* commit: what is taken back; its texts are the caller's to free */
+	unsigned number;             /* number: of the undo's own entry */
+	size_t conflicts, skipped;
+	bool unfinished;             /* unfinished: a disk error: the next cowbox finishes */
+};
+/* Takes a commit back: content, modes, owners, times, attributes, links, directories are as they were before. All or nothing, as a commit. 0 when it is
+ * done (or, dry, could be); -ENOENT: there is no such commit, or none to take back; -EBUSY: conflicts, and nothing was changed; else an error, and
+ * nothing was changed unless unfinished. */
+int history_undo(struct store *store, const struct undo_wish *wish, struct undo_result *ret, struct err *err);
+
+#endif

@@ -1,0 +1,329 @@
+/* undo.c - takes back a commit that was finished.
+ *
+ * An undo is a commit of its own, with a journal of its own (U), made of the steps of the commit's (N): what N took away comes out of its entry to the
+ * temporary names that it had then; then N's steps are taken back, the last first, each written into U before. What N had brought stands under the
+ * temporary names then, and goes into U's entry. So an undo that fails or is killed is taken back or finished like any commit. Both journals have the
+ * same tag, and with it the same temporary names.
+ */
+#include "undo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/stat.h"
+#include "base/sys.h"
+#include "tree_copy.h"
+
+/* ---- what N took away, back under its temporary name ---- */
+
+static const struct stat *old_stat(const struct step *s)
+{
+	return s->old == OLD_A ? &s->at_b : &s->at_a;
+}
+
+static int old_path(const struct undo *u, size_t k, char ret[static PATH_MAX])
+{
+	const struct step *s = &u->n.steps[k];
+
+	return replay_forward(&u->n, k, s->old == OLD_A ? s->a : s->b, ret);
+}
+
+/* One more name of a file that the host still has. */
+static int link_other(struct undo *u, size_t k, int dir, const char *name)
+{
+	const char *other = replay_other_name(&u->n, old_stat(&u->n.steps[k])), *other_name;
+	int from, r;
+
+	if (!other)
+		return -ENOENT;
+	r = host_parent(&u->host, other, &from, &other_name);
+	return r < 0 ? r : sys_linkat(from, other_name, dir, name, 0);
+}
+
+/* Out of the entry by a rename, which is written down first; -EXDEV: that needs a copy. */
+static int move_out(struct undo *u, size_t k, const char *kept, const char *to, int dir, const char *name)
+{
+	char from[PATH_MAX];
+	struct step s = { .kind = STEP_RENAME, .a = from, .b = (char *)to, .item = UINT64_MAX };
+	struct stat entry, there;
+	int r = sys_fstatat(u->n.dir_fd, kept, &s.at_a, AT_SYMLINK_NOFOLLOW);
+
+	(void)k;
+	if (r == 0)
+		r = sys_fstat(u->n.dir_fd, &entry);
+	if (r == 0)
+		r = sys_fstat(dir, &there);
+	if (r < 0)
+		return r;
+	if (entry.st_dev != there.st_dev)
+		return -EXDEV;
+	if (snprintf(from, sizeof from, "%s/history/%u/%s", u->store->path, u->n.number, kept) >= (int)sizeof from)
+		return -ENAMETOOLONG;
+	s.dir_a = ident_of(&entry);
+	s.dir_b = ident_of(&there);
+	r = journal_add_step(&u->u, &s);
+	return r < 0 ? r : sys_renameat2(u->n.dir_fd, kept, dir, name, RENAME_NOREPLACE);
+}
+
+/* A directory that its owner may not write to does not change its place. */
+static int move_out_anyway(struct undo *u, size_t k, const char *kept, const char *to, int dir, const char *name)
+{
+	const struct stat *st = old_stat(&u->n.steps[k]);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!S_ISDIR(st->st_mode) || (st->st_mode & S_IWUSR) || geteuid() == 0)
+		return move_out(u, k, kept, to, dir, name);
+	r = fd = sys_openat(u->n.dir_fd, kept, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (r >= 0)
+		r = sys_chmod_fd(fd, 0700);
+	if (r >= 0)
+		r = move_out(u, k, kept, to, dir, name);
+	if (fd >= 0)
+		(void)sys_chmod_fd(fd, st->st_mode & 07777);
+	return r;
+}
+
+static int bring_back(struct undo *u, size_t k)
+{
+	char path[PATH_MAX], kept[JOURNAL_KEPT_MAX];
+	_cleanup_close_ int own = -1;
+	const char *name;
+	struct stat st;
+	int dir, r = old_path(u, k, path);
+
+	if (r == 0)
+		r = host_parent(&u->host, path, &dir, &name);
+	if (r < 0)
+		return r;
+	own = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+	if (own < 0)
+		return -errno;
+	journal_kept_name(u->n.steps[k].kept, true, kept);
+	if (sys_fstatat(u->n.dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT)
+		return link_other(u, k, own, name);
+	r = move_out_anyway(u, k, kept, path, own, name);
+	if (r == -EXDEV || r == -EACCES || r == -EPERM)
+		r = tree_copy(u->n.dir_fd, kept, own, name, NULL);
+	host_moved(&u->host);
+	return r;
+}
+
+/* The last first: what stands in a directory that was taken away later comes after that. */
+static int bring_all_back(struct undo *u)
+{
+	for (size_t k = u->n.nsteps; k > 0; k--) {
+		const struct step *s = &u->n.steps[k - 1];
+		int r;
+
+		if (s->old == OLD_NONE || u->skip[k - 1])
+			continue;
+		r = bring_back(u, k - 1);
+		if (r < 0) {
+			undo_blame(u, s->old == OLD_A ? s->b : s->a);
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* ---- the journal of the undo ---- */
+
+/* Where the directories are now in which names will come and go. */
+static int note_dirs(struct undo *u)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < u->n.dirs.count && r == 0; i++) {
+		char path[PATH_MAX];
+		struct stat st;
+
+		r = replay_forward(&u->n, (size_t)-1, u->n.dirs.list[i].path, path);
+		if (r == 0 && host_stat(&u->host, path, &st) == 0 && S_ISDIR(st.st_mode))
+			r = journal_add_dir(&u->u, path, &st);
+	}
+	return r;
+}
+
+static bool has_time_of_commit(const struct undo *u, const struct stat *now)
+{
+	for (size_t i = 0; i < u->n.times.count; i++) {
+		const struct stat *st = &u->n.times.list[i].st;
+
+		if (st->st_ino == now->st_ino && st->st_dev == now->st_dev)
+			return time_same(&st->st_mtim, &now->st_mtim);
+	}
+	return true;
+}
+
+/* The times that the directories had before the commit, unless somebody has been at them since. */
+static int note_times(struct undo *u)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < u->n.dirs.count && r == 0; i++) {
+		const struct place *was = &u->n.dirs.list[i];
+		struct stat st;
+
+		if (!u->same_time[i] || host_stat(&u->host, was->path, &st) < 0 || !S_ISDIR(st.st_mode))
+			continue;
+		st.st_mtim = was->st.st_mtim;
+		r = journal_add_times(&u->u, was->path, &st);
+	}
+	return r;
+}
+
+static int remember_times(struct undo *u)
+{
+	u->same_time = calloc(u->n.dirs.count + 1, sizeof *u->same_time);
+	if (!u->same_time)
+		return -ENOMEM;
+	for (size_t i = 0; i < u->n.dirs.count; i++) {
+		char path[PATH_MAX];
+		struct stat st;
+
+		u->same_time[i] = replay_forward(&u->n, (size_t)-1, u->n.dirs.list[i].path, path) == 0 &&
+		                  host_stat(&u->host, path, &st) == 0 && has_time_of_commit(u, &st);
+	}
+	return 0;
+}
+
+static int begin(struct undo *u)
+{
+	struct journal_head head = u->n.head;
+	struct timespec now;
+	int r = remember_times(u);
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	head.kind = JOURNAL_UNDO;
+	head.when_ns = time_ns(&now);
+	head.undoes = u->n.number;
+	u->u.lock_fd = TAKE_FD(u->lock_fd);
+	if (r == 0)
+		r = journal_begin(&u->u, u->store->path, &head, u->n.tag);
+	/* Its own temporary names are none of the commit's. */
+	u->u.serial = 1u << 30;
+	if (r == 0)
+		r = note_dirs(u);
+	return r < 0 ? r : journal_sync(&u->u);
+}
+
+/* ---- the undo itself ---- */
+
+/* Something has come where the commit took a name away: it goes aside, and into the undo's entry. */
+static int make_way(struct undo *u, const struct step *s)
+{
+	char temp[JOURNAL_TEMP_MAX], dir[PATH_MAX], to[PATH_MAX];
+	struct step aside = { .kind = STEP_RENAME, .a = s->a, .b = to, .old = OLD_B, .item = UINT64_MAX };
+	const char *name;
+	struct stat st;
+	int fd, r = host_parent(&u->host, s->a, &fd, &name);
+
+	if (r == 0)
+		r = sys_fstatat(fd, name, &aside.at_a, AT_SYMLINK_NOFOLLOW);
+	if (r == 0)
+		r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	journal_temp_name(&u->u, temp);
+	if (!path_split(s->a, dir, sizeof dir) || path_join(to, sizeof to, dir, temp) < 0)
+		return -ENAMETOOLONG;
+	aside.dir_a = aside.dir_b = ident_of(&st);
+	aside.kept = journal_new_kept(&u->u);
+	r = journal_add_step(&u->u, &aside);
+	return r < 0 ? r : sys_renameat2(fd, name, fd, temp, RENAME_NOREPLACE);
+}
+
+static int take_back_steps(struct undo *u)
+{
+	struct replay back = { .j = &u->n, .host = &u->host, .alike = true };
+
+	for (size_t k = u->n.nsteps; k > 0; k--) {
+		const struct step *s = &u->n.steps[k - 1];
+		int r = u->skip[k - 1] ? 0 : replay_step_back(&back, s, &u->u);
+
+		if (r == -EEXIST && u->wish->conflict == UNDO_REPLACE) {
+			r = make_way(u, s);
+			if (r == 0)
+				r = replay_step_back(&back, s, &u->u);
+		}
+
+		if (r < 0) {
+			undo_blame(u, s->b ? s->b : s->a);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int sync_host(struct undo *u)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < u->u.dirs.count && r == 0; i++) {
+		const struct place *d = &u->u.dirs.list[i];
+		_cleanup_close_ int fd = -1;
+
+		/* One call for each file system. */
+		if (i && d->st.st_dev == u->u.dirs.list[i - 1].st.st_dev)
+			continue;
+		if (host_open(&u->host, d->path, O_RDONLY | O_DIRECTORY, &fd) == 0)
+			r = sys_syncfs(fd);
+	}
+	return r;
+}
+
+int undo_mark(int history_fd, const struct journal *u)
+{
+	struct journal_summary s;
+	int r = summary_read(history_fd, (unsigned)u->head.undoes, &s);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	s.undone_by = u->number;
+	r = summary_write(history_fd, &s);
+	summary_release(&s);
+	return r;
+}
+
+int undo_apply(struct undo *u, bool *ret_unfinished)
+{
+	struct replay rp = { .j = &u->u, .host = &u->host };
+	int r = begin(u);
+
+	if (r == 0)
+		r = bring_all_back(u);
+	if (r == 0)
+		r = take_back_steps(u);
+	host_moved(&u->host);
+	if (r == 0)
+		r = note_times(u);
+	if (r == 0)
+		r = replay_prepare(&rp);
+	if (r == 0)
+		r = sync_host(u);
+	if (r == 0)
+		r = journal_set_applied(&u->u);
+	if (r < 0) {
+		int back = u->u.number ? replay_back(&rp) : 0;
+
+		if (back == 0 && u->u.number)
+			back = rp.troubles ? journal_close(&u->u) : journal_drop(&u->u);
+		*ret_unfinished = back < 0;
+		return r;
+	}
+	r = replay_finish(&rp);
+	if (r == 0)
+		r = undo_mark(u->u.history_fd, &u->u);
+	if (r == 0)
+		r = journal_close(&u->u);
+	*ret_unfinished = r < 0;
+	return 0;
+}

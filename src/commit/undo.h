@@ -1,0 +1,39 @@
+/* undo.h - what an undo carries along. */
+#ifndef COWBOX_COMMIT_UNDO_H
+#define COWBOX_COMMIT_UNDO_H
+
+#include "base/strv.h"
+#include "commit/history.h"
+#include "host.h"
+#include "journal.h"
+#include "replay.h"
+
+struct undo {
+	struct store *store;
+	const struct undo_wish *wish;
+	struct journal n, u;  /* n: of the commit; u: of the undo */
+	int lock_fd;
+	struct host host;
+	bool *skip;           /* skip: steps that are left, since the host has changed what they are about */
+	bool *same_time;      /* same_time: of n's directories: nobody has been at them since the commit */
+	char **conflicts;     /* conflicts: paths, and how many */
+	size_t nconflicts;
+	char blame[PATH_MAX]; /* blame: the path at which it failed, or "" */
+};
+
+/* It has failed at this path. */
+void undo_blame(struct undo *u, const char *path);
+
+/* ---- undo_check.c ---- */
+
+/* Finds what the host has changed since the commit, tells of it, and fills conflicts and skip. */
+int undo_check(struct undo *u);
+
+/* ---- undo.c ---- */
+
+/* Takes all steps back that are not to be skipped. *ret_unfinished: after a disk error, whatever is returned. */
+int undo_apply(struct undo *u, bool *ret_unfinished);
+/* The commit's entry is told that the undo took it back. */
+int undo_mark(int history_fd, const struct journal *u);
+
+#endif

@@ -1,0 +1,263 @@
+/* undo_check.c - what the host has changed since a commit: an undo would take that away. */
+#include "undo.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/descent.h"
+#include "base/inode_set.h"
+#include "base/path.h"
+#include "base/stat.h"
+
+struct check {
+	struct undo *u;
+	const struct place **after; /* after: what the commit has left, in the order of the paths */
+	struct inode_set made;      /* made: directories that the commit made */
+};
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp((*(const struct place *const *)a)->path, (*(const struct place *const *)b)->path);
+}
+
+static bool is_after(const struct check *c, const char *path)
+{
+	const struct place key = { .path = (char *)path }, *p = &key;
+
+	return bsearch(&p, c->after, c->u->n.after.count, sizeof *c->after, by_path) != NULL;
+}
+
+static int conflict(struct check *c, const char *path, const char *what)
+{
+	const struct undo_wish *w = c->u->wish;
+
+	if (w->conflicts)
+		w->conflicts(w->ctx, path, what);
+	return strv_add(&c->u->conflicts, &c->u->nconflicts, path);
+}
+
+/* NULL: nothing. */
+static const char *what_changed(const struct stat *now, const struct stat *was)
+{
+	if (!was->st_mode)
+		return now->st_mode ? "something of that name has come since" : NULL;
+	if (!now->st_mode)
+		return "it was removed since";
+	if ((now->st_mode & S_IFMT) != (was->st_mode & S_IFMT))
+		return "it is of another type since";
+	if (S_ISREG(now->st_mode) && !stat_same_content(now, was))
+		return "it was changed since";
+	if (now->st_mode != was->st_mode || now->st_uid != was->st_uid || now->st_gid != was->st_gid)
+		return "its mode or owner was changed since";
+	/* An undo of a later commit may have brought a copy back. */
+	if ((now->st_ino != was->st_ino || now->st_dev != was->st_dev) && !replay_is_alike(now, was))
+		return "it is another since";
+	return NULL;
+}
+
+static int check_after(struct check *c)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->u->n.after.count && r == 0; i++) {
+		const struct place *p = &c->u->n.after.list[i];
+		const char *what;
+		struct stat now;
+
+		if (host_stat(&c->u->host, p->path, &now) < 0)
+			memset(&now, 0, sizeof now);
+		what = what_changed(&now, &p->st);
+		if (what)
+			r = conflict(c, p->path, what);
+	}
+	return r;
+}
+
+/* Names that the commit took away have not come again. */
+static int check_gone(struct check *c)
+{
+	const struct journal *n = &c->u->n;
+
+	for (size_t k = 0; k < n->nsteps; k++) {
+		const struct step *s = &n->steps[k];
+		char path[PATH_MAX];
+		struct stat now;
+		int r;
+
+		if (s->kind != STEP_RENAME || s->exchange || journal_is_temp(n, strrchr(s->a, '/') + 1))
+			continue;
+		r = replay_forward(n, k, s->a, path);
+		if (r < 0 || is_after(c, path) || host_stat(&c->u->host, path, &now) < 0 || !now.st_mode)
+			continue;
+		r = conflict(c, path, "something of that name has come since");
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int enter(struct check *c, const char *path, struct descent *d)
+{
+	char **names;
+	int r = host_list(&c->u->host, path, &names);
+
+	return r < 0 ? r : descent_enter(d, names);
+}
+
+/* In a directory that the commit made there is nothing but what it put there. */
+static int check_tree(struct check *c, const char *top)
+{
+	char path[PATH_MAX];
+	_cleanup_descent_ struct descent d = { .path = { path } };
+	struct stat st;
+	int r;
+
+	strcpy(path, top);
+	r = enter(c, path, &d);
+	while (r >= 0 && d.depth) {
+		r = descent_step(&d);
+		if (r <= 0)
+			continue;
+		if (!is_after(c, path))
+			r = conflict(c, path, "it has come since");
+		else if (host_stat(&c->u->host, path, &st) == 0 && S_ISDIR(st.st_mode) && inode_set_has(&c->made, st.st_dev, st.st_ino))
+			r = enter(c, path, &d);
+	}
+	/* One that cannot be read, or is gone, is told of elsewhere. */
+	return r == -ENOMEM ? r : 0;
+}
+
+static bool is_made(const struct journal *n, const struct step *s)
+{
+	return s->kind == STEP_RENAME && S_ISDIR(s->at_a.st_mode) && journal_is_temp(n, strrchr(s->a, '/') + 1) &&
+	       !journal_is_temp(n, strrchr(s->b, '/') + 1);
+}
+
+static int check_made(struct check *c)
+{
+	const struct journal *n = &c->u->n;
+	int r = 0;
+
+	for (size_t k = 0; k < n->nsteps && r == 0; k++)
+		if (is_made(n, &n->steps[k]))
+			r = inode_set_add(&c->made, n->steps[k].at_a.st_dev, n->steps[k].at_a.st_ino);
+	for (size_t k = 0; k < n->nsteps && r == 0; k++) {
+		char path[PATH_MAX], up[PATH_MAX];
+		struct stat st;
+
+		if (!is_made(n, &n->steps[k]) || replay_forward(n, k, n->steps[k].b, path) < 0)
+			continue;
+		/* From the top of what was made. */
+		path_split(path, up, sizeof up);
+		if (host_stat(&c->u->host, up, &st) == 0 && inode_set_has(&c->made, st.st_dev, st.st_ino))
+			continue;
+		r = check_tree(c, path);
+	}
+	return r;
+}
+
+/* ---- what is left because of that ---- */
+
+static bool is_conflict(const struct undo *u, const char *path)
+{
+	for (size_t i = 0; path && i < u->nconflicts; i++)
+		if (path_below(u->conflicts[i], path, NULL))
+			return true;
+	return false;
+}
+
+/* Every step about a path in conflict, or about a directory with one in it, and all others of the same change. */
+static int fill_skip(struct undo *u)
+{
+	_cleanup_free_ bool *items = calloc(u->n.nitems + 1, sizeof *items);
+	char a[PATH_MAX], b[PATH_MAX];
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t k = 0; k < u->n.nsteps; k++) {
+		const struct step *s = &u->n.steps[k];
+
+		if ((replay_forward(&u->n, k, s->a, a) == 0 && is_conflict(u, a)) ||
+		    (s->b && replay_forward(&u->n, k, s->b, b) == 0 && is_conflict(u, b))) {
+			u->skip[k] = true;
+			if (s->item < u->n.nitems)
+				items[s->item] = true;
+		}
+	}
+	for (size_t k = 0; k < u->n.nsteps; k++)
+		u->skip[k] |= u->n.steps[k].item < u->n.nitems && items[u->n.steps[k].item];
+	return 0;
+}
+
+/* ---- or is taken back all the same ---- */
+
+/* The last step that put something at the path, or n.nsteps. */
+static size_t last_put(const struct undo *u, const char *path)
+{
+	char b[PATH_MAX];
+
+	for (size_t k = u->n.nsteps; k > 0; k--) {
+		const struct step *s = &u->n.steps[k - 1];
+
+		if (s->kind == STEP_RENAME && replay_forward(&u->n, k - 1, s->b, b) == 0 && strcmp(b, path) == 0)
+			return k - 1;
+	}
+	return u->n.nsteps;
+}
+
+/* What is there now stands for what the commit put there. */
+static void accept(struct undo *u, const char *path)
+{
+	size_t k = last_put(u, path);
+	struct step *s = &u->n.steps[k];
+	struct stat now;
+	char *temp;
+
+	if (k == u->n.nsteps)
+		return;
+	if (host_stat(&u->host, path, &now) < 0)
+		memset(&now, 0, sizeof now);
+	if (now.st_mode) {
+		s->at_a = now;
+	} else if (s->exchange) {
+		/* Nothing is to be exchanged: as if the commit had only taken the old one away. */
+		temp = s->a;
+		s->a = s->b;
+		s->b = temp;
+		s->at_a = s->at_b;
+		memset(&s->at_b, 0, sizeof s->at_b);
+		s->exchange = false;
+		s->old = s->old == OLD_A ? OLD_B : OLD_NONE;
+	} else {
+		u->skip[k] = true;
+	}
+}
+
+int undo_check(struct undo *u)
+{
+	struct check c = { .u = u };
+	int r;
+
+	u->skip = calloc(u->n.nsteps + 1, sizeof *u->skip);
+	c.after = calloc(u->n.after.count + 1, sizeof *c.after);
+	if (!u->skip || !c.after) {
+		free(c.after);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < u->n.after.count; i++)
+		c.after[i] = &u->n.after.list[i];
+	qsort(c.after, u->n.after.count, sizeof *c.after, by_path);
+	r = check_after(&c);
+	if (r == 0)
+		r = check_gone(&c);
+	if (r == 0)
+		r = check_made(&c);
+	inode_set_release(&c.made);
+	free(c.after);
+	if (r == 0 && u->wish->conflict == UNDO_SKIP)
+		r = fill_skip(u);
+	for (size_t i = 0; i < u->nconflicts && r == 0 && u->wish->conflict == UNDO_REPLACE; i++)
+		accept(u, u->conflicts[i]);
+	return r;
+}
