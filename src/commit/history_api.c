@@ -184,6 +184,8 @@ static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 		ret->skipped += u->skip[k];
 	r = undo_apply(u, &ret->unfinished);
 	ret->number = u->u.number;
+	/* There was a commit. */
+	r = r == -ENOENT || r == -EBUSY ? -ESTALE : r;
 	if (r < 0)
 		return u->blame[0] ? err_sys(err, r, "undo: %s", path_printable(u->blame, text, sizeof text)) : err_sys(err, r, "undo");
 	tell_changes(u);

@@ -579,7 +579,7 @@ static int copy_into_entry(struct replay *r, const struct old *o)
 /* A path at which the host has the same file when all is done. */
 const char *replay_other_name(const struct journal *j, const struct stat *st)
 {
-	if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
+	if (S_ISDIR(st->st_mode))
 		return NULL;
 	for (size_t i = 0; i < j->after.count; i++)
 		if (is_same(&j->after.list[i].st, st))
@@ -602,7 +602,7 @@ static int finish_old(struct replay *r, size_t k)
 		return 0;
 	}
 	/* The host still has it, and shows how many names it has: an undo makes it one more. */
-	if (replay_other_name(r->j, &o.at.st))
+	if (o.at.st.st_nlink > 1 && replay_other_name(r->j, &o.at.st))
 		return sys_unlinkat(o.at.dir, o.at.name, 0);
 	x = move_into_entry(r, &o);
 	if (x == -EXDEV || x == -EACCES || x == -EPERM)
