@@ -19,6 +19,8 @@ static void load(void)
 		{ "git_libgit2_shutdown", (void **)&loaded.shutdown },
 		{ "git_diff_options_init", (void **)&loaded.diff_options_init },
 		{ "git_diff_buffers", (void **)&loaded.diff_buffers },
+		{ "git_merge_file", (void **)&loaded.merge_file },
+		{ "git_merge_file_result_free", (void **)&loaded.merge_file_result_free },
 	};
 	void *lib = dlopen(LIBGIT2_SONAME, RTLD_NOW | RTLD_LOCAL);
 
