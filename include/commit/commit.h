@@ -49,6 +49,15 @@ enum commit_outcome {
 	COMMIT_FAILED, /* tried and failed: code and why say how */
 };
 
+/* How what is in conflict was decided (commit_resolve). */
+enum commit_resolution {
+	RESOLVE_NONE, /* not: it is left */
+	RESOLVE_BOX,  /* the host gets the box's, whatever it has now */
+	RESOLVE_HOST, /* the host keeps what it has; the box's change is dropped */
+	RESOLVE_TEXT, /* the host's file gets a given content: a merge of the two, or some hunks of the change */
+	RESOLVE_BOTH, /* the host keeps what it has, and gets the box's beside it */
+};
+
 /* What lends the rights of another to whoever starts the file. */
 enum commit_mark { COMMIT_SETUID = 1, COMMIT_SETGID = 2, COMMIT_CAPABILITIES = 4 };
 
@@ -62,6 +71,10 @@ struct commit_item {
 	enum commit_outcome outcome;
 	int code;                 /* code: -errno of a failure */
 	unsigned lost;            /* lost: bits of enum copy_lost: what of the metadata could not be kept */
+	enum commit_resolution resolved;
+	int text_fd;              /* text_fd: of RESOLVE_TEXT: the content, else -1; the plan's */
+	bool part;                /* part: that is some of the box's change only: the rest stays in the box */
+	char *beside;             /* beside: of RESOLVE_BOTH: the host path that the box's gets */
 	bool in_place;            /* in_place: was written into the existing file (see above) */
 	char why[COMMIT_WHY_MAX]; /* why: for all but plain success, one phrase */
 };
@@ -88,6 +101,14 @@ size_t commit_choose(struct commit_plan *p, struct vpath path);
 /* Completes the choice: new directories come along with what is in them. No name is written, made or taken that was not chosen: what would need
  * that, and what waits for other changes, gets the verdict COMMIT_WAIT. */
 void commit_settle(struct commit_plan *p);
+
+/* Decides an item that is in conflict; of one that could be applied, RESOLVE_TEXT and RESOLVE_HOST too. Before commit_settle. text, size: of
+ * RESOLVE_TEXT, copied. part: see the item. A directory that the box made or renamed takes what is below it along for RESOLVE_HOST. -EOPNOTSUPP: that
+ * cannot be done here, and err tells why and what can. */
+int commit_resolve(struct commit_plan *p, size_t i, enum commit_resolution how, const void *text, size_t size, bool part, struct err *err);
+/* Opens what three-way merging needs of an item, for reading. Each is -1 where there is none: the original is kept of files up to a limit, and the
+ * host may have lost its file. -EOPNOTSUPP: it is no regular file on both sides. The caller closes them. */
+int commit_open_sides(struct commit_plan *p, size_t i, int *ret_base, int *ret_box, int *ret_host);
 
 /* Called before each item is tried; may be NULL. A positive return stops the commit before that item. */
 typedef int (*commit_progress)(void *ctx, const struct commit_item *item, size_t done, size_t total);

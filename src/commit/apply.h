@@ -113,6 +113,9 @@ int place_object(struct apply *a, size_t i, const char *path, const struct stat 
 int place_metadata(struct apply *a, size_t i, const char *path, const struct stat *seen);
 /* Gives the existing host file the item's content and metadata, keeping the inode. */
 int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen);
+/* What the item's file is to have: of the box's, which is open, or what was given instead; and how much. */
+int place_content(const struct apply *a, size_t i, int box);
+off_t place_size(const struct apply *a, size_t i);
 /* ---- act.c: the host is changed by these alone, and each writes its step into the journal first ---- */
 
 /* A name on the host. */
@@ -154,8 +157,8 @@ int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *
 
 /* ---- inplace.c ---- */
 
-/* The host's file, which is what was seen, gets the content of box and the metadata that want tells. */
-int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, const char *path, const struct stat *seen);
+/* The host's file, which is what was seen, gets that content, the metadata that want tells, and the attributes of box. */
+int inplace_write(struct apply *a, size_t i, int box, int content, const struct stat *want, const char *path, const struct stat *seen);
 /* Opens such a file (fd: O_PATH; st: of it) to read and write, also one of ours that is kept from that by its mode. A descriptor. */
 int inplace_reopen(int fd, const struct stat *st);
 /* dst, which has old bytes, becomes the size bytes of src. -ESTALE: it is longer than that, so somebody else writes to it. */

@@ -243,7 +243,7 @@ static int finish_renamed_file(struct apply *a, size_t i, const char *dst, const
 			return r;
 		return place_in_inode(a, i, dst, &now);
 	}
-	return ch->content ? place_object(a, i, dst, &now) : place_metadata(a, i, dst, &now);
+	return ch->content || item(a, i)->text_fd >= 0 ? place_object(a, i, dst, &now) : place_metadata(a, i, dst, &now);
 }
 
 static int apply_rename(struct apply *a, size_t i)

@@ -10,7 +10,7 @@
 
 static bool item_done(const struct commit_item *it)
 {
-	return it->outcome == COMMIT_DONE;
+	return it->outcome == COMMIT_DONE && !it->part;
 }
 
 static bool renames_done(const struct plan *p, size_t i, void *ctx)
@@ -173,7 +173,7 @@ static void reorigin_done(struct apply *a)
 	if (all_done(a, 0, a->p->p.count))
 		return;
 	for (size_t i = 0; i < a->p->p.count; i++)
-		if (item_done(item(a, i)) && overlay_reorigin(a->p->p.ov, (struct vpath){ item(a, i)->change->path }) < 0)
+		if (item(a, i)->outcome == COMMIT_DONE && overlay_reorigin(a->p->p.ov, (struct vpath){ item(a, i)->change->path }) < 0)
 			a->result->unforgotten++;
 }
 

@@ -110,7 +110,7 @@ static int check_kept(struct apply *a, size_t i, int fd, const struct stat *st)
 	return r == 0 && !stat_same_content(&now, st) ? swap_refuse(a, i) : r;
 }
 
-int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, const char *path, const struct stat *seen)
+int inplace_write(struct apply *a, size_t i, int box, int content, const struct stat *want, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int fd = -1;
 	off_t longest;
@@ -124,8 +124,10 @@ int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, c
 		return r;
 	/* Of another user's file that we may write to, only attributes can have changed; its time is now, as after any writing. */
 	what = geteuid() == 0 || st.st_uid == geteuid() ? COPY_ALL : COPY_XATTRS;
+	if (content != box)
+		what &= ~(unsigned)COPY_TIMES;
 	/* What has the right bytes already is not put at risk. */
-	if (copy_content_equal(fd, box) == 1) {
+	if (copy_content_equal(fd, content) == 1) {
 		r = act_meta(a, i, path, fd);
 		return r < 0 ? r : copy_metadata(box, fd, want, what, &item(a, i)->lost);
 	}
@@ -135,7 +137,7 @@ int inplace_write(struct apply *a, size_t i, int box, const struct stat *want, c
 	if (r == 0)
 		r = check_kept(a, i, fd, &st);
 	if (r == 0)
-		r = inplace_rewrite(box, fd, want->st_size, st.st_size, longest);
+		r = inplace_rewrite(content, fd, want->st_size, st.st_size, longest);
 	if (r == -ESTALE)
 		return swap_refuse(a, i);
 	if (r == 0)

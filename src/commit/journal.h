@@ -81,7 +81,7 @@ struct places {
 
 struct journal_item {
 	int kind;           /* kind: enum change_kind */
-	bool done;          /* done: part of the commit */
+	bool done, part;    /* done: in the commit; part: with some of its content only */
 	char *path, *from;  /* path, from: in the view */
 	uint32_t mode;
 	uint64_t nlink;

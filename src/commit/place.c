@@ -96,6 +96,10 @@ int apply_where_view(const struct apply *a, const char *view, char ret[static PA
 
 int apply_where(const struct apply *a, size_t i, char ret[static PATH_MAX])
 {
+	const char *beside = a->p->p.items[i].beside;
+
+	if (beside)
+		return apply_forward(a, beside, ret);
 	return apply_where_view(a, a->p->p.items[i].change->path, ret);
 }
 
@@ -174,6 +178,27 @@ static int give_metadata(struct apply *a, size_t i, int box, int dst, unsigned w
 	return r < 0 ? r : apply_touch(a, &st);
 }
 
+int place_content(const struct apply *a, size_t i, int box)
+{
+	int text = a->p->p.items[i].text_fd;
+
+	return text >= 0 ? text : box;
+}
+
+off_t place_size(const struct apply *a, size_t i)
+{
+	struct stat st;
+	int text = a->p->p.items[i].text_fd;
+
+	return text >= 0 && sys_fstat(text, &st) == 0 ? st.st_size : a->p->p.items[i].change->box.st_size;
+}
+
+/* A text that neither the box nor the host had is new. */
+static unsigned place_metadata_bits(const struct apply *a, size_t i)
+{
+	return a->p->p.items[i].text_fd >= 0 ? COPY_ALL & ~(unsigned)COPY_TIMES : COPY_ALL;
+}
+
 static int make_regular(struct apply *a, size_t i, int box, int dir, const char *temp)
 {
 	_cleanup_close_ int fd = sys_openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -186,8 +211,8 @@ static int make_regular(struct apply *a, size_t i, int box, int dir, const char 
 	if (r == 0)
 		r = inode_set_add(&a->made, st.st_dev, st.st_ino);
 	if (r == 0)
-		r = copy_data(box, fd, a->p->p.items[i].change->box.st_size);
-	return r < 0 ? r : give_metadata(a, i, box, fd, COPY_ALL);
+		r = copy_data(place_content(a, i, box), fd, place_size(a, i));
+	return r < 0 ? r : give_metadata(a, i, box, fd, place_metadata_bits(a, i));
 }
 
 /* There is no call that makes a directory and opens it. Who owns the one that it is in may have put another in its place, but not an empty one
@@ -426,7 +451,9 @@ int place_metadata(struct apply *a, size_t i, const char *path, const struct sta
 int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int box = -1;
+	struct stat want = item(a, i)->change->box;
 	int r = changes_open(a->p->p.ov, item(a, i)->change, &box);
 
-	return r < 0 ? r : inplace_write(a, i, box, &item(a, i)->change->box, path, seen);
+	want.st_size = place_size(a, i);
+	return r < 0 ? r : inplace_write(a, i, box, place_content(a, i, box), &want, path, seen);
 }

@@ -392,11 +392,13 @@ static int judge_all(struct plan *p)
 int plan_judge_again(struct plan *p)
 {
 	_cleanup_free_ struct ident *was = calloc(p->p.count + 1, sizeof *was);
+	_cleanup_free_ struct stat *now = calloc(p->p.count + 1, sizeof *now);
 	int r;
 
-	if (!was)
+	if (!was || !now)
 		return -ENOMEM;
 	memcpy(was, p->dirs, p->p.count * sizeof *was);
+	memcpy(now, p->now, p->p.count * sizeof *now);
 
 	inode_set_release(&p->judged);
 	p->judged_all = false;
@@ -407,6 +409,8 @@ int plan_judge_again(struct plan *p)
 		p->p.items[i].lost = 0;
 	}
 	r = judge_all(p);
+	for (size_t i = 0; i < p->p.count; i++)
+		resolve_again(p, i, &now[i]);
 	/* Who owns a directory above it has put another in its place: nobody chose that one. */
 	for (size_t i = 0; i < p->p.count; i++)
 		if (item_planned(&p->p.items[i]) && (was[i].ino != p->dirs[i].ino || was[i].dev != p->dirs[i].dev))
@@ -431,8 +435,10 @@ static int list_items(struct plan *p)
 	p->dirs = calloc(p->p.count + 1, sizeof *p->dirs);
 	if (!p->p.items || !p->now || !p->in_way || !p->ends || !p->dirs)
 		return -ENOMEM;
-	for (size_t i = 0; i < p->p.count; i++)
+	for (size_t i = 0; i < p->p.count; i++) {
 		p->p.items[i].change = &p->p.changes.list[i];
+		p->p.items[i].text_fd = -1;
+	}
 	qsort(p->p.items, p->p.count, sizeof *p->p.items, item_cmp);
 	r = index_above(p);
 	return r < 0 ? r : index_renames(p);
@@ -512,8 +518,11 @@ void commit_plan_free(struct commit_plan *plan)
 	changes_release(&p->p.changes);
 	host_release(&p->host);
 	fd_closep(&p->base_fd);
-	for (size_t i = 0; p->p.items && i < p->p.count; i++)
+	for (size_t i = 0; p->p.items && i < p->p.count; i++) {
 		free(p->p.items[i].one_with);
+		free(p->p.items[i].beside);
+		fd_closep(&p->p.items[i].text_fd);
+	}
 	free(p->p.items);
 	strv_free(p->p.notes);
 	free(p->now);

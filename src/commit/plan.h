@@ -74,6 +74,13 @@ bool plan_knows_inode(struct plan *p, const struct stat *st);
 
 /* A plan of these changes (taken over), with nothing judged: for what was committed already. commit_plan_free(&p->p). */
 int plan_from_changes(struct overlay *ov, struct changes *changes, struct plan **ret);
+/* ---- resolve.c ---- */
+
+/* After item i was judged anew: what the user had decided, if the host has what it had then (was). */
+void resolve_again(struct plan *p, size_t i, const struct stat *was);
+
+/* ---- plan.c ---- */
+
 /* Judges all items anew, after the host has changed, and settles the choice anew. */
 int plan_judge_again(struct plan *p);
 

@@ -94,8 +94,10 @@ static int forget_items(struct store *store, const struct journal *j)
 	if (p) {
 		struct apply a = { .p = p, .result = &result };
 
-		for (size_t i = 0; i < p->p.count; i++)
+		for (size_t i = 0; i < p->p.count; i++) {
+			p->p.items[i].part = j->items[i].part;
 			p->p.items[i].outcome = j->items[i].done ? COMMIT_DONE : COMMIT_UNTRIED;
+		}
 		apply_forget_done(&a);
 		commit_plan_free(&p->p);
 	}

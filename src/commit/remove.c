@@ -40,7 +40,12 @@ static bool is_temp(void *ctx, const char *was)
 static int check_tree(struct removal *rm, const char *host, const char *was)
 {
 	struct tree_check check = { .touched = tree_touched, .leaves = is_temp, .ctx = rm->a };
-	int r = classify_tree_known(rm->a->p, host, was, &check, rm->was);
+	int r;
+
+	/* The user has decided that it goes, whatever is in it; it goes into the history. */
+	if (item(rm->a, rm->item)->resolved == RESOLVE_BOX)
+		return 0;
+	r = classify_tree_known(rm->a->p, host, was, &check, rm->was);
 
 	return r < 0 ? r : r == 0 ? refuse_unknown(rm) : 0;
 }

@@ -212,7 +212,7 @@ int twins_settle(struct apply *a, size_t i, const char *path, struct stat *seen)
 		r = nameless_copy(a->p, seen, &fd, &copy);
 	if (r < 0 || in_conflict(a->p, seen))
 		return r == -ENOENT ? 0 : r;
-	r = inplace_write(a, i, fd, &copy, path, seen);
+	r = inplace_write(a, i, fd, fd, &copy, path, seen);
 	if (r == 0)
 		r = host_stat(&a->p->host, path, &now);
 	if (r == 0 && (now.st_ino != seen->st_ino || now.st_dev != seen->st_dev))
