@@ -84,6 +84,7 @@ struct commit_plan {
 	struct changes changes;
 	struct commit_item *items; /* items: a directory directly before all that is below it */
 	size_t count;
+	bool keep;    /* keep: what is committed stays in the box too, but for renamed directories; set before commit_apply */
 	char **notes; /* notes: lines for people, about what commit_apply came upon on the host */
 	size_t nnotes;
 };

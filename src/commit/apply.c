@@ -395,6 +395,16 @@ static void finish(struct apply *a)
 		a->result->unfinished = true;
 }
 
+/* A renamed directory shows the host's by its old name, which is gone: it has to leave the box, with all that is in it. */
+static void keep_in_box(struct plan *p)
+{
+	for (size_t i = 0; p->p.keep && i < p->p.count; i++) {
+		struct commit_item *it = &p->p.items[i];
+
+		it->part |= item_planned(it) && !item_is_dir_rename(it) && plan_renamed_above(p, it->change->path) == NO_ITEM;
+	}
+}
+
 static bool has_work(const struct commit_plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++)
@@ -470,6 +480,7 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 	/* A limit on the size of files is a failure like others, and not the end. */
 	sigaction(SIGXFSZ, &ignore, &limit);
 	mask = umask(0);
+	keep_in_box(plan_of(plan));
 	for (int n = 0; n < TRIES && again && r == 0; n++) {
 		if (n > 0)
 			r = plan_judge_again(plan_of(plan));

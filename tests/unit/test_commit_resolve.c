@@ -301,6 +301,38 @@ static void test_part_of_new(void **state)
 	assert_all(x);
 }
 
+static void test_keep(void **state)
+{
+	struct world *x = *state;
+
+	host_write("m", "m\n");
+	host_write("d", "d\n");
+	host_write("r", "r\n");
+	assert_int_equal(mkdir("dir", 0755), 0);
+	host_write("dir/f", "f\n");
+	box_append(x, "m", "box\n");
+	box_unlink(x, "d");
+	box_rename(x, "r", "r2", 0);
+	box_rename(x, "dir", "dir2", 0);
+	box_append(x, "dir2/f", "box\n");
+	box_mkdir(x, "new");
+	box_new(x, "new/n", "n\n");
+	plan_all(x);
+	x->plan->keep = true;
+	apply_all(x);
+	assert_string_equal(host_read("m"), "m\nbox\n");
+	assert_string_equal(host_read("new/n"), "n\n");
+	assert_string_equal(host_read("dir2/f"), "f\nbox\n");
+	/* It is in the box, too, and so it does not see what the host does there from now on. */
+	host_write("m", "host\n");
+	assert_int_equal(unlink("new/n"), 0);
+	plan_all(x);
+	assert_int_equal(find(x, "m")->verdict, COMMIT_CONFLICT);
+	box_append(x, "r2", "more\n");
+	plan_all(x);
+	assert_int_equal(find(x, "r2")->verdict, COMMIT_APPLY);
+}
+
 static void test_sides(void **state)
 {
 	struct world *x = *state;
@@ -340,6 +372,7 @@ int main(void)
 		WORLD_TEST(test_changed_after_the_decision),
 		WORLD_TEST(test_part),
 		WORLD_TEST(test_part_of_new),
+		WORLD_TEST(test_keep),
 		WORLD_TEST(test_sides),
 	};
 
