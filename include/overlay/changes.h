@@ -55,6 +55,24 @@ int overlay_settle(struct overlay *ov, struct vpath path);
 int overlay_expose(struct overlay *ov, struct vpath path);
 /* Where the view shows the host's object at the path, though it stands under another name in the box: takes the old name away again. */
 int overlay_cover(struct overlay *ov, struct vpath path);
+/* What the layer has at a path, when it can become the host's by a rename, with all that is below: nothing in it is for the layer alone but what
+ * overlay_strip takes away, each object has one name, and nobody has a file of it open for writing. Release with plain_release. */
+struct plain {
+	int dir;                 /* dir: the layer's directory, O_PATH */
+	char name[NAME_MAX + 1]; /* name: the object's in it */
+	char path[PATH_MAX];     /* path: the object's, as the host names it */
+	struct stat st;
+	size_t objects;          /* objects: how many there are, itself counted */
+};
+/* -ENOTSUP: it has to be copied. Only while no run is in the box. */
+int overlay_plain(struct overlay *ov, struct vpath path, struct plain *ret);
+void plain_release(struct plain *p);
+/* It is no longer in the layer. */
+void overlay_moved_out(struct overlay *ov, struct vpath path);
+/* Such things are in it again, wherever they were. */
+void overlay_moved_back(struct overlay *ov);
+/* Takes from a directory that came out of a layer what was for the layer. */
+void overlay_strip(int dirfd);
 /* What the host has at the path now, after a commit put it there or took it away, becomes the origin of what the box has there. */
 int overlay_reorigin(struct overlay *ov, struct vpath path);
 

@@ -54,11 +54,11 @@ static int take_on(struct apply *a, const char *temp, const struct stat *st)
 	return 0;
 }
 
-int act_rename(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *at_from,
-               const struct stat *at_to, unsigned flags, enum step_old old)
+static int rename_step(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *at_from,
+                       const struct stat *at_to, unsigned flags, enum step_old old, bool given)
 {
 	char from_path[PATH_MAX], to_path[PATH_MAX];
-	struct step s = { .kind = STEP_RENAME, .a = from_path, .b = to_path, .at_a = *at_from, .old = old, .item = i,
+	struct step s = { .kind = STEP_RENAME, .a = from_path, .b = to_path, .at_a = *at_from, .old = old, .item = i, .given = given,
 		          .exchange = (flags & RENAME_EXCHANGE) != 0 };
 	const struct stat *at_old;
 	int r = end_path(from, from_path);
@@ -83,6 +83,17 @@ int act_rename(struct apply *a, size_t i, const struct host_name *from, const st
 	if (r == 0)
 		r = journal_add_step(a->j, &s);
 	return r < 0 ? r : names_rename(a, from, to, flags);
+}
+
+int act_rename(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *at_from,
+               const struct stat *at_to, unsigned flags, enum step_old old)
+{
+	return rename_step(a, i, from, to, at_from, at_to, flags, old, false);
+}
+
+int act_give(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *st)
+{
+	return rename_step(a, i, from, to, st, NULL, RENAME_NOREPLACE, OLD_NONE, true);
 }
 
 int act_exchange_back(struct apply *a, const struct host_name *from, const struct host_name *to)

@@ -120,7 +120,7 @@ static bool finish_directories(struct apply *a)
 		struct commit_item *it = item(a, i - 1);
 		int r;
 
-		if (it->outcome != COMMIT_DONE || it->verdict != COMMIT_APPLY || !S_ISDIR(it->change->box.st_mode))
+		if (it->outcome != COMMIT_DONE || it->verdict != COMMIT_APPLY || !S_ISDIR(it->change->box.st_mode) || a->given[i - 1])
 			continue;
 		r = apply_where(a, i - 1, path);
 		if (r == 0)
@@ -246,7 +246,7 @@ static int note_times(struct apply *a)
 	for (size_t i = a->p->p.count; i > 0 && r == 0; i--) {
 		const struct commit_item *it = item(a, i - 1);
 
-		if (it->outcome != COMMIT_DONE || it->verdict != COMMIT_APPLY || !S_ISDIR(it->change->box.st_mode) ||
+		if (it->outcome != COMMIT_DONE || it->verdict != COMMIT_APPLY || !S_ISDIR(it->change->box.st_mode) || a->given[i - 1] ||
 		    inode_set_has(&a->made, a->held[i - 1].dev, a->held[i - 1].ino))
 			continue;
 		r = apply_where(a, i - 1, path);
@@ -329,6 +329,8 @@ static void apply_release(struct apply *a)
 	inode_set_release(&a->touched);
 	inode_set_release(&a->olds);
 	free(a->busy);
+	free(a->given);
+	inode_set_release(&a->layers);
 	free(a->held);
 	twins_free(a);
 }
@@ -372,6 +374,7 @@ static void take_back(struct apply *a)
 	int r = replay_back(&rp);
 
 	host_moved(&p->host);
+	overlay_moved_back(p->p.ov);
 	if (r == 0)
 		renew_origins(overlay_box(p->p.ov), p->p.changes.origins, a->j, &p->host);
 	if (r == 0)
@@ -452,7 +455,8 @@ static int try(struct plan *p, struct pass *pass, struct commit_result *ret, boo
 	*ret_again = false;
 	a.busy = calloc(p->p.count + 1, sizeof *a.busy);
 	a.held = calloc(p->p.count + 1, sizeof *a.held);
-	if (!a.busy || !a.held || twins_begin(&a) < 0) {
+	a.given = calloc(p->p.count + 1, sizeof *a.given);
+	if (!a.busy || !a.held || !a.given || twins_begin(&a) < 0) {
 		apply_release(&a);
 		return -ENOMEM;
 	}

@@ -70,6 +70,8 @@ struct apply {
 	struct doomed *doomed;
 	size_t ndoomed;
 	struct ident *held; /* held: the host's directory that a directory's item is about, once it is there */
+	bool *given; /* given: items that came to the host by a rename (give.c) */
+	struct inode_set layers; /* layers: directories of the layer that gave something */
 	bool *busy; /* busy: items being applied, higher up on our stack */
 	bool said;  /* said: the item's `why` already tells what the failure is */
 	char entered[PATH_MAX]; /* entered: the directory that the journal was told of last */
@@ -127,6 +129,8 @@ struct host_name {
 /* Renames, for item i. at_from, at_to: what is there; at_to NULL: nothing. flags: of renameat2(2). old: which name then stands for what the host had. */
 int act_rename(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *at_from,
                const struct stat *at_to, unsigned flags, enum step_old old);
+/* Renames what the layer has to the host, where nothing is. */
+int act_give(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *st);
 /* The last act_rename, an exchange, is undone at once. */
 int act_exchange_back(struct apply *a, const struct host_name *from, const struct host_name *to);
 /* The object, which is open (O_PATH too), is about to get other metadata. */
@@ -154,6 +158,12 @@ int swap_move(struct apply *a, size_t i, const char *src, const struct stat *the
               bool replace);
 /* Takes what was judged from its name; what it is called now, in the same directory, is in ret_temp. */
 int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged, char ret_temp[static JOURNAL_TEMP_MAX]);
+
+/* ---- give.c ---- */
+
+/* A new file or directory of the box, with all that is in it, becomes the host's at the path, where nothing is. 1: it is there, and all items below are
+ * done; 0: it has to be copied. */
+int give_object(struct apply *a, size_t i, const char *path);
 
 /* ---- inplace.c ---- */
 

@@ -138,6 +138,11 @@ static int make_directory(struct apply *a, size_t i, const char *path, const str
 		return 0;
 	}
 	r = enter_parent(a, item(a, i)->change->path, path, NULL);
+	if (r == 0 && !now->st_mode) {
+		r = give_object(a, i, path);
+		if (r == 1)
+			return 0;
+	}
 	return r < 0 ? r : place_object(a, i, path, now);
 }
 
@@ -174,6 +179,11 @@ static int apply_present(struct apply *a, size_t i)
 		return r;
 	if (ch->kind == CHANGE_META && !is_another_object(a, i, &now))
 		return place_metadata(a, i, path, &now);
+	if (ch->kind == CHANGE_ADDED && S_ISREG(ch->box.st_mode) && ch->box.st_nlink < 2 && !now.st_mode) {
+		r = give_object(a, i, path);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
 	return place_object(a, i, path, &now);
 }
 

@@ -271,6 +271,7 @@ int journal_add_step(struct journal *j, const struct step *s)
 	pack_begin(j, RECORD_STEP);
 	pack_u64(&j->pack, s->kind);
 	pack_u64(&j->pack, s->exchange);
+	pack_u64(&j->pack, s->given);
 	pack_u64(&j->pack, s->old);
 	pack_u64(&j->pack, s->item);
 	pack_u64(&j->pack, s->kept);
@@ -293,6 +294,7 @@ static int read_step(struct journal *j, struct unpack *u)
 	struct step s = { .kind = (enum step_kind)unpack_u64(u) };
 
 	s.exchange = unpack_u64(u);
+	s.given = unpack_u64(u);
 	s.old = (enum step_old)unpack_u64(u);
 	s.item = unpack_u64(u);
 	s.kept = (unsigned)unpack_u64(u);

@@ -63,6 +63,7 @@ struct step {
 	struct stat at_a, at_b;   /* at_a, at_b: what was there before; st_mode 0: nothing */
 	struct ident dir_a, dir_b; /* dir_a, dir_b: the directories that hold the names */
 	bool exchange;
+	bool given;               /* given: a is in the box's layer: a new object became the host's by this */
 	enum step_old old;
 	uint64_t item;            /* item: index of the RECORD_ITEM it is done for, or UINT64_MAX */
 	unsigned kept;            /* kept: N of oN (with old) or wN; 0: nothing is kept */

@@ -618,6 +618,12 @@ int replay_finish(struct replay *r)
 	for (size_t k = 0; k < r->j->nsteps && x >= 0; k++)
 		if (r->j->steps[k].old != OLD_NONE)
 			x = finish_old(r, k);
+	for (size_t k = 0; k < r->j->nsteps && x >= 0; k++) {
+		char path[PATH_MAX];
+
+		if (r->j->steps[k].given && S_ISDIR(r->j->steps[k].at_a.st_mode) && replay_forward(r->j, k, r->j->steps[k].b, path) == 0)
+			x = give_strip(r->host, path);
+	}
 	for (size_t i = 0; i < r->j->times.count && x >= 0; i++)
 		x = set_times(r, &r->j->times.list[i], false);
 	return x < 0 ? x : 0;

@@ -2,6 +2,7 @@
 #include "undo.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "base/inode_set.h"
 #include "base/path.h"
 #include "base/stat.h"
+#include "overlay/changes.h"
 
 struct check {
 	struct undo *u;
@@ -21,11 +23,17 @@ static int by_path(const void *a, const void *b)
 	return strcmp((*(const struct place *const *)a)->path, (*(const struct place *const *)b)->path);
 }
 
-static bool is_after(const struct check *c, const char *path)
+static const struct place *find_after(const struct check *c, const char *path)
 {
 	const struct place key = { .path = (char *)path }, *p = &key;
+	const struct place **found = bsearch(&p, c->after, c->u->n.after.count, sizeof *c->after, by_path);
 
-	return bsearch(&p, c->after, c->u->n.after.count, sizeof *c->after, by_path) != NULL;
+	return found ? *found : NULL;
+}
+
+static bool is_after(const struct check *c, const char *path)
+{
+	return find_after(c, path) != NULL;
 }
 
 static int conflict(struct check *c, const char *path, const char *what)
@@ -134,14 +142,34 @@ static bool is_made(const struct journal *n, const struct step *s)
 	       !journal_is_temp(n, strrchr(s->b, '/') + 1);
 }
 
-static int check_made(struct check *c)
+static bool makes_dir(const struct journal_item *it)
+{
+	return it->done && S_ISDIR(it->mode) && (it->kind == CHANGE_ADDED || it->kind == CHANGE_TYPE);
+}
+
+/* Also those that came with one above them. */
+static int fill_made(struct check *c)
 {
 	const struct journal *n = &c->u->n;
 	int r = 0;
 
+	for (size_t i = 0; i < n->nitems && r == 0; i++) {
+		const struct place *p = makes_dir(&n->items[i]) ? find_after(c, n->items[i].path) : NULL;
+
+		if (p)
+			r = inode_set_add(&c->made, p->st.st_dev, p->st.st_ino);
+	}
 	for (size_t k = 0; k < n->nsteps && r == 0; k++)
 		if (is_made(n, &n->steps[k]))
 			r = inode_set_add(&c->made, n->steps[k].at_a.st_dev, n->steps[k].at_a.st_ino);
+	return r;
+}
+
+static int check_made(struct check *c)
+{
+	const struct journal *n = &c->u->n;
+	int r = fill_made(c);
+
 	for (size_t k = 0; k < n->nsteps && r == 0; k++) {
 		char path[PATH_MAX], up[PATH_MAX];
 		struct stat st;
@@ -234,11 +262,35 @@ static void accept(struct undo *u, const char *path)
 	}
 }
 
+/* What came out of the box by a rename does not go back there, but where all else goes that the commit brought: so it had a temporary name before. */
+static int not_to_the_box(struct undo *u)
+{
+	for (size_t k = 0; k < u->n.nsteps; k++) {
+		struct step *s = &u->n.steps[k];
+		char temp[JOURNAL_TEMP_MAX], path[PATH_MAX];
+
+		if (!s->given)
+			continue;
+		snprintf(temp, sizeof temp, ".cowbox-%016llx-g%zu.tmp", (unsigned long long)u->n.tag, k);
+		if (!path_split(s->b, path, sizeof path) || path_join(path, sizeof path, path, temp) < 0)
+			return -ENAMETOOLONG;
+		free(s->a);
+		s->a = strdup(path);
+		if (!s->a)
+			return -ENOMEM;
+		s->dir_a = s->dir_b;
+	}
+	return 0;
+}
+
 int undo_check(struct undo *u)
 {
 	struct check c = { .u = u };
 	int r;
 
+	r = not_to_the_box(u);
+	if (r < 0)
+		return r;
 	u->skip = calloc(u->n.nsteps + 1, sizeof *u->skip);
 	c.after = calloc(u->n.after.count + 1, sizeof *c.after);
 	if (!u->skip || !c.after) {

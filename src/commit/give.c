@@ -1,0 +1,129 @@
+/* give.c - new files and trees of the box become the host's by a rename, with nothing copied, where both are on one file system.
+ *
+ * (G1) What is given is in the box or on the host at every moment, and never both: taking the step back puts it into the box again.
+ * (G2) Until the commit point the directories of a given tree have the layer's marks on them, so that they are right again in the box if it comes to
+ *      that; replay_finish takes them away.
+ */
+#include "apply.h"
+#include "replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/descent.h"
+#include "base/path.h"
+#include "base/sys.h"
+
+/* New, all of it wanted as it is. */
+static bool is_whole(const struct apply *a, const struct commit_item *it)
+{
+	return it->change->kind == CHANGE_ADDED && item_planned(it) && it->verdict == COMMIT_APPLY && it->outcome == COMMIT_UNTRIED &&
+	       it->resolved == RESOLVE_NONE && !it->part && !it->one_with && !a->p->p.keep;
+}
+
+static bool tree_is_whole(struct apply *a, size_t begin, size_t end)
+{
+	for (size_t k = begin; k < end; k++)
+		if (!is_whole(a, item(a, k)) || (k > begin && a->busy[k]))
+			return false;
+	return true;
+}
+
+/* The layer's directory gets its times back when the step is taken back. */
+static int note_layer(struct apply *a, const struct plain *p, struct stat *ret)
+{
+	char dir[PATH_MAX];
+	int r = sys_fstat(p->dir, ret);
+
+	if (r < 0 || inode_set_has(&a->layers, ret->st_dev, ret->st_ino))
+		return r;
+	r = inode_set_add(&a->layers, ret->st_dev, ret->st_ino);
+	if (r == 0 && !path_split(p->path, dir, sizeof dir))
+		r = -ENAMETOOLONG;
+	return r < 0 ? r : journal_add_dir(a->j, dir, ret);
+}
+
+static int move(struct apply *a, size_t i, const struct plain *p, const char *path)
+{
+	const struct host_name from = { p->dir, p->name, p->path };
+	struct host_name to = { .path = path };
+	struct timespec times[2];
+	struct stat layer, there;
+	int r = host_parent(&a->p->host, path, &to.dir, &to.name);
+
+	if (r == 0)
+		r = sys_fstat(to.dir, &there);
+	if (r < 0)
+		return r;
+	if (there.st_dev != p->st.st_dev)
+		return 0;
+	r = note_layer(a, p, &layer);
+	if (r == 0)
+		r = act_give(a, i, &from, &to, &p->st);
+	if (r < 0)
+		return r == -EXDEV || r == -EINVAL ? 0 : r == -EEXIST ? swap_refuse(a, i) : r;
+	times[0] = layer.st_atim;
+	times[1] = layer.st_mtim;
+	(void)sys_utimensat(p->dir, "", times, AT_EMPTY_PATH);
+	overlay_moved_out(a->p->p.ov, (struct vpath){ item(a, i)->change->path });
+	return inode_set_add(&a->made, p->st.st_dev, p->st.st_ino) < 0 ? -ENOMEM : 1;
+}
+
+int give_object(struct apply *a, size_t i, const char *path)
+{
+	__attribute__((cleanup(plain_release))) struct plain p = { .dir = -1 };
+	size_t end = plan_end(a->p, i);
+	int r;
+
+	if (!tree_is_whole(a, i, end) || overlay_plain(a->p->p.ov, (struct vpath){ item(a, i)->change->path }, &p) < 0 || p.objects != end - i)
+		return 0;
+	r = move(a, i, &p, path);
+	if (r <= 0)
+		return r;
+	for (size_t k = i; k < end; k++) {
+		a->given[k] = true;
+		/* Item i is settled by who asked. */
+		if (k > i)
+			apply_settle(a, k, 0);
+	}
+	a->held[i] = ident_of(&p.st);
+	return 1;
+}
+
+/* ---- the marks (G2) ---- */
+
+static int enter(struct host *h, const char *path, struct descent *d)
+{
+	_cleanup_close_ int fd = -1;
+	char **names;
+	int r = host_open(h, path, O_RDONLY | O_DIRECTORY, &fd);
+
+	if (r < 0)
+		return r;
+	overlay_strip(fd);
+	r = host_list(h, path, &names);
+	return r < 0 ? r : descent_enter(d, names);
+}
+
+int give_strip(struct host *h, const char *top)
+{
+	char path[PATH_MAX];
+	_cleanup_descent_ struct descent d = { .path = { path } };
+	struct stat st;
+	int r;
+
+	if (strlen(top) >= sizeof path)
+		return -ENAMETOOLONG;
+	strcpy(path, top);
+	r = enter(h, path, &d);
+	while (r >= 0 && d.depth) {
+		r = descent_step(&d);
+		if (r > 0 && host_stat(h, path, &st) == 0 && S_ISDIR(st.st_mode))
+			r = enter(h, path, &d);
+		/* Somebody has taken it away, or keeps us out. */
+		if (r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -EPERM)
+			r = 0;
+	}
+	return r == -ENOENT || r == -ENOTDIR || r == -EACCES ? 0 : r < 0 ? r : 0;
+}
