@@ -29,6 +29,16 @@ static int dir_ident(int dir, struct ident *ret)
 	return r;
 }
 
+/* The step is on the disk; in a round of logging that comes for all at once. */
+static int log_step(struct apply *a, const struct step *s)
+{
+	int r = journal_add_step(a->j, s);
+
+	if (r < 0)
+		return r;
+	return a->making == MAKING_LOGGED ? -EINPROGRESS : journal_sync(a->j);
+}
+
 static int names_rename(struct apply *a, const struct host_name *from, const struct host_name *to, unsigned flags)
 {
 	char spare[JOURNAL_TEMP_MAX];
@@ -61,7 +71,12 @@ static int rename_step(struct apply *a, size_t i, const struct host_name *from, 
 	struct step s = { .kind = STEP_RENAME, .a = from_path, .b = to_path, .at_a = *at_from, .old = old, .item = i, .given = given,
 		          .exchange = (flags & RENAME_EXCHANGE) != 0 };
 	const struct stat *at_old;
-	int r = end_path(from, from_path);
+	int r = later_make(a);
+
+	if (a->making == MAKING_DONE)
+		return names_rename(a, from, to, flags);
+	if (r == 0)
+		r = end_path(from, from_path);
 
 	if (at_to)
 		s.at_b = *at_to;
@@ -81,7 +96,7 @@ static int rename_step(struct apply *a, size_t i, const struct host_name *from, 
 	if (r == 0 && journal_is_temp(a->j, from->name) && inode_set_has(&a->olds, at_from->st_dev, at_from->st_ino))
 		r = take_on(a, from->name, at_from);
 	if (r == 0)
-		r = journal_add_step(a->j, &s);
+		r = log_step(a, &s);
 	return r < 0 ? r : names_rename(a, from, to, flags);
 }
 
@@ -114,11 +129,16 @@ static int parent_ident(struct apply *a, const char *path, struct ident *ret)
 
 static int act_object(struct apply *a, struct step *s, int fd, bool content)
 {
-	int r = parent_ident(a, s->a, &s->dir_a);
+	int r = later_make(a);
+
+	if (a->making == MAKING_DONE)
+		return 0;
+	if (r == 0)
+		r = parent_ident(a, s->a, &s->dir_a);
 
 	if (r == 0)
 		r = journal_keep(a->j, fd, &s->at_a, content, &s->kept);
-	return r < 0 ? r : journal_add_step(a->j, s);
+	return r < 0 ? r : log_step(a, s);
 }
 
 int act_meta(struct apply *a, size_t i, const char *path, int fd)

@@ -61,12 +61,12 @@ static bool apply_present_all(struct apply *a, struct pass *pass)
 
 static bool apply_all(struct apply *a, struct pass *pass)
 {
-	if (!apply_present_all(a, pass))
+	if (!apply_present_all(a, pass) || later_make(a) < 0)
 		return false;
 	for (size_t i = a->p->p.count; i > 0; i--)
 		if (item(a, i - 1)->change->kind == CHANGE_DELETED && step(a, pass, i - 1))
 			return false;
-	return true;
+	return later_make(a) == 0;
 }
 
 /* Where it is by now; false: a rename has taken it, so it was not in the way but on its way. */
@@ -132,7 +132,7 @@ static bool finish_directories(struct apply *a)
 			return false;
 		}
 	}
-	return true;
+	return later_make(a) == 0;
 }
 
 /* ---- what the journal is told before and after ---- */
@@ -330,6 +330,7 @@ static void apply_release(struct apply *a)
 	inode_set_release(&a->olds);
 	free(a->busy);
 	free(a->given);
+	later_free(a);
 	inode_set_release(&a->layers);
 	free(a->held);
 	twins_free(a);

@@ -48,6 +48,10 @@ struct doomed {
 	bool awaited; /* awaited: it is no rubbish, item is its own rename, which is to come */
 };
 
+/* What is done with the steps that were put off (later.c): in the first round a step is logged, and act.c then says -EINPROGRESS; in the second it is
+ * made. */
+enum making { MAKING_NONE, MAKING_LOGGED, MAKING_DONE };
+
 struct apply {
 	struct plan *p;
 	struct journal *j; /* j: all that is done to the host is written there first (act.c) */
@@ -70,6 +74,9 @@ struct apply {
 	struct doomed *doomed;
 	size_t ndoomed;
 	struct ident *held; /* held: the host's directory that a directory's item is about, once it is there */
+	struct later *later; /* later: steps that are put off */
+	size_t nlater;
+	enum making making;
 	bool *given; /* given: items that came to the host by a rename (give.c) */
 	struct inode_set layers; /* layers: directories of the layer that gave something */
 	bool *busy; /* busy: items being applied, higher up on our stack */
@@ -158,6 +165,18 @@ int swap_move(struct apply *a, size_t i, const char *src, const struct stat *the
               bool replace);
 /* Takes what was judged from its name; what it is called now, in the same directory, is in ret_temp. */
 int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged, char ret_temp[static JOURNAL_TEMP_MAX]);
+/* The same, to a name of the caller's. */
+int swap_take(struct apply *a, size_t i, const char *path, const struct stat *judged, char temp[static JOURNAL_TEMP_MAX]);
+
+/* ---- later.c ---- */
+
+/* Put off, where that can be: 1. What they return later_make returns later: -ECANCELED, and the item that failed is settled. */
+int later_put(struct apply *a, size_t i, const char *temp, const struct stat *ours, const char *path, const struct stat *seen);
+int later_take(struct apply *a, size_t i, const char *path, const char *temp, const struct stat *seen);
+int later_meta(struct apply *a, size_t i, const char *path, const struct stat *seen);
+/* Makes all that was put off. */
+int later_make(struct apply *a);
+void later_free(struct apply *a);
 
 /* ---- give.c ---- */
 

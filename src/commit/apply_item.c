@@ -332,6 +332,9 @@ void apply_settle(struct apply *a, size_t i, int r)
 {
 	struct commit_item *it = item(a, i);
 
+	/* Another item's: that is settled. */
+	if (r == -ECANCELED)
+		return;
 	if (r == 0) {
 		it->outcome = COMMIT_DONE;
 		a->result->changed = true;

@@ -432,8 +432,10 @@ int place_metadata(struct apply *a, size_t i, const char *path, const struct sta
 {
 	_cleanup_close_ int box = -1, fd = -1;
 	struct stat st;
-	int r;
+	int r = later_meta(a, i, path, seen);
 
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = changes_open(a->p->p.ov, a->p->p.items[i].change, &box);
 	if (r == 0)
 		r = host_open(&a->p->host, path, O_PATH, &fd);

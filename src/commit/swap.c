@@ -148,6 +148,11 @@ int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *n
 	const struct stat *seen = &now;
 	int r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
 
+	if (r == 0) {
+		r = later_put(a, i, temp, &ours, path, judged);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
 	if (r == 0 && !seen->st_mode) {
 		r = rename_first(a, i, &from, &to, &ours, OLD_NONE);
 		return r == -EEXIST ? swap_refuse(a, i) : r;
@@ -282,9 +287,20 @@ static int take(struct apply *a, size_t i, const struct host_name *at, const str
 
 int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *judged, char ret_temp[static JOURNAL_TEMP_MAX])
 {
+	int r;
+
+	journal_temp_name(a->j, ret_temp);
+	r = later_take(a, i, path, ret_temp, judged);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return swap_take(a, i, path, judged, ret_temp);
+}
+
+int swap_take(struct apply *a, size_t i, const char *path, const struct stat *judged, char temp_name[static JOURNAL_TEMP_MAX])
+{
 	struct stat now = *judged;
 	const struct stat *seen = &now;
-	struct host_name at = { .path = path }, temp = { .name = ret_temp, .path = path };
+	struct host_name at = { .path = path }, temp = { .name = temp_name, .path = path };
 	int r = twins_settle(a, i, path, &now);
 
 	if (r == 0)
@@ -296,7 +312,6 @@ int swap_remove(struct apply *a, size_t i, const char *path, const struct stat *
 		r = apply_touch(a, seen);
 	if (r < 0)
 		return r;
-	journal_temp_name(a->j, ret_temp);
 	temp.dir = at.dir;
 	return take(a, i, &at, seen, &temp);
 }

@@ -1,0 +1,157 @@
+/* later.c - steps that are put off, so that many of them are written into the journal, and the disk waited for, at once.
+ *
+ * (L1) Every step is on the disk, in the journal, before it is made: a power cut leaves no step that nobody knows of.
+ * (L2) Only what is about one name and one file of one name is put off: such steps do not touch each other. Before any other step they are made.
+ */
+#include "apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "base/sys.h"
+
+#define LATER_MAX 512
+
+struct later {
+	enum { LATER_PUT, LATER_TAKE, LATER_META } kind;
+	size_t i;
+	char *path;
+	char temp[JOURNAL_TEMP_MAX];
+	struct ident dir; /* dir: that holds the path */
+	struct stat seen;
+};
+
+static int add(struct apply *a, int kind, size_t i, const char *path, const char *temp, const struct stat *seen)
+{
+	struct later *l;
+	struct stat st;
+	const char *name;
+	int dir, r;
+
+	if (a->nlater == LATER_MAX) {
+		r = later_make(a);
+		if (r < 0)
+			return r;
+	}
+	if (!a->later)
+		a->later = calloc(LATER_MAX, sizeof *a->later);
+	if (!a->later)
+		return -ENOMEM;
+	r = host_parent(&a->p->host, path, &dir, &name);
+	if (r == 0)
+		r = sys_fstat(dir, &st);
+	if (r < 0)
+		return r;
+	l = &a->later[a->nlater];
+	*l = (struct later){ .kind = kind, .i = i, .path = strdup(path), .dir = ident_of(&st), .seen = *seen };
+	if (!l->path)
+		return -ENOMEM;
+	if (temp)
+		strcpy(l->temp, temp);
+	a->nlater++;
+	return 1;
+}
+
+/* A file of one name, or nothing. */
+static bool is_simple(const struct stat *st)
+{
+	return !st->st_mode || (!S_ISDIR(st->st_mode) && st->st_nlink < 2);
+}
+
+int later_put(struct apply *a, size_t i, const char *temp, const struct stat *ours, const char *path, const struct stat *seen)
+{
+	/* Others are to become names of it. */
+	if (a->making || !is_simple(ours) || !is_simple(seen) || a->nmoves || item(a, i)->change->box.st_nlink > 1)
+		return 0;
+	return add(a, LATER_PUT, i, path, temp, seen);
+}
+
+int later_take(struct apply *a, size_t i, const char *path, const char *temp, const struct stat *seen)
+{
+	if (a->making || !is_simple(seen) || a->nmoves)
+		return 0;
+	return add(a, LATER_TAKE, i, path, temp, seen);
+}
+
+int later_meta(struct apply *a, size_t i, const char *path, const struct stat *seen)
+{
+	if (a->making || a->nmoves)
+		return 0;
+	return add(a, LATER_META, i, path, NULL, seen);
+}
+
+/* In the round of LOGGING each step is written down; in that of DOING it is made. */
+static int make_one(struct apply *a, struct later *l)
+{
+	const char *name;
+	int dir, r;
+
+	host_pin(&a->p->host, l->path, l->dir);
+	switch (l->kind) {
+	case LATER_PUT:
+		r = host_parent(&a->p->host, l->path, &dir, &name);
+		if (r == 0)
+			r = swap_put(a, l->i, dir, l->temp, name, l->path, &l->seen);
+		break;
+	case LATER_TAKE:
+		r = swap_take(a, l->i, l->path, &l->seen, l->temp);
+		break;
+	case LATER_META:
+		r = place_metadata(a, l->i, l->path, &l->seen);
+		break;
+	default:
+		r = -EINVAL;
+	}
+	host_unpin(&a->p->host);
+	return r;
+}
+
+static int round_of(struct apply *a, enum making making)
+{
+	a->making = making;
+	for (size_t k = 0; k < a->nlater; k++) {
+		int r = make_one(a, &a->later[k]);
+
+		if (making == MAKING_LOGGED && r == -EINPROGRESS)
+			continue;
+		if (r < 0) {
+			apply_settle(a, a->later[k].i, r);
+			return -ECANCELED;
+		}
+	}
+	return 0;
+}
+
+int later_make(struct apply *a)
+{
+	struct host caller;
+	int r;
+
+	if (!a->nlater || a->making)
+		return 0;
+	/* The directory that the caller has of it, and what it has pinned, stay. */
+	caller = a->p->host;
+	a->p->host.dir_fd = -1;
+	a->p->host.dir[0] = a->p->host.pinned[0] = '\0';
+	r = round_of(a, MAKING_LOGGED);
+	if (r == 0)
+		r = journal_sync(a->j);
+	if (r == 0)
+		r = round_of(a, MAKING_DONE);
+	a->making = MAKING_NONE;
+	host_moved(&a->p->host);
+	a->p->host = caller;
+	for (size_t k = 0; k < a->nlater; k++)
+		free(a->later[k].path);
+	a->nlater = 0;
+	return r;
+}
+
+void later_free(struct apply *a)
+{
+	for (size_t k = 0; k < a->nlater; k++)
+		free(a->later[k].path);
+	free(a->later);
+}
