@@ -445,7 +445,7 @@ static int enter_merged(struct collector *c, struct levels *s, struct dnode *d, 
 	_cleanup_pair_ struct pair p = PAIR_INIT;
 	_cleanup_level_ struct level l = LEVEL_INIT;
 	const struct part *low = &d->parts[d->nparts - 1];
-	const char *host_path = low->layer == PART_HOST ? low->path : NULL;
+	const char *host_path = low->layer == PART_HOST ? low->path : NULL, *place = over;
 	size_t len = strlen(c->view);
 	int r = open_merged(c, &p);
 
@@ -456,7 +456,8 @@ static int enter_merged(struct collector *c, struct levels *s, struct dnode *d, 
 	else
 		host_path = over = redirects_take(c->ov, over) ? NULL : over;
 	r = pair_open_host(c->ov, host_path, &p.host_fd, &p.host);
-	if (r == 0 && d->redirected && host_path && strcmp(host_path, c->view) != 0)   /* not moved away and back */
+	/* Not moved away and back. That it has its old name tells nothing, where a directory above it has another's. */
+	if (r == 0 && d->redirected && host_path && (!place || strcmp(host_path, place) != 0))
 		r = add(c, CHANGE_RENAMED, &p, host_path, host_path, false);
 	else if (r == 0)
 		r = visit_object(c, &p, host_path);
