@@ -146,8 +146,7 @@ static int is_untouched(struct collector *c, const struct pair *p, const char *h
 	if (fd < 0)
 		return 0;
 	r = copy_content_equal(fd, base);
-	/* The kept original has no attributes. */
-	return r == 1 ? copy_xattrs_equal(p->box_fd, there ? p->host_fd : base) == 1 : r;
+	return r == 1 ? copy_xattrs_equal(p->box_fd, base) == 1 : r;
 }
 
 static int visit_object(struct collector *c, struct pair *p, const char *host_path)

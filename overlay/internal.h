@@ -317,7 +317,7 @@ int layer_note_origin(struct overlay *ov, const struct caller *c, const char *vi
 		      uint64_t base_id);
 /* As layer_note_origin with nothing there, for a new name; but not where a directory hides something of the host's: that has its record. */
 int layer_note_absent(struct overlay *ov, const struct caller *c, const char *view);
-/* Keeps the content of a regular file of the host in base/. The id for its origin, 0 when it is not kept: too big, or not to be read. */
+/* Keeps the content and the attributes of a regular file of the host in base/. The id for its origin, 0 when it is not kept: too big, or not to be read. */
 uint64_t layer_keep_base(struct overlay *ov, const struct object *o);
 int layer_whiteout(struct overlay *ov, int dirfd, const char *name);  /* puts one there, in place of a non-directory if there is one */
 /* tree_remove (tree.h) with our own rights. */

@@ -355,6 +355,8 @@ uint64_t layer_keep_base(struct overlay *ov, const struct object *o)
 	if (r < 0)
 		return 0;
 	r = copy_data(src, dst, o->st.st_size);
+	if (r == 0)   /* what is refused is missing from it, and counts as changed when it is compared */
+		r = copy_metadata(src, dst, &o->st, COPY_XATTRS, NULL);
 	if (r < 0)   /* a full disk: the change itself will say so */
 		sys_unlinkat(ov->base_fd, name, 0);
 	return r < 0 ? 0 : id - 1;

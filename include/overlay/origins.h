@@ -5,7 +5,7 @@
  *     u32 size      of the whole record, this field included; a multiple of 8, at most 16384
  *     u32 sum       XXH32 (seed 0) of the bytes after this field
  *     u8  kind      0 absent, else the type: 1 regular, 2 directory, 3 symlink, 4 other
- *     u8  flags     bit 0: the content is kept in base/ (under the name BASE_ID in decimal)
+ *     u8  flags     bit 0: the content, and the extended attributes, are kept in base/ (under the name BASE_ID in decimal)
  *     u16 path_len, u16 target_len (of a symlink's text), u16 comm_len
  *     u64 dev, ino, size, mtime_ns, ctime_ns      of the host object (times in ns since the epoch)
  *     u32 mode, uid, gid, nlink
