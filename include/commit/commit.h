@@ -37,7 +37,7 @@
 enum commit_verdict {
 	COMMIT_APPLY,    /* can be applied */
 	COMMIT_SAME,     /* the host already has it: it only leaves the box */
-	COMMIT_CONFLICT, /* the host changed since the origin was taken: left */
+	COMMIT_CONFLICT, /* the host changed since the origin was taken: left, unless it is mergeable and somebody merges it */
 	COMMIT_REFUSE,   /* cannot be committed at all (a device, by who is not root): left */
 	COMMIT_WAIT,     /* depends on another change that is left: left */
 };
@@ -58,6 +58,15 @@ enum commit_resolution {
 	RESOLVE_BOTH, /* the host keeps what it has, and gets the box's beside it */
 };
 
+/* What of the host's object stays as the host has it, since the host alone changed it. */
+enum commit_keep {
+	COMMIT_KEEP_CONTENT = 1, /* COMMIT_KEEP_CONTENT: then the box's change is one of metadata, or of the name, whatever change->kind says */
+	COMMIT_KEEP_MODE = 2,
+	COMMIT_KEEP_OWNER = 4,   /* COMMIT_KEEP_OWNER: user and group */
+	COMMIT_KEEP_TIMES = 8,
+	COMMIT_KEEP_XATTRS = 16,
+};
+
 /* What lends the rights of another to whoever starts the file. */
 enum commit_mark { COMMIT_SETUID = 1, COMMIT_SETGID = 2, COMMIT_CAPABILITIES = 4 };
 
@@ -68,6 +77,11 @@ struct commit_item {
 	char *one_with;              /* one_with: another name of the same file, of another change or the host's; NULL: none is known */
 	unsigned marks;              /* marks: bits of enum commit_mark, of the box's file */
 	enum commit_verdict verdict;
+	unsigned row;             /* row: of docs/MERGE-CASES.md by which it was judged; 0: not judged */
+	unsigned keep;            /* keep: bits of enum commit_keep; of what is applied, and of what is mergeable */
+	/* mergeable: a conflict of the contents of regular files, of at most 8 MiB, on which a merge can be tried: three-way from the kept original,
+	 * or, where both have made the file, without one */
+	bool mergeable;
 	enum commit_outcome outcome;
 	int code;                 /* code: -errno of a failure */
 	unsigned lost;            /* lost: bits of enum copy_lost: what of the metadata could not be kept */

@@ -1,9 +1,10 @@
 /* classify.c - judges each change by three states: the origin, the box, the host now.
  *
- * Identity is (device, inode, size, mtime, ctime). Where it differs, content and metadata are compared before a conflict is called: with
- * what the box has (then the host already is as wanted), and with the kept original (then only its identity changed).
+ * Identity is (device, inode, size, mtime, ctime). Where it differs, content and metadata are compared before a conflict is called (since.c): with
+ * what the box has (then the host already is as wanted), and with the kept original (then only its identity changed). What becomes of the
+ * three states the table says (cases.def).
  */
-#include "plan.h"
+#include "since.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,111 +17,29 @@
 #include "base/stat.h"
 #include "base/sys.h"
 
-static bool same_owner_and_mode(const struct stat *a, mode_t mode, uid_t uid, gid_t gid)
-{
-	return a->st_uid == uid && a->st_gid == gid && (S_ISLNK(a->st_mode) || (a->st_mode & 07777) == (mode & 07777));
-}
-
-/* 1 when the host's file still has the bytes of the kept original. */
-static int same_as_base(struct plan *p, const struct origin *o, const char *path)
-{
-	_cleanup_close_ int base = origin_open_base(p->base_fd, o), fd = -1;
-	int r;
-
-	if (base < 0)
-		return 0;
-	r = host_open(&p->host, path, O_RDONLY, &fd);
-	return r < 0 ? r : copy_content_equal(base, fd);
-}
-
-static int symlink_is(struct plan *p, const char *path, const char *target)
-{
-	char text[PATH_MAX];
-	const char *name;
-	int dir, r;
-
-	r = host_parent(&p->host, path, &dir, &name);
-	if (r == 0)
-		r = sys_readlinkat(dir, name, text, sizeof text);
-	if (r < 0)
-		return r;
-	return target && strcmp(text, target) == 0;
-}
-
-static int regular_same_as_origin(struct plan *p, const struct origin *o, const char *path, const struct stat *now)
-{
-	if (!same_owner_and_mode(now, o->mode, o->uid, o->gid) || (uint64_t)now->st_size != o->size)
-		return 0;
-	/* A name was added or removed elsewhere, by another part of this commit perhaps: that moves the change time alone. */
-	if (now->st_dev == o->dev && now->st_ino == o->ino && time_ns(&now->st_mtim) == o->mtime_ns && now->st_nlink != o->nlink)
-		return 1;
-	return same_as_base(p, o, path);
-}
-
-/* Written to by the host in the very moment that it was copied: the kernel sets the time before the data arrive, and its clock is coarse, so that a
- * later write may have left the same stamps. Then the content decides, if it was kept. */
-static bool stamps_may_lie(const struct origin *o)
-{
-	enum { MOMENT_NS = 50000000 };
-
-	return o->kind == ORIGIN_REGULAR && o->base_id && o->when_ns < o->mtime_ns + MOMENT_NS;
-}
-
 int classify_same_as_origin(struct plan *p, const struct origin *o, const char *path, const struct stat *now)
 {
-	bool there = now->st_mode != 0;
+	struct since since;
+	int r = since_record(p, o, path, now, &since);
 
-	if (o->kind == ORIGIN_ABSENT || !there)
-		return o->kind == ORIGIN_ABSENT && !there;
-	if (origin_same(o, now))
-		return stamps_may_lie(o) ? same_as_base(p, o, path) : 1;
-	switch (o->kind) {
-	case ORIGIN_REGULAR:
-		return S_ISREG(now->st_mode) ? regular_same_as_origin(p, o, path, now) : 0;
-	case ORIGIN_DIRECTORY:
-		return S_ISDIR(now->st_mode) && same_owner_and_mode(now, o->mode, o->uid, o->gid);
-	case ORIGIN_SYMLINK:
-		return S_ISLNK(now->st_mode) && same_owner_and_mode(now, o->mode, o->uid, o->gid) ? symlink_is(p, path, o->target)
-		                                                                                  : 0;
-	case ORIGIN_OTHER:
-		return (now->st_mode & S_IFMT) == (o->mode & S_IFMT) && same_owner_and_mode(now, o->mode, o->uid, o->gid);
-	case ORIGIN_ABSENT:
-		break;
-	}
-	return 0;
+	return r < 0 ? r : since_unchanged(&since);
 }
 
 int classify_same_as_box(struct plan *p, const struct change *ch, const char *path, const struct stat *now)
 {
 	_cleanup_close_ int box = -1, fd = -1;
-	char text[PATH_MAX];
 	int r;
 
-	if ((now->st_mode & S_IFMT) != (ch->box.st_mode & S_IFMT) ||
-	    !same_owner_and_mode(now, ch->box.st_mode, ch->box.st_uid, ch->box.st_gid))
-		return 0;
-	if (S_ISREG(now->st_mode) && now->st_size != ch->box.st_size)
-		return 0;
-	if ((S_ISCHR(now->st_mode) || S_ISBLK(now->st_mode)) && now->st_rdev != ch->box.st_rdev)
+	if ((now->st_mode & S_IFMT) != (ch->box.st_mode & S_IFMT) || now->st_uid != ch->box.st_uid ||
+	    now->st_gid != ch->box.st_gid || (!S_ISLNK(now->st_mode) && ((now->st_mode ^ ch->box.st_mode) & 07777)))
 		return 0;
 	r = changes_open(p->p.ov, ch, &box);
-	if (r < 0)
+	if (r == 0)
+		r = since_content_equal(p, box, &ch->box, path, now);
+	if (r != 1)
 		return r;
-	if (S_ISLNK(now->st_mode)) {
-		r = sys_readlinkat(box, "", text, sizeof text);
-		r = r < 0 ? r : symlink_is(p, path, text);
-		if (r != 1)
-			return r;
-	}
-	r = host_open(&p->host, path, S_ISREG(now->st_mode) ? O_RDONLY : O_PATH, &fd);
-	if (r < 0)
-		return r;
-	if (S_ISREG(now->st_mode)) {
-		r = copy_content_equal(box, fd);
-		if (r != 1)
-			return r;
-	}
-	return copy_xattrs_equal(box, fd);
+	r = host_open(&p->host, path, O_PATH, &fd);
+	return r < 0 ? r : copy_xattrs_equal(box, fd);
 }
 
 /* The name of that time is not known, or has been another's since, but the box has changed this inode, and the host not since there is the box:
@@ -131,6 +50,19 @@ static bool older_than_box(struct plan *p, const struct stat *now)
 }
 
 /* ---- whole trees ---- */
+
+/* As a file alone that is removed. */
+static int same_in_tree(struct plan *p, const struct origin *o, const char *path, const struct stat *now)
+{
+	struct since since;
+	unsigned host;
+	int r = since_record(p, o, path, now, &since);
+
+	if (r < 0 || !since_unchanged(&since))
+		return r;
+	r = since_taken(p, &since, path, now, &host);
+	return r < 0 ? r : host != HOST_META;
+}
 
 int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now)
 {
@@ -157,7 +89,7 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 		return time_ns(touched ? &ret_now->st_mtim : &ret_now->st_ctim) <= check->seen_ns && plan_knows_inode(p, ret_now);
 	if (touched)
 		return 1;
-	r = classify_same_as_origin(p, o, host, ret_now);
+	r = same_in_tree(p, o, host, ret_now);
 	return r == 0 ? older_than_box(p, ret_now) : r;
 }
 
@@ -218,21 +150,19 @@ bool classify_tree_hidden(struct plan *p, const char *host, const char *was)
 	return classify_tree_known(p, host, was, &check, unknown) == 0 && check.hidden;
 }
 
-/* The host has a directory that the change removes: all in it must be known. */
-static int classify_removed_tree(struct plan *p, struct commit_item *it, const char *path, const char *was)
+/* The host has a directory that the change removes: all in it must be known. 0, and detail names what is not. */
+static int removed_tree_known(struct plan *p, const char *path, const char *was, char detail[static COMMIT_WHY_MAX])
 {
 	struct tree_check check = { .leaves = leaves_by_rename, .ctx = p };
-	char unknown[PATH_MAX], text[COMMIT_WHY_MAX];
+	char unknown[PATH_MAX];
 	int r = classify_tree_known(p, path, was, &check, unknown);
 
-	if (r < 0)
-		return r;
-	if (r == 1)
-		return 0;
-	return why(it, COMMIT_CONFLICT, "the host has changed or got %.100s since", path_printable(unknown, text, sizeof text));
+	if (r == 0)
+		path_printable(unknown, detail, COMMIT_WHY_MAX);
+	return r;
 }
 
-/* ---- one item ---- */
+/* ---- the parts of a judgement ---- */
 
 /* Everything in a directory that the host has too is on record, unless the log was damaged, or the host got the directory since, by a commit for
  * one; what is in one that the box made needs none. */
@@ -250,17 +180,58 @@ static bool record_lost(const struct plan *p, const char *path)
 	return !o || o->kind == ORIGIN_DIRECTORY;
 }
 
-static const char *what_happened(const struct plan *p, const char *path, const struct origin *o, const struct stat *now)
+/* says: may have one %s for the detail. */
+static void say(struct commit_item *it, const char *says, const char *detail) __attribute__((format(printf, 2, 0)));
+static void say(struct commit_item *it, const char *says, const char *detail)
 {
-	if (!o && record_lost(p, path))
-		return "the box has no record of what the host had there";
-	if (!now->st_mode)
-		return "the host's was removed since";
-	if (!o || o->kind == ORIGIN_ABSENT)
-		return "the host has got one of that name since";
-	if ((now->st_mode & S_IFMT) != (o->mode & S_IFMT))
-		return "the host's is of another type since";
-	return "the host's was changed since";
+	snprintf(it->why, sizeof it->why, says, detail);
+}
+
+/* The row decides. */
+static int decide(struct commit_item *it, const struct judgement *j, const char *detail)
+{
+	const struct case_row *row = case_find(j->was, j->box, j->host);
+
+	it->row = row->number;
+	it->verdict = case_commit_verdict(row->verdict);
+	it->mergeable = row->verdict == CASE_MERGE;
+	it->keep = row->verdict == CASE_APPLY || it->mergeable ? j->keep : 0;
+	say(it, row->says, detail);
+	return 0;
+}
+
+static unsigned was_of(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case 0:
+		return WAS_NONE;
+	case S_IFREG:
+		return WAS_FILE;
+	case S_IFDIR:
+		return WAS_DIR;
+	case S_IFLNK:
+		return WAS_LINK;
+	}
+	return WAS_SPECIAL;
+}
+
+/* What the box did where the host has the very thing that it had. */
+static unsigned done_by_box(const struct change *ch, const struct stat *now, mode_t was)
+{
+	const struct stat *b = &ch->box;
+
+	if (ch->kind == CHANGE_RENAMED)
+		return ch->content ? BOX_REWRITTEN : BOX_MOVED;
+	if (!b->st_mode)
+		return BOX_DELETED;
+	if (S_ISDIR(b->st_mode) && !S_ISDIR(was))
+		return BOX_MKDIR;
+	if (!was || (was & S_IFMT) != (b->st_mode & S_IFMT))
+		return was ? BOX_OTHER : BOX_MADE;
+	if (S_ISDIR(was) || ch->kind == CHANGE_META)
+		return BOX_META;
+	return now->st_uid != b->st_uid || now->st_gid != b->st_gid || ((now->st_mode ^ b->st_mode) & 07777) ? BOX_BOTH
+	                                                                                                     : BOX_CONTENT;
 }
 
 /* The record is of something that the host still has, elsewhere: the box had moved it to this name then. */
@@ -279,107 +250,173 @@ static bool is_elsewhere(struct plan *p, const struct origin *o, const char *pat
 /* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time, and
  * what is recorded under the others may be about something else. The one that the host's object still is, or else the first; where nothing
  * is there, the latest. */
-static int origin_by_any_name(struct plan *p, const struct change *ch, const char *path, const struct stat *now,
-                              const struct origin **ret)
+static int since_by_any_name(struct plan *p, const struct change *ch, const char *path, const struct stat *now, struct since *ret)
 {
 	const struct origin *const all[] = { ch->kind == CHANGE_RENAMED ? NULL : ch->origin, plan_origin(p, ch->path),
 		                             plan_origin(p, path) };
-	int same = 0;
+	bool same = false;
 
-	*ret = NULL;
-	for (size_t k = 0; k < sizeof all / sizeof all[0] && (same == 0 || !now->st_mode); k++) {
-		if (!all[k] || (*ret && !now->st_mode && all[k]->when_ns <= (*ret)->when_ns))
+	*ret = (struct since){ .appeared = now->st_mode != 0 };
+	for (size_t k = 0; k < sizeof all / sizeof all[0] && (!same || !now->st_mode); k++) {
+		const struct origin *best = ret->origin;
+		struct since since;
+		int r;
+
+		if (!all[k] || all[k] == best || (best && !now->st_mode && all[k]->when_ns <= best->when_ns))
 			continue;
 		if (!now->st_mode && is_elsewhere(p, all[k], path))
 			continue;
-		same = classify_same_as_origin(p, all[k], path, now);
-		if (same < 0)
-			return same;
-		if (same || !*ret || !now->st_mode)
-			*ret = all[k];
+		r = since_record(p, all[k], path, now, &since);
+		if (r < 0)
+			return r;
+		same = since_unchanged(&since);
+		if (same || !best || !now->st_mode)
+			*ret = since;
 	}
-	return same;
-}
-
-/* What is in a directory is no matter for its own metadata, but somebody may have changed those too. */
-static bool directory_changed(const struct change *ch, const struct origin *o, const struct stat *now)
-{
-	return ch->kind == CHANGE_META && S_ISDIR(now->st_mode) && o && o->ino == now->st_ino && o->dev == now->st_dev &&
-	       !same_owner_and_mode(now, o->mode, o->uid, o->gid);
-}
-
-/* Everything but renames. */
-static int classify_plain(struct plan *p, size_t i, const char *path)
-{
-	struct commit_item *it = &p->p.items[i];
-	const struct change *ch = it->change;
-	const struct origin *o;
-	const struct stat *now = &p->now[i];
-	int r;
-
-	if (ch->kind == CHANGE_DELETED && !now->st_mode)
-		return why(it, COMMIT_SAME, "the host has it no more");
-	/* Something that this box moves elsewhere is not in the way. */
-	if (plan_rename_from(p, path) != NO_ITEM && ch->kind != CHANGE_META)
-		return 0;
-	r = origin_by_any_name(p, ch, path, now, &o);
-	if (r == 0)
-		r = now->st_mode ? older_than_box(p, now) : !o;
-	if (r == 1 && directory_changed(ch, o, now))
-		r = 0;
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		r = ch->kind != CHANGE_DELETED && now->st_mode ? classify_same_as_box(p, ch, path, now) : 0;
-		if (r == 1)
-			return why(it, COMMIT_SAME, "the host has the same already");
-		return why(it, COMMIT_CONFLICT, "%s%s", what_happened(p, ch->path, o, now),
-		           S_ISDIR(ch->box.st_mode) && !now->st_mode ? ": mkdir it there to commit what is in it" : "");
-	}
-	if (S_ISDIR(now->st_mode) && !S_ISDIR(ch->box.st_mode))
-		return classify_removed_tree(p, it, path, ch->path);
+	if (!ret->origin && !now->st_mode)
+		ret->same = true;
+	if (now->st_mode && !since_unchanged(ret) && older_than_box(p, now))
+		*ret = (struct since){ .same = true };
 	return 0;
 }
 
-/* The place a renamed object goes to. */
-static int classify_destination(struct plan *p, struct commit_item *it, const char *path, struct stat *now)
+/* The host has something that is not, or not known to be, what the box saw. */
+static int judge_changed(struct plan *p, const struct change *ch, const struct since *s, const char *path, const struct stat *now,
+                         struct judgement *j)
 {
-	const struct origin *o;
 	int r;
 
-	r = host_stat(&p->host, path, now);
-	if (r < 0 || !now->st_mode || plan_rename_from(p, path) != NO_ITEM || plan_carrier(p, path, it->change->path) != NO_ITEM)
+	if (!now->st_mode)
+		j->host = HOST_REMOVED;
+	if (!now->st_mode)
+		return 0;
+	if (j->was == WAS_NONE || s->type) {
+		r = since_both_made(p, ch, path, now, &j->host);
+		if (s->type && j->host != HOST_THERE)
+			j->host = HOST_TYPE;
+		if (!s->origin && j->host != HOST_THERE && record_lost(p, ch->path))
+			j->host = HOST_NO_RECORD;
 		return r;
-	r = origin_by_any_name(p, it->change, path, now, &o);
-	if (r == 0)
-		r = older_than_box(p, now);
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, it->change->path, o, now));
-	return S_ISDIR(now->st_mode) ? classify_removed_tree(p, it, path, it->change->path) : 0;
+	}
+	if (j->box & (BOX_DELETED | BOX_OTHER | BOX_MKDIR))
+		return since_taken(p, s, path, now, &j->host);
+	return S_ISDIR(now->st_mode) ? since_directory(p, ch, s, path, now, j) : since_parts(p, ch, s, path, now, j);
 }
 
-static int classify_rename(struct plan *p, size_t i, const char *path)
+/* Everything but renames. */
+static int judge_plain(struct plan *p, size_t i, const char *path, struct judgement *j, char detail[static COMMIT_WHY_MAX])
 {
-	struct commit_item *it = &p->p.items[i];
-	const struct change *ch = it->change;
-	const struct origin *o = plan_origin(p, ch->from);
+	const struct change *ch = p->p.items[i].change;
+	const struct stat *now = &p->now[i];
+	struct since s;
+	mode_t was;
 	int r;
+
+	*j = (struct judgement){ .was = was_of(now->st_mode), .box = done_by_box(ch, now, now->st_mode), .host = HOST_REMOVED };
+	if (ch->kind == CHANGE_DELETED && !now->st_mode)
+		return 0;
+	/* Something that this box moves elsewhere is not in the way. */
+	j->host = HOST_LEAVES;
+	if (plan_rename_from(p, path) != NO_ITEM && ch->kind != CHANGE_META)
+		return 0;
+	r = since_by_any_name(p, ch, path, now, &s);
+	if (r < 0)
+		return r;
+	j->host = HOST_SAME;
+	if (!s.same) {
+		was = s.origin && s.origin->kind != ORIGIN_ABSENT ? s.origin->mode : 0;
+		j->was = was_of(was);
+		j->box = done_by_box(ch, now, was);
+		r = judge_changed(p, ch, &s, path, now, j);
+	}
+	if (r == 0 && (j->host & (HOST_SAME | HOST_TOUCHED)) && S_ISDIR(now->st_mode) && !S_ISDIR(ch->box.st_mode)) {
+		r = removed_tree_known(p, path, ch->path, detail);
+		if (r == 0)
+			j->host = HOST_ENTRIES;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* ---- renames ---- */
+
+/* The place a renamed object goes to. Leaves *ret_host alone when it may. */
+static int judge_destination(struct plan *p, const struct change *ch, const char *path, struct stat *now, unsigned *ret_host,
+                             char detail[static COMMIT_WHY_MAX])
+{
+	unsigned host = HOST_SAME;
+	struct since s;
+	int r = host_stat(&p->host, path, now);
+
+	if (r < 0 || !now->st_mode || plan_rename_from(p, path) != NO_ITEM || plan_carrier(p, path, ch->path) != NO_ITEM)
+		return r;
+	r = since_by_any_name(p, ch, path, now, &s);
+	if (r == 0 && since_unchanged(&s))
+		r = since_taken(p, &s, path, now, &host);
+	if (r < 0)
+		return r;
+	if (!since_unchanged(&s) || host == HOST_META)
+		*ret_host = !s.origin && record_lost(p, ch->path) ? HOST_NO_RECORD
+		            : s.type                              ? HOST_TAKEN_TYPE
+		            : s.appeared                          ? HOST_TAKEN
+		                                                  : HOST_TAKEN_CHANGED;
+	else if (S_ISDIR(now->st_mode) && (r = removed_tree_known(p, path, ch->path, detail)) == 0)
+		*ret_host = HOST_ENTRIES;
+	return r < 0 ? r : 0;
+}
+
+/* The host has the directory no more under the name that it had: it may have given it the same new one. */
+static unsigned where_to(struct plan *p, const struct change *ch, const struct origin *o, const char *path)
+{
+	struct stat st;
+
+	if (!o && record_lost(p, ch->from))
+		return HOST_NO_RECORD;
+	return S_ISDIR(ch->box.st_mode) && o && host_stat(&p->host, path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_ino == o->ino &&
+	                       st.st_dev == o->dev
+	               ? HOST_MOVED
+	               : HOST_REMOVED;
+}
+
+static int judge_source(struct plan *p, size_t i, struct judgement *j)
+{
+	const struct change *ch = p->p.items[i].change;
+	const struct stat *now = &p->now[i];
+	const struct origin *o = plan_origin(p, ch->from);
+	struct since s = { .same = !ch->host_changed };
+	int r = 0;
 
 	if (!o)
 		o = ch->origin;
-	if (!p->now[i].st_mode)
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->from, o, &p->now[i]));
-	r = o ? classify_same_as_origin(p, o, ch->from, &p->now[i]) : !ch->host_changed;
-	if (r == 0)
-		r = older_than_box(p, &p->now[i]);
+	if (o)
+		r = since_record(p, o, ch->from, now, &s);
 	if (r < 0)
 		return r;
-	if (r == 0)
-		return why(it, COMMIT_CONFLICT, "%s", what_happened(p, ch->from, o, &p->now[i]));
-	return classify_destination(p, it, path, &p->in_way[i]);
+	if (!since_unchanged(&s) && older_than_box(p, now))
+		s = (struct since){ .same = true };
+	j->host = s.same ? HOST_SAME : s.type ? HOST_TYPE : s.appeared ? HOST_TAKEN : HOST_UNKNOWN;
+	if (s.type || s.appeared || !s.origin || s.same)
+		return 0;
+	return S_ISDIR(now->st_mode) ? since_directory(p, ch, &s, ch->from, now, j) : since_parts(p, ch, &s, ch->from, now, j);
 }
+
+static int judge_rename(struct plan *p, size_t i, const char *path, struct judgement *j, char detail[static COMMIT_WHY_MAX])
+{
+	const struct change *ch = p->p.items[i].change;
+	const struct origin *o = plan_origin(p, ch->from);
+	int r;
+
+	*j = (struct judgement){ .was = was_of(ch->box.st_mode), .box = done_by_box(ch, &p->now[i], p->now[i].st_mode) };
+	if (!p->now[i].st_mode) {
+		j->host = where_to(p, ch, o ? o : ch->origin, path);
+		return 0;
+	}
+	r = judge_source(p, i, j);
+	if (r < 0 || case_find(j->was, j->box, j->host)->verdict != CASE_APPLY)
+		return r;
+	return judge_destination(p, ch, path, &p->in_way[i], &j->host, detail);
+}
+
+/* ---- one item ---- */
 
 /* A directory of the box replaces something else of the host's, a symlink perhaps: nothing is below that. */
 static bool below_new_directory(const struct plan *p, size_t i)
@@ -401,16 +438,16 @@ static struct ident parent_of(struct plan *p, const char *path)
 	return ident_of(&st);
 }
 
-int classify_item(struct plan *p, size_t i)
+/* -errno when it cannot be compared. */
+static int judge(struct plan *p, size_t i, struct judgement *j, char detail[static COMMIT_WHY_MAX])
 {
-	struct commit_item *it = &p->p.items[i];
-	const struct change *ch = it->change;
+	const struct change *ch = p->p.items[i].change;
 	char path[PATH_MAX];
 	int r;
 
-	it->verdict = COMMIT_APPLY;
+	*j = (struct judgement){ .was = WAS_NONE, .box = BOX_DEVICE, .host = HOST_SAME };
 	if ((S_ISCHR(ch->box.st_mode) || S_ISBLK(ch->box.st_mode)) && geteuid() != 0 && ch->kind != CHANGE_META)
-		return why(it, COMMIT_REFUSE, "only root can make devices");
+		return 0;
 	r = plan_host_path(p, ch->path, path);
 	if (r == 0)
 		p->dirs[i] = parent_of(p, path);
@@ -420,16 +457,28 @@ int classify_item(struct plan *p, size_t i)
 		memset(&p->now[i], 0, sizeof p->now[i]);
 		r = 0;
 	}
-	if (r == -ELOOP)
-		return why(it, COMMIT_CONFLICT, "a directory on the way to it is a symlink on the host now");
+	*j = (struct judgement){ .was = was_of(p->now[i].st_mode), .box = done_by_box(ch, &p->now[i], p->now[i].st_mode) };
+	j->host = HOST_LINK_ABOVE;
 	if (r < 0)
-		return r;
+		return r == -ELOOP ? 0 : r;
 	if (ch->kind == CHANGE_RENAMED)
-		return classify_rename(p, i, path);
+		return judge_rename(p, i, path, j, detail);
 	/* What the host has there will be elsewhere by then. */
 	if (plan_carrier(p, path, ch->path) != NO_ITEM) {
 		memset(&p->now[i], 0, sizeof p->now[i]);
-		return ch->kind == CHANGE_DELETED ? why(it, COMMIT_SAME, "it moves elsewhere with its directory") : 0;
+		j->host = HOST_CARRIED;
+		return 0;
 	}
-	return classify_plain(p, i, path);
+	return judge_plain(p, i, path, j, detail);
+}
+
+void classify_item(struct plan *p, size_t i)
+{
+	char detail[COMMIT_WHY_MAX] = "";
+	struct judgement j;
+	int r = judge(p, i, &j, detail);
+
+	if (r < 0)
+		j = (struct judgement){ .was = WAS_NONE, .box = BOX_META, .host = HOST_UNREADABLE };
+	decide(&p->p.items[i], &j, r < 0 ? strerror(-r) : detail);
 }

@@ -295,8 +295,8 @@ static int judge_missing(struct plan *p)
 	p->judged_all = true;
 	for (size_t i = 0; i < p->p.count && r == 0; i++)
 		if (p->p.items[i].verdict == COMMIT_CONFLICT && !p->now[i].st_mode && p->p.items[i].change->kind != CHANGE_RENAMED)
-			r = classify_item(p, i);
-	return r == -ENOMEM ? r : 0;
+			classify_item(p, i);
+	return r;
 }
 
 static bool has_twins(const struct commit_item *it)
@@ -379,12 +379,8 @@ static unsigned marks_of(struct plan *p, const struct change *ch)
 static int judge_all(struct plan *p)
 {
 	for (size_t i = 0; i < p->p.count; i++) {
-		int r;
-
 		p->p.items[i].why[0] = '\0';
-		r = classify_item(p, i);
-		if (r < 0)
-			why(&p->p.items[i], COMMIT_CONFLICT, "it cannot be compared with the host: %s", strerror(-r));
+		classify_item(p, i);
 	}
 	return judge_missing(p);
 }
@@ -757,9 +753,19 @@ static void settle_twins(struct plan *p)
 	}
 }
 
+/* What would be overwritten though it is to stay. */
+static void settle_kept(struct plan *p, size_t i)
+{
+	struct commit_item *it = &p->p.items[i];
+
+	if (it->verdict == COMMIT_APPLY && (it->keep & ~(unsigned)APPLY_KEEPS))
+		why(it, COMMIT_CONFLICT, "the host's was changed since");
+}
+
 static void settle_choice(struct plan *p)
 {
 	for (size_t i = 0; i < p->p.count; i++) {
+		settle_kept(p, i);
 		if (item_planned(&p->p.items[i]))
 			settle_names(p, i);
 		if (!p->all && item_planned(&p->p.items[i]))

@@ -27,6 +27,10 @@ struct plan {
 	bool all;            /* all: "/" was chosen, and with it what no change is about */
 };
 
+/* The parts of a host's object that apply can leave as they are, bits of enum commit_keep. What asks for others is left. The time that a
+ * touch gave is the one part that may be lost. */
+enum { APPLY_KEEPS = COMMIT_KEEP_TIMES };
+
 enum end {
 	END_VIEW = 1, /* its name in the view */
 	END_OLD = 2,  /* of a renamed one: the name it had */
@@ -95,8 +99,8 @@ bool twins_hidden(struct plan *p, const char *path, const struct stat *host);
 
 /* ---- classify.c ---- */
 
-/* Judges one item; fills p->now[i]. -errno when it could not be looked at. */
-int classify_item(struct plan *p, size_t i);
+/* Judges one item by the table of cases.h; fills p->now[i]. */
+void classify_item(struct plan *p, size_t i);
 /* 1 when the host's object at path is still what the origin says. */
 int classify_same_as_origin(struct plan *p, const struct origin *o, const char *path, const struct stat *now);
 /* 1 when the host's object at path has all that the box's has, times aside. */
