@@ -113,8 +113,8 @@ int since_record(struct plan *p, const struct origin *o, const char *path, const
 	}
 	bool same = origin_same(o, now);
 
-	if (same)
-		s.mode = s.owner = false;
+	/* The clock of the stamps is coarse. */
+	same = same && !s.mode && !s.owner;
 	r = !same || stamps_may_lie(o) ? content_since(p, o, path, now, &s) : 0;
 	if (r < 0)
 		return r;
@@ -154,17 +154,18 @@ int since_content_equal(struct plan *p, int box, const struct stat *box_st, cons
 struct attributes {
 	bool differ; /* differ: any */
 	bool hosts;  /* hosts: one that the host has; what cannot be read counts as one */
+	bool lends;  /* lends: the one that gives a program capabilities */
 };
 
 static void note_attribute(void *ctx, const char *name, const void *box, ssize_t nbox, const void *host, ssize_t nhost)
 {
 	struct attributes *a = ctx;
 
-	(void)name;
 	(void)box;
 	(void)nbox;
 	(void)host;
 	a->differ = true;
+	a->lends |= strcmp(name, "security.capability") == 0;
 	a->hosts |= nhost >= 0;
 }
 
@@ -199,8 +200,7 @@ struct parts {
 	int box;
 	bool content, mode, owner, times, attributes; /* content, mode, owner, times, attributes: what the box changed */
 	bool equal;                                   /* equal: the contents of the box's and the host's */
-	struct attributes
-		against; /* against: the attributes of the two; those of the box count as changed where the host's did not change */
+	struct attributes against;                    /* against: how the attributes of the two differ */
 };
 
 /* Both are of one type. known: what the list of changes found is believed, also when it says "equal". */
@@ -234,7 +234,7 @@ static int box_wrote(const struct parts *x)
 	return r < 0 ? r : !r;
 }
 
-/* Whether the box changed attributes, where the host did. */
+/* Where the host changed attributes, the two may differ by that alone. */
 static bool box_set_attributes(const struct parts *x)
 {
 	_cleanup_close_ int base = origin_open_base(x->p->base_fd, x->s->origin);
@@ -252,7 +252,7 @@ static int parts_read(struct parts *x)
 		return r;
 	x->equal = r;
 	x->against = attributes_of(x->p, x->box, x->path);
-	x->attributes = x->against.differ && (x->s->attributes != SINCE_CHANGED || box_set_attributes(x));
+	x->attributes = x->s->attributes == SINCE_CHANGED ? !x->against.differ || box_set_attributes(x) : x->against.differ;
 	x->mode = !S_ISLNK(b->st_mode) && ((o->mode ^ b->st_mode) & 07777);
 	x->owner = o->uid != b->st_uid || o->gid != b->st_gid;
 	x->times = o->mtime_ns != time_ns(&b->st_mtim);
@@ -281,7 +281,7 @@ static bool lends_rights(const struct parts *x)
 {
 	if (!S_ISREG(x->now->st_mode))
 		return false;
-	return ((x->ch->box.st_mode | x->now->st_mode) & (S_ISUID | S_ISGID)) ||
+	return ((x->ch->box.st_mode | x->now->st_mode) & (S_ISUID | S_ISGID)) || x->against.lends ||
 	       sys_fgetxattr(x->box, "security.capability", NULL, 0) >= 0;
 }
 
@@ -291,7 +291,8 @@ static bool clashes(const struct parts *x)
 	const struct since *s = x->s;
 
 	return (s->mode && x->mode && !same_mode(&x->ch->box, x->now)) ||
-	       (s->owner && x->owner && !same_owner(&x->ch->box, x->now)) || (s->attributes == SINCE_CHANGED && x->attributes) ||
+	       (s->owner && x->owner && !same_owner(&x->ch->box, x->now)) ||
+	       (s->attributes == SINCE_CHANGED && x->attributes && x->against.differ) ||
 	       (s->attributes == SINCE_UNKNOWN && x->against.hosts) || (!since_unchanged(s) && lends_rights(x));
 }
 
