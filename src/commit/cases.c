@@ -70,11 +70,8 @@ static const char *word_of(const struct word *w, size_t n, unsigned bit)
 const char *case_was_name(unsigned bit)
 {
 	static const struct word words[] = {
-		{ WAS_NONE, "nothing" },
-		{ WAS_FILE, "regular file" },
-		{ WAS_DIR, "directory" },
-		{ WAS_LINK, "symlink" },
-		{ WAS_SPECIAL, "FIFO, socket, device" },
+		{ WAS_NONE, "nothing" }, { WAS_FILE, "regular file" },    { WAS_DIR, "directory" },
+		{ WAS_LINK, "symlink" }, { WAS_SPECIAL, "special file" },
 	};
 
 	return WORD_OF(words, bit);
@@ -93,7 +90,7 @@ const char *case_box_name(unsigned bit)
 		{ BOX_OTHER, "put another type there" },
 		{ BOX_DELETED, "deleted" },
 		{ BOX_MOVED, "renamed" },
-		{ BOX_REWRITTEN, "renamed, new content" },
+		{ BOX_REWRITTEN, "renamed with new content" },
 		{ BOX_DEVICE, "made a device, as a user" },
 	};
 
@@ -105,27 +102,27 @@ const char *case_host_name(unsigned bit)
 	static const struct word words[] = {
 		{ HOST_SAME, "nothing" },
 		{ HOST_TOUCHED, "touched, not changed" },
-		{ HOST_META, "metadata, no clash" },
-		{ HOST_CLASH, "metadata, clash" },
+		{ HOST_META, "metadata without a clash" },
+		{ HOST_CLASH, "metadata that clash" },
 		{ HOST_CONTENT, "content" },
-		{ HOST_BOTH, "content, and metadata that clash" },
-		{ HOST_BIG, "content, too large" },
-		{ HOST_UNKNOWN, "changed, no original kept" },
-		{ HOST_NAMES, "changed, several names" },
-		{ HOST_THERE, "the same as the box" },
-		{ HOST_EQUAL, "the same content" },
+		{ HOST_BOTH, "content, and metadata clash" },
+		{ HOST_BIG, "content that is too large" },
+		{ HOST_UNKNOWN, "something, and no original was kept" },
+		{ HOST_NAMES, "something, and it has several names" },
+		{ HOST_THERE, "the same" },
+		{ HOST_EQUAL, "the same content, other metadata" },
 		{ HOST_REMOVED, "removed" },
-		{ HOST_TYPE, "another type" },
+		{ HOST_TYPE, "something of another type" },
 		{ HOST_ENTRIES, "got entries" },
-		{ HOST_OTHER, "another file" },
-		{ HOST_TAKEN, "took the new name" },
-		{ HOST_TAKEN_CHANGED, "changed what had the new name" },
-		{ HOST_TAKEN_TYPE, "another type at the new name" },
+		{ HOST_OTHER, "another file of that name" },
+		{ HOST_TAKEN, "has something at that name" },
+		{ HOST_TAKEN_CHANGED, "changed what had that name" },
+		{ HOST_TAKEN_TYPE, "something of another type at that name" },
 		{ HOST_MOVED, "renamed to the same" },
-		{ HOST_LEAVES, "nothing; the box moves it away" },
-		{ HOST_CARRIED, "nothing; the box moves its directory" },
-		{ HOST_LINK_ABOVE, "symlink on the way" },
-		{ HOST_NO_RECORD, "no record of it" },
+		{ HOST_LEAVES, "nothing: the box moves it away" },
+		{ HOST_CARRIED, "nothing: the box moves its directory" },
+		{ HOST_LINK_ABOVE, "a symlink on the way" },
+		{ HOST_NO_RECORD, "something, and there is no record" },
 		{ HOST_UNREADABLE, "cannot be read" },
 	};
 

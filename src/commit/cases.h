@@ -33,6 +33,9 @@ enum case_box {
 	BOX_MOVED = 512,      /* BOX_MOVED: gave it another name; its mode may be another too */
 	BOX_REWRITTEN = 1024, /* BOX_REWRITTEN: gave it another name and other content */
 	BOX_DEVICE = 2048,    /* BOX_DEVICE: made a device, and we are not root */
+	BOX_CHANGED = BOX_NOTHING | BOX_TIMES | BOX_META | BOX_CONTENT | BOX_BOTH, /* BOX_CHANGED: it is there, of its type */
+	BOX_RENAMED = BOX_MOVED | BOX_REWRITTEN,
+	BOX_ALL = 2047, /* BOX_ALL: all but what is refused */
 	BOX_ANY = 4095,
 };
 
@@ -52,8 +55,8 @@ enum case_host {
 	HOST_REMOVED = 1 << 11,       /* HOST_REMOVED: removed it, or gave it another name */
 	HOST_TYPE = 1 << 12,          /* HOST_TYPE: has something of another type there */
 	HOST_ENTRIES = 1 << 13,       /* HOST_ENTRIES: changed or made something in the directory */
-	HOST_OTHER = 1 << 14,         /* HOST_OTHER: has another file there with other content */
-	HOST_TAKEN = 1 << 15,         /* HOST_TAKEN: has something at the new name */
+	HOST_OTHER = 1 << 14,         /* HOST_OTHER: has another file there, by its inode, with other content */
+	HOST_TAKEN = 1 << 15,         /* HOST_TAKEN: has something at the name that is new, or new there */
 	HOST_TAKEN_CHANGED = 1 << 16, /* HOST_TAKEN_CHANGED: changed what it had at the new name */
 	HOST_TAKEN_TYPE = 1 << 17,
 	HOST_MOVED = 1 << 18,      /* HOST_MOVED: gave it the same new name */

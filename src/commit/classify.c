@@ -303,6 +303,26 @@ static int judge_changed(struct plan *p, const struct change *ch, const struct s
 	return S_ISDIR(now->st_mode) ? since_directory(p, ch, s, path, now, j) : since_parts(p, ch, s, path, now, j);
 }
 
+/* A file that the box gave this name, and nothing else of: where the host has it no more under the old one, it stands in the list as new. */
+static bool source_is_gone(struct plan *p, const struct change *ch)
+{
+	struct caller caller = { .umask = 022 };
+	const struct origin *o;
+	_cleanup_object_ struct object old;
+	char from[PATH_MAX];
+	struct stat st;
+
+	object_init(&old);
+	/* The view shows a copy by the inode that it is a copy of. */
+	if (!S_ISREG(ch->box.st_mode) || !plan_knows_inode(p, &ch->box) ||
+	    changes_copied_from(p->p.ov, ch, from, sizeof from) < 0 || strcmp(from, ch->path) == 0)
+		return false;
+	o = plan_origin(p, from);
+	return o && o->kind == ORIGIN_REGULAR && o->ino == ch->box.st_ino && o->dev == ch->box.st_dev &&
+	       host_stat(&p->host, from, &st) == 0 && !st.st_mode &&
+	       overlay_lookup(p->p.ov, &caller, AT_VIEW(from), LOOKUP_NOFOLLOW, &old) == -ENOENT;
+}
+
 /* Everything but renames. */
 static int judge_plain(struct plan *p, size_t i, const char *path, struct judgement *j, char detail[static COMMIT_WHY_MAX])
 {
@@ -329,6 +349,8 @@ static int judge_plain(struct plan *p, size_t i, const char *path, struct judgem
 		j->box = done_by_box(ch, now, was);
 		r = judge_changed(p, ch, &s, path, now, j);
 	}
+	if (s.same && j->was == WAS_NONE && source_is_gone(p, ch))
+		*j = (struct judgement){ .was = WAS_FILE, .box = BOX_MOVED, .host = HOST_REMOVED };
 	if (r == 0 && (j->host & (HOST_SAME | HOST_TOUCHED)) && S_ISDIR(now->st_mode) && !S_ISDIR(ch->box.st_mode)) {
 		r = removed_tree_known(p, path, ch->path, detail);
 		if (r == 0)

@@ -419,7 +419,7 @@ int since_both_made(struct plan *p, const struct change *ch, const char *path, c
 	struct parts x = { .p = p, .ch = ch, .path = path, .now = now };
 	int r;
 
-	*ret_host = HOST_TYPE;
+	*ret_host = ch->box.st_mode ? HOST_TYPE : HOST_TAKEN;
 	if ((now->st_mode & S_IFMT) != (ch->box.st_mode & S_IFMT))
 		return 0;
 	r = changes_open(p->p.ov, ch, &box);
@@ -433,6 +433,8 @@ int since_both_made(struct plan *p, const struct change *ch, const char *path, c
 		*ret_host = is_alike(&x) ? HOST_THERE : S_ISDIR(now->st_mode) ? HOST_META : HOST_EQUAL;
 	} else if (S_ISREG(now->st_mode)) {
 		*ret_host = now->st_nlink > 1 || ch->box.st_nlink > 1 ? HOST_NAMES : is_big(&x) ? HOST_BIG : HOST_CONTENT;
+	} else {
+		*ret_host = HOST_TAKEN;
 	}
 	return 0;
 }

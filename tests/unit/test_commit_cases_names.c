@@ -476,10 +476,18 @@ static void test_both_renamed_differently(void **state)
 	host_mkdir("d");
 	host_write("d/f", "old\n");
 	box_rename(x, "d", "e", 0);
-	assert_int_equal(rename("d", "elsewhere"), 0);
+	host_write("a", "old\n");
+	box_rename(x, "a", "b", 0);
+	host_write("a2", "old\n");
+	box_rename(x, "a2", "b2", 0);
+	box_append(x, "b2", "box\n");
+	assert_int_equal(rename("d", "elsewhere") | rename("a", "c") | unlink("a2"), 0);
 	row(x, 96, "e");
+	row(x, 96, "b");
+	row(x, 96, "b2");
 	commit_all(x);
 	assert_string_equal(host_read("elsewhere/f"), "old\n");
+	assert_int_equal(access("b", F_OK), -1);
 }
 
 static void test_renamed_retyped(void **state)
