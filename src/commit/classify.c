@@ -386,17 +386,17 @@ static int judge_destination(struct plan *p, const struct change *ch, const char
 	return r < 0 ? r : 0;
 }
 
-/* The host has the directory no more under the name that it had: it may have given it the same new one. */
+/* The host has nothing under the old name: it may have given a directory the same new one. What else the box did to it must be there too. */
 static unsigned where_to(struct plan *p, const struct change *ch, const struct origin *o, const char *path)
 {
+	const struct stat *b = &ch->box;
 	struct stat st;
 
 	if (!o && record_lost(p, ch->from))
 		return HOST_NO_RECORD;
-	return S_ISDIR(ch->box.st_mode) && o && host_stat(&p->host, path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_ino == o->ino &&
-	                       st.st_dev == o->dev
-	               ? HOST_MOVED
-	               : HOST_REMOVED;
+	if (!o || !S_ISDIR(b->st_mode) || host_stat(&p->host, path, &st) < 0 || st.st_ino != o->ino || st.st_dev != o->dev)
+		return HOST_REMOVED;
+	return st.st_mode == b->st_mode && st.st_uid == b->st_uid && st.st_gid == b->st_gid ? HOST_MOVED : HOST_REMOVED;
 }
 
 static int judge_source(struct plan *p, size_t i, struct judgement *j)

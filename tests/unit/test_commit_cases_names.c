@@ -580,8 +580,14 @@ static void test_both_renamed_directory(void **state)
 	host_mkdir("d");
 	host_write("d/f", "old\n");
 	box_rename(x, "d", "e", 0);
-	assert_int_equal(rename("d", "e"), 0);
+	host_mkdir("mode");
+	box_rename(x, "mode", "mode.new", 0);
+	box_chmod(x, "mode.new", 0700);
+	assert_int_equal(rename("d", "e") | rename("mode", "mode.new"), 0);
 	row(x, 101, "e");
+	row(x, 96, "mode.new");
+	assert_int_equal(chmod("mode.new", 0700), 0);
+	row(x, 101, "mode.new");
 	done(x);
 	assert_string_equal(host_read("e/f"), "old\n");
 }
