@@ -77,7 +77,7 @@ struct case_row {
 	enum case_verdict verdict;
 	const char *says; /* says: to people; one %s may stand for a detail. "": plain success */
 	const char *does; /* does: for the page */
-	const char *test; /* test: of tests/unit/test_commit_cases.c, without its test_ */
+	const char *test; /* test: of tests/unit/test_commit_cases*.c, without its test_ */
 };
 
 /* The row for three single bits: never NULL. */
