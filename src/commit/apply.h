@@ -123,6 +123,8 @@ int place_metadata(struct apply *a, size_t i, const char *path, const struct sta
 /* Gives the existing host file the item's content and metadata, keeping the inode. */
 int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen);
 /* What the item's file is to have: of the box's, which is open, or what was given instead; and how much. */
+/* Bits of enum copy_flags: what of the metadata stays as the host has it. */
+unsigned place_kept_bits(const struct apply *a, size_t i);
 int place_content(const struct apply *a, size_t i, int box);
 off_t place_size(const struct apply *a, size_t i);
 /* ---- act.c: the host is changed by these alone, and each writes its step into the journal first ---- */

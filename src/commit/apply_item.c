@@ -177,7 +177,7 @@ static int apply_present(struct apply *a, size_t i)
 	r = enter_parent(a, ch->path, path, NULL);
 	if (r < 0)
 		return r;
-	if (ch->kind == CHANGE_META && !is_another_object(a, i, &now))
+	if ((ch->kind == CHANGE_META || (item(a, i)->keep & COMMIT_KEEP_CONTENT)) && !is_another_object(a, i, &now))
 		return place_metadata(a, i, path, &now);
 	if (ch->kind == CHANGE_ADDED && S_ISREG(ch->box.st_mode) && ch->box.st_nlink < 2 && !now.st_mode) {
 		r = give_object(a, i, path);
@@ -253,7 +253,7 @@ static int finish_renamed_file(struct apply *a, size_t i, const char *dst, const
 			return r;
 		return place_in_inode(a, i, dst, &now);
 	}
-	return ch->content || item(a, i)->text_fd >= 0 ? place_object(a, i, dst, &now) : place_metadata(a, i, dst, &now);
+	return (ch->content && !(item(a, i)->keep & COMMIT_KEEP_CONTENT)) || item(a, i)->text_fd >= 0 ? place_object(a, i, dst, &now) : place_metadata(a, i, dst, &now);
 }
 
 static int apply_rename(struct apply *a, size_t i)

@@ -126,6 +126,7 @@ int inplace_write(struct apply *a, size_t i, int box, int content, const struct 
 	what = geteuid() == 0 || st.st_uid == geteuid() ? COPY_ALL : COPY_XATTRS;
 	if (content != box)
 		what &= ~(unsigned)COPY_TIMES;
+	what &= ~place_kept_bits(a, i);
 	/* What has the right bytes already is not put at risk. */
 	if (copy_content_equal(fd, content) == 1) {
 		r = act_meta(a, i, path, fd);
@@ -142,5 +143,7 @@ int inplace_write(struct apply *a, size_t i, int box, int content, const struct 
 		return swap_refuse(a, i);
 	if (r == 0)
 		r = copy_metadata(box, fd, want, what, &item(a, i)->lost);
+	if (r == 0)
+		r = copy_metadata(fd, fd, &st, place_kept_bits(a, i) & COPY_MODE, NULL);
 	return r < 0 ? r : sys_fsync(fd);
 }

@@ -193,6 +193,14 @@ off_t place_size(const struct apply *a, size_t i)
 	return text >= 0 && sys_fstat(text, &st) == 0 ? st.st_size : a->p->p.items[i].change->box.st_size;
 }
 
+unsigned place_kept_bits(const struct apply *a, size_t i)
+{
+	unsigned keep = a->p->p.items[i].keep;
+
+	return (keep & COMMIT_KEEP_MODE ? COPY_MODE : 0) | (keep & COMMIT_KEEP_OWNER ? COPY_OWNER : 0) |
+	       (keep & COMMIT_KEEP_TIMES ? COPY_TIMES : 0) | (keep & COMMIT_KEEP_XATTRS ? COPY_XATTRS : 0);
+}
+
 /* A text that neither the box nor the host had is new. */
 static unsigned place_metadata_bits(const struct apply *a, size_t i)
 {
@@ -324,6 +332,24 @@ static int place_link(struct apply *a, size_t i, const char *existing, const str
 	return r;
 }
 
+/* The host alone has changed some of the metadata: the temporary gets them. */
+static int keep_metadata(struct apply *a, size_t i, int dir, const char *name, const char *temp, const struct stat *seen)
+{
+	_cleanup_close_ int from = sys_openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0), to = -1;
+	struct stat st;
+	int r = from;
+
+	if (r >= 0)
+		r = to = sys_openat(dir, temp, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (r >= 0)
+		r = sys_fstat(from, &st);
+	if (r < 0)
+		return r;
+	if (!swap_still_is(&st, seen))
+		return swap_refuse(a, i);
+	return copy_metadata(from, to, &st, place_kept_bits(a, i), &item(a, i)->lost);
+}
+
 static int place_new(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int dir = -1;
@@ -337,6 +363,8 @@ static int place_new(struct apply *a, size_t i, int box, const char *path, const
 		return r;
 	journal_temp_name(a->j, temp);
 	r = S_ISREG(st->st_mode) ? make_regular(a, i, box, dir, temp) : make_special(a, i, box, dir, temp);
+	if (r == 0 && seen->st_mode && place_kept_bits(a, i))
+		r = keep_metadata(a, i, dir, name, temp, seen);
 	if (r == 0)
 		r = swap_put(a, i, dir, temp, name, path, seen);
 	if (r < 0)
@@ -447,7 +475,10 @@ int place_metadata(struct apply *a, size_t i, const char *path, const struct sta
 		return swap_refuse(a, i);
 	/* What this commit has made is removed when it is taken back. */
 	r = S_ISDIR(st.st_mode) && inode_set_has(&a->made, st.st_dev, st.st_ino) ? 0 : act_meta(a, i, path, fd);
-	return r < 0 ? r : give_metadata(a, i, box, fd, COPY_ALL);
+	if (r == 0)
+		r = give_metadata(a, i, box, fd, COPY_ALL & ~place_kept_bits(a, i));
+	/* A new owner takes set-id bits along, and any change the time. */
+	return r < 0 ? r : copy_metadata(fd, fd, &st, place_kept_bits(a, i) & (COPY_MODE | COPY_TIMES), NULL);
 }
 
 int place_in_inode(struct apply *a, size_t i, const char *path, const struct stat *seen)

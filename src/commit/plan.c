@@ -753,21 +753,11 @@ static void settle_twins(struct plan *p)
 	}
 }
 
-/* What would be overwritten though it is to stay. */
-static void settle_kept(struct plan *p, size_t i)
-{
-	struct commit_item *it = &p->p.items[i];
-
-	if (it->keep & ~(unsigned)APPLY_KEEPS)
-		why(it, COMMIT_CONFLICT, "the host's was changed since");
-}
-
 static void settle_choice(struct plan *p)
 {
 	for (size_t i = 0; i < p->p.count; i++) {
 		if (item_planned(&p->p.items[i]))
-			settle_kept(p, i);
-		if (item_planned(&p->p.items[i]))
+			if (item_planned(&p->p.items[i]))
 			settle_names(p, i);
 		if (!p->all && item_planned(&p->p.items[i]))
 			settle_hidden(p, i);

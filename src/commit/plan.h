@@ -27,10 +27,6 @@ struct plan {
 	bool all;            /* all: "/" was chosen, and with it what no change is about */
 };
 
-/* The parts of a host's object that apply can leave as they are, bits of enum commit_keep. What asks for others is left. The time that a
- * touch gave is the one part that may be lost. */
-enum { APPLY_KEEPS = COMMIT_KEEP_TIMES };
-
 enum end {
 	END_VIEW = 1, /* its name in the view */
 	END_OLD = 2,  /* of a renamed one: the name it had */

@@ -93,6 +93,7 @@ static int take_box(struct plan *p, size_t i, struct err *err)
 	if (it->change->kind != CHANGE_DELETED)
 		take_parents(p, i);
 	it->resolved = RESOLVE_BOX;
+	it->keep = 0;
 	return why(it, COMMIT_APPLY, "the box's, by your choice");
 }
 
@@ -114,6 +115,7 @@ static int take_text(struct plan *p, size_t i, const void *text, size_t size, bo
 {
 	struct commit_item *it = &p->p.items[i];
 	_cleanup_close_ int fd = -1;
+	unsigned keep = it->keep & ~(unsigned)COMMIT_KEEP_CONTENT;
 	int r;
 
 	if (!S_ISREG(it->change->box.st_mode))
@@ -126,6 +128,8 @@ static int take_text(struct plan *p, size_t i, const void *text, size_t size, bo
 		r = take_box(p, i, err);
 		if (r < 0)
 			return r;
+		/* What the host alone has changed of the metadata stays. */
+		it->keep = keep;
 	}
 	if (it->verdict != COMMIT_APPLY && it->verdict != COMMIT_SAME)
 		return refuse(it, it->why, err);
@@ -223,6 +227,7 @@ void resolve_again(struct plan *p, size_t i, const struct stat *was)
 		memset(&p->now[i], 0, sizeof p->now[i]);
 		why(it, COMMIT_APPLY, "both, by your choice");
 	} else if (same) {
+		it->keep = it->resolved == RESOLVE_BOX ? 0 : it->keep & ~(unsigned)COMMIT_KEEP_CONTENT;
 		why(it, COMMIT_APPLY, "by your choice");
 	} else {
 		why(it, COMMIT_CONFLICT, "the host's was changed after you had chosen");

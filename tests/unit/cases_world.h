@@ -65,18 +65,6 @@ static inline void done(struct world *x)
 	assert_all(x);
 }
 
-/* As done, where apply can leave those parts alone; else the change is left, and the host as it is. */
-static inline bool done_keeping(struct world *x, unsigned keep)
-{
-	if ((keep & ~(unsigned)APPLY_KEEPS) == 0) {
-		done(x);
-		return true;
-	}
-	commit_all(x);
-	assert_true(x->result.left > 0);
-	return false;
-}
-
 static inline void host_touch(const char *name, time_t sec)
 {
 	struct timespec ts[2] = { { .tv_sec = sec }, { .tv_sec = sec } };

@@ -219,7 +219,7 @@ static void test_renamed(void **state)
 		if (x->plan->items[i].verdict == COMMIT_CONFLICT)
 			assert_int_equal(commit_resolve(x->plan, i, RESOLVE_BOX, NULL, 0, false, NULL), 0);
 	apply_all(x);
-	assert_string_equal(host_read("f2"), "f\n");
+	assert_string_equal(host_read("f2"), "changed\n");
 	assert_string_equal(host_read("g2"), "g\nbox\n");
 	assert_int_equal(access("f", F_OK) & access("g", F_OK), -1);
 	assert_all(x);
