@@ -168,7 +168,7 @@ static int copy_special(struct overlay *ov, const struct object *o, const char *
 
 /* Gives the finished copy its name. change_begin is held. */
 static int place(struct overlay *ov, const struct caller *c, const struct object *o, const char *tmp, const char *target,
-		 uint64_t base_id)
+		 const struct kept *kept)
 {
 	_cleanup_close_ int dirfd = -1;
 	_cleanup_force_ struct force force = { .fd = -1 };
@@ -184,7 +184,7 @@ static int place(struct overlay *ov, const struct caller *c, const struct object
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
-	r = layer_note_origin(ov, c, o->view, &o->st, *target ? target : NULL, base_id);
+	r = layer_note_origin(ov, c, o->view, &o->st, *target ? target : NULL, kept);
 	if (r == 0)
 		r = sys_fstat(dirfd, &parent);
 	if (r == 0)
@@ -231,7 +231,7 @@ static int copyup_once(struct overlay *ov, const struct caller *c, struct object
 	char tmp[32], target[PATH_MAX] = "";
 	_cleanup_object_ struct object now;
 	unsigned lost = 0;
-	uint64_t base_id = 0;
+	struct kept kept = { 0 };
 	int work = ov->layers[ov->top].work_fd, r;
 
 	object_init(&now);
@@ -239,7 +239,7 @@ static int copyup_once(struct overlay *ov, const struct caller *c, struct object
 	layer_temp_name(ov, tmp);
 	r = S_ISREG(o->st.st_mode) ? copy_regular(ov, c, o, flags, tmp, &lost) : copy_special(ov, o, tmp, target);
 	if (r == 0 && o->where == OBJECT_HOST)
-		base_id = layer_keep_base(ov, o);
+		kept = layer_keep(ov, o->fd, &o->st, flags & COPYUP_NO_DATA ? NULL : tmp);
 	if (r == 0)
 		r = change_begin(ov);
 	if (r < 0) {
@@ -256,7 +256,7 @@ static int copyup_once(struct overlay *ov, const struct caller *c, struct object
 		ov->fix_owner = true;
 	}
 	if (r == 0)
-		r = place(ov, c, o, tmp, target, base_id);
+		r = place(ov, c, o, tmp, target, &kept);
 	if (r < 0) {
 		_cleanup_cred_ int own = cred_own_begin();
 		sys_unlinkat(work, tmp, 0);
@@ -357,8 +357,11 @@ int copyup_link_in(struct overlay *ov, const struct caller *c, const char *view,
 	}
 	r = layer_mirror(ov, c, dir, &dirfd, NULL);
 	_cleanup_cred_ int own = cred_own_begin();
-	if (r == 0)
-		r = layer_note_origin(ov, c, view, host, NULL, layer_keep_base(ov, &now));
+	if (r == 0) {
+		struct kept kept = layer_keep(ov, now.fd, &now.st, NULL);
+
+		r = layer_note_origin(ov, c, view, host, NULL, &kept);
+	}
 	if (r == 0)
 		r = sys_fstat(dirfd, &parent);
 	if (r == 0)

@@ -34,7 +34,7 @@ static int hide_name(struct exposing *x, const struct origin *dir, int fd, int h
 			return 0;   /* (E2) */
 		if (S_ISLNK(st.st_mode) && sys_readlinkat(host_fd, name, target, sizeof target) < 0)
 			target[0] = 0;
-		r = layer_note_origin(x->ov, NULL, path, &st, *target ? target : NULL, 0);
+		r = layer_note_origin(x->ov, NULL, path, &st, *target ? target : NULL, NULL);
 		if (r < 0)
 			return r;
 	}
@@ -145,18 +145,24 @@ int overlay_expose(struct overlay *ov, struct vpath path)
 int overlay_reorigin(struct overlay *ov, struct vpath path)
 {
 	_cleanup_close_ int fd = -1;
+	_cleanup_object_ struct object o;
 	char target[PATH_MAX] = "", there[PATH_MAX];
+	struct kept kept = { 0 };
 	struct stat st;
 	int r = change_begin(ov);
 
+	object_init(&o);
 	if (r < 0)
 		return r;
 	r = pair_host_path(ov, path.s, there);
 	r = r < 0 ? r : pair_open_host(ov, r ? there : path.s, &fd, &st);
 	if (r == 0 && S_ISLNK(st.st_mode) && sys_readlinkat(fd, "", target, sizeof target) < 0)
 		target[0] = 0;
+	/* Where the box has a file of its own there, it will be compared with this one, or merged. */
+	if (r == 0 && S_ISREG(st.st_mode) && lookup_canonical_locked(ov, path.s, &o) == 0 && o.where == OBJECT_LAYER && S_ISREG(o.st.st_mode))
+		kept = layer_keep(ov, fd, &st, NULL);
 	if (r == 0)
-		r = layer_note_origin(ov, NULL, path.s, st.st_mode ? &st : NULL, *target ? target : NULL, 0);
+		r = layer_note_origin(ov, NULL, path.s, st.st_mode ? &st : NULL, *target ? target : NULL, &kept);
 	change_end(ov, false);
 	return r;
 }
@@ -179,7 +185,7 @@ int overlay_cover(struct overlay *ov, struct vpath path)
 		if (r == 0)
 			r = sys_fstat(fd, &st);
 		if (r == 0)
-			r = layer_note_origin(ov, NULL, path.s, &o.st, NULL, 0);
+			r = layer_note_origin(ov, NULL, path.s, &o.st, NULL, NULL);
 		if (r == 0)
 			r = layer_whiteout(ov, fd, name);
 		if (r == 0) {

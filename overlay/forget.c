@@ -135,7 +135,7 @@ int overlay_settle(struct overlay *ov, struct vpath path)
 	if (r == 0 && !S_ISDIR(st.st_mode))
 		r = -ENOENT;
 	if (r == 0)
-		r = layer_note_origin(ov, NULL, path.s, &st, NULL, 0);   /* what a later change of it begins with */
+		r = layer_note_origin(ov, NULL, path.s, &st, NULL, NULL);   /* what a later change of it begins with */
 	if (r == 0)
 		r = force_begin(fd, &f);
 	if (r == 0) {

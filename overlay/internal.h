@@ -125,6 +125,7 @@ struct overlay {
 	struct box *box;
 	int root_fd;                    /* root_fd: the host's "/", O_PATH */
 	int base_fd;                    /* base_fd: the box's base/ */
+	uint64_t base_limit;            /* base_limit: bytes of the largest file that is kept there by copying */
 	struct overlay_layer *layers;
 	int nlayers, top;
 	pthread_rwlock_t lock;          /* lock: the table and all below it */
@@ -313,12 +314,20 @@ int layer_open_own(struct overlay *ov, int layer, const char *path, uint64_t fla
 int layer_open_parent(struct overlay *ov, int layer, const char *path, int *ret_fd, const char **ret_name);
 /* Whether something below the top layer has the name (so that removing it needs a whiteout). */
 int layer_lower_exists(struct overlay *ov, const char *view, struct stat *ret_host);
+/* What is kept of the content of a host's file: all of it (id), or what tells whether it is the same again. */
+struct kept {
+	uint64_t id;   /* id: of the file in base/, 0 for none */
+	uint64_t hash;
+	bool hashed;
+};
 int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
-		      uint64_t base_id);
+		      const struct kept *kept);
 /* As layer_note_origin with nothing there, for a new name; but not where a directory hides something of the host's: that has its record. */
 int layer_note_absent(struct overlay *ov, const struct caller *c, const char *view);
-/* Keeps the content and the attributes of a regular file of the host in base/. The id for its origin, 0 when it is not kept: too big, or not to be read. */
-uint64_t layer_keep_base(struct overlay *ov, const struct object *o);
+/* Keeps the content and the extended attributes of a regular file of the host (fd, O_PATH too) in base/: up to the limit, or of any size where the
+ * file system shares it. Else the hash of its copy, where that is made anyway: what is called copied in work/, or NULL. What cannot be read is not
+ * kept. */
+struct kept layer_keep(struct overlay *ov, int fd, const struct stat *st, const char *copied);
 int layer_whiteout(struct overlay *ov, int dirfd, const char *name);  /* puts one there, in place of a non-directory if there is one */
 /* tree_remove (tree.h) with our own rights. */
 int layer_remove_tree(int dirfd, const char *name);

@@ -330,49 +330,81 @@ void pure_end(struct overlay *ov)
 
 /* ---- origins ---- */
 
-#define BASE_SIZE_MAX (8 * 1024 * 1024)
-
-uint64_t layer_keep_base(struct overlay *ov, const struct object *o)
+/* A new file in base/; its number. */
+static int base_make(struct overlay *ov, uint64_t *ret_id)
 {
-	_cleanup_cred_ int own = cred_own_begin();
-	_cleanup_close_ int src = -1, dst = -1;
 	struct timespec now;
-	char name[24];
 	uint64_t id;
+	char name[24];
 	int r = -EEXIST;
 
-	if (!S_ISREG(o->st.st_mode) || o->st.st_size > BASE_SIZE_MAX || ov->base_fd < 0)
-		return 0;
-	src = sys_reopen(o->fd, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
-	if (src < 0)
-		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);
 	id = time_ns(&now);
 	for (int tries = 0; r == -EEXIST && tries < 64; tries++, id++) {
 		snprintf(name, sizeof name, "%llu", (unsigned long long)id);
-		r = dst = sys_openat(ov->base_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		r = sys_openat(ov->base_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	}
-	if (r < 0)
-		return 0;
-	r = copy_data(src, dst, o->st.st_size);
-	if (r == 0)   /* what is refused is missing from it, and counts as changed when it is compared */
-		r = copy_metadata(src, dst, &o->st, COPY_XATTRS, NULL);
-	if (r < 0)   /* a full disk: the change itself will say so */
+	*ret_id = id - 1;
+	return r;
+}
+
+static int base_fill(struct overlay *ov, int src, int dst, const struct stat *st)
+{
+	/* Shared, it costs nothing, whatever the size. */
+	int r = (uint64_t)st->st_size > ov->base_limit ? sys_ficlone(dst, src) : copy_data(src, dst, st->st_size);
+
+	/* What is refused is missing from it, and counts as changed when it is compared. */
+	return r < 0 ? r : copy_metadata(src, dst, st, COPY_XATTRS, NULL);
+}
+
+static int hash_copy(struct overlay *ov, const char *copied, struct kept *ret)
+{
+	_cleanup_close_ int fd = sys_openat(ov->layers[ov->top].work_fd, copied, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+	int r = fd < 0 ? fd : copy_content_hash(fd, &ret->hash);
+
+	ret->hashed = r == 0;
+	return r;
+}
+
+struct kept layer_keep(struct overlay *ov, int fd, const struct stat *st, const char *copied)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+	_cleanup_close_ int src = -1, dst = -1;
+	struct kept kept = { 0 };
+	char name[24];
+
+	if (!S_ISREG(st->st_mode) || ov->base_fd < 0)
+		return kept;
+	src = sys_reopen(fd, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+	dst = src < 0 ? src : base_make(ov, &kept.id);
+	if (dst >= 0 && base_fill(ov, src, dst, st) == 0)
+		return kept;
+	/* A full disk: the change itself will say so. */
+	if (dst >= 0) {
+		snprintf(name, sizeof name, "%llu", (unsigned long long)kept.id);
 		sys_unlinkat(ov->base_fd, name, 0);
-	return r < 0 ? 0 : id - 1;
+	}
+	kept.id = 0;
+	if (copied && (uint64_t)st->st_size > ov->base_limit)
+		(void)hash_copy(ov, copied, &kept);
+	return kept;
 }
 
 int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
-		      uint64_t base_id)
+		      const struct kept *kept)
 {
 	_cleanup_cred_ int own = cred_own_begin();
-	struct origin o = { .path = view, .comm = c && c->comm ? c->comm : "", .pid = c ? (uint32_t)c->pid : 0,
-			    .base_id = base_id };
+	struct origin o = { .path = view, .comm = c && c->comm ? c->comm : "", .pid = c ? (uint32_t)c->pid : 0 };
 	struct timespec now;
 	int r;
 
 	if (host)
 		origin_from_stat(&o, host);
+	if (kept) {
+		o.base_id = kept->id;
+		o.hash = kept->hash;
+		o.hashed = kept->hashed;
+	}
 	o.target = target;
 	clock_gettime(CLOCK_REALTIME, &now);
 	o.when_ns = time_ns(&now);
@@ -398,7 +430,7 @@ int layer_note_absent(struct overlay *ov, const struct caller *c, const char *vi
 		if (sys_fstatat(ov->root_fd, path_relative(view), &st, AT_SYMLINK_NOFOLLOW) != -ENOENT)
 			return 0;
 	}
-	return layer_note_origin(ov, c, view, NULL, NULL, 0);
+	return layer_note_origin(ov, c, view, NULL, NULL, NULL);
 }
 
 /* The stat and, of a symlink, the text of what is below the top layer at a view path: for its origin. */

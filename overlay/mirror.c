@@ -64,7 +64,7 @@ static int mirror_step(struct overlay *ov, const struct caller *c, const char *v
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
-	r = layer_note_origin(ov, c, view, &o.st, NULL, 0);
+	r = layer_note_origin(ov, c, view, &o.st, NULL, NULL);
 	if (r == 0)
 		r = sys_fstat(dirfd, &parent);
 	if (r == 0)

@@ -21,6 +21,7 @@
 #define MAGIC_SIZE 8
 #define RECORD_MAX 16384
 #define FLAG_BASE 1
+#define FLAG_HASH 2
 #define BUFFER_SIZE 65536
 
 enum record_offsets {
@@ -57,7 +58,7 @@ static int record_encode(const struct origin *o, uint8_t *buf)
 	memset(buf, 0, size);
 	put32(buf + AT_SIZE, (uint32_t)size);
 	buf[AT_KIND] = (uint8_t)o->kind;
-	buf[AT_FLAGS] = o->base_id ? FLAG_BASE : 0;
+	buf[AT_FLAGS] = o->base_id ? FLAG_BASE : o->hashed ? FLAG_HASH : 0;
 	put16(buf + AT_PATH_LEN, (uint16_t)path_len);
 	put16(buf + AT_TARGET_LEN, (uint16_t)target_len);
 	put16(buf + AT_COMM_LEN, (uint16_t)comm_len);
@@ -72,7 +73,7 @@ static int record_encode(const struct origin *o, uint8_t *buf)
 	put32(buf + AT_NLINK, o->nlink);
 	put64(buf + AT_WHEN, o->when_ns);
 	put32(buf + AT_PID, o->pid);
-	put64(buf + AT_BASE, o->base_id);
+	put64(buf + AT_BASE, o->base_id ? o->base_id : o->hash);
 	memcpy(buf + RECORD_HEAD, o->path, path_len);
 	memcpy(buf + RECORD_HEAD + path_len, target, target_len);
 	memcpy(buf + RECORD_HEAD + path_len + target_len, comm, comm_len);
@@ -419,6 +420,8 @@ static struct entry *entry_new(const uint8_t *rec, uint32_t seed)
 		.mode = get32(rec + AT_MODE), .uid = get32(rec + AT_UID), .gid = get32(rec + AT_GID), .nlink = get32(rec + AT_NLINK),
 		.when_ns = get64(rec + AT_WHEN), .pid = get32(rec + AT_PID),
 		.base_id = rec[AT_FLAGS] & FLAG_BASE ? get64(rec + AT_BASE) : 0,
+		.hash = rec[AT_FLAGS] & FLAG_HASH ? get64(rec + AT_BASE) : 0,
+		.hashed = (rec[AT_FLAGS] & FLAG_HASH) != 0,
 	};
 	e->o.path = take_text(&text, &from, path_len);
 	e->o.target = take_text(&text, &from, target_len);

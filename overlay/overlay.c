@@ -114,6 +114,7 @@ int overlay_new(struct box *box, struct overlay **ret, struct err *err)
 		return err_sys(err, -ENOMEM, "box %s", box->name);
 	ov->box = box;
 	ov->root_fd = ov->base_fd = -1;
+	ov->base_limit = OVERLAY_BASE_LIMIT;
 	pthread_rwlockattr_init(&attr);
 	/* Readers hold the lock for a moment and many at a time: without this a writer might never get it. */
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -177,6 +178,11 @@ void overlay_freep(struct overlay **ov)
 {
 	overlay_free(*ov);
 	*ov = NULL;
+}
+
+void overlay_set_base_limit(struct overlay *ov, uint64_t bytes)
+{
+	ov->base_limit = bytes;
 }
 
 struct box *overlay_box(struct overlay *ov)

@@ -35,6 +35,8 @@ int copy_xattrs_equal(int a, int b);
 typedef void (*copy_xattr_tell)(void *ctx, const char *name, const void *a, ssize_t na, const void *b, ssize_t nb);
 /* a or b: -1 for an object without any. */
 int copy_xattrs_compare(int a, int b, copy_xattr_tell tell, void *ctx);
+/* XXH3 (64 bits) of all of a regular file's bytes. It is no proof against who makes files for it. */
+int copy_content_hash(int fd, uint64_t *ret);
 /* True (1) when both regular files have the same bytes, 0 when not, -errno on failure. */
 int copy_content_equal(int a, int b);
 

@@ -34,6 +34,10 @@ int overlay_new(struct box *box, struct overlay **ret, struct err *err);
 void overlay_free(struct overlay *ov);
 void overlay_freep(struct overlay **ov);
 struct box *overlay_box(struct overlay *ov);
+/* Up to how many bytes the original of a file that the box changes is kept (8 MiB to begin with): for merging, and for telling whether the host has
+ * really changed it. Of larger ones a hash is. Before the first operation. */
+#define OVERLAY_BASE_LIMIT (8u << 20)
+void overlay_set_base_limit(struct overlay *ov, uint64_t bytes);
 
 /* For whom an operation is done. */
 struct caller {

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
@@ -516,6 +517,27 @@ int copy_xattrs_compare(int a, int b, copy_xattr_tell tell, void *ctx)
 }
 
 /* 1 when [at, at + want) is the same in both. buf: twice STEP_BUFFER. */
+int copy_content_hash(int fd, uint64_t *ret)
+{
+	enum { PIECE = 1 << 18 };
+	_cleanup_free_ char *buf = malloc(PIECE);
+	XXH3_state_t *state = XXH3_createState();
+	ssize_t n = buf && state ? 0 : -ENOMEM;
+
+	if (n == 0)
+		XXH3_64bits_reset(state);
+	for (off_t at = 0; n >= 0; at += n) {
+		n = sys_pread_all(fd, buf, PIECE, at);
+		if (n <= 0)
+			break;
+		XXH3_64bits_update(state, buf, (size_t)n);
+	}
+	if (n >= 0)
+		*ret = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	return n < 0 ? (int)n : 0;
+}
+
 static int step_equal(int a, int b, off_t at, size_t want, char *buf)
 {
 	ssize_t na = sys_pread_all(a, buf, want, at), nb;

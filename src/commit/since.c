@@ -31,6 +31,24 @@ static bool same_inode(const struct origin *o, const struct stat *now)
 	return o->ino == now->st_ino && o->dev == now->st_dev;
 }
 
+/* Too large to be kept: its attributes are not known, but its content is. */
+static int hashed_content(struct plan *p, const struct origin *o, const char *path, const struct stat *now, struct since *s)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t hash = 0;
+	int r;
+
+	s->content = SINCE_CHANGED;
+	if ((uint64_t)now->st_size != o->size)
+		return 0;
+	r = host_open(&p->host, path, O_RDONLY, &fd);
+	if (r == 0)
+		r = copy_content_hash(fd, &hash);
+	if (r == 0 && hash == o->hash)
+		s->content = SINCE_SAME;
+	return r;
+}
+
 static int regular_content(struct plan *p, const struct origin *o, const char *path, const struct stat *now, struct since *s)
 {
 	bool unwritten = same_inode(o, now) && (uint64_t)now->st_size == o->size && time_ns(&now->st_mtim) == o->mtime_ns;
@@ -43,6 +61,8 @@ static int regular_content(struct plan *p, const struct origin *o, const char *p
 		return 0;
 	}
 	base = origin_open_base(p->base_fd, o);
+	if (base < 0 && o->hashed && !unwritten)
+		return hashed_content(p, o, path, now, s);
 	if (base < 0) {
 		s->content = unwritten ? SINCE_SAME : SINCE_UNKNOWN;
 		return 0;

@@ -229,6 +229,28 @@ static void test_stopped(void **state)
 	assert_int_equal(x->plan->count, 2);
 }
 
+/* Of a file that is too large for its original to be kept, the hash tells a touch from a change. */
+static void test_beyond_the_limit(void **state)
+{
+	struct world *x = *state;
+	struct timespec ts[2] = { { .tv_sec = 5 }, { .tv_sec = 5 } };
+
+	host_write("touched", "0123456789\n");
+	host_write("changed", "0123456789\n");
+	box_begin(x);
+	overlay_set_base_limit(x->ov, 4);
+	box_append(x, "touched", "box\n");
+	box_append(x, "changed", "box\n");
+	host_write("touched.new", "0123456789\n");
+	host_write("changed.new", "9876543210\n");
+	assert_int_equal(rename("touched.new", "touched") | rename("changed.new", "changed"), 0);
+	assert_int_equal(utimensat(AT_FDCWD, "changed", ts, 0) | utimensat(AT_FDCWD, "touched", ts, 0), 0);
+	plan(x);
+	assert_int_equal(find(x, "touched")->change->origin->base_id, 0);
+	assert_int_equal(find(x, "changed")->verdict, COMMIT_CONFLICT);
+	assert_int_equal(find(x, "touched")->verdict, COMMIT_APPLY);
+}
+
 /* A file without an origin under a name that is still known: whether the host changed it since is a matter of nanoseconds. */
 static void test_older_than_the_box(void **state)
 {
@@ -441,6 +463,7 @@ int main(void)
 		WORLD_TEST(test_choose_path),
 		WORLD_TEST(test_rename_waits),
 		WORLD_TEST(test_stopped),
+		WORLD_TEST(test_beyond_the_limit),
 		WORLD_TEST(test_older_than_the_box),
 		WORLD_TEST(test_directory_metadata),
 		WORLD_TEST(test_symlink_becomes_directory),
