@@ -62,7 +62,7 @@ static bool host_path_of(const struct spot *dir, const char *view, const char *n
 	return true;
 }
 
-int overlay_forget(struct overlay *ov, struct vpath path)
+static int forget(struct overlay *ov, struct vpath path, bool whole)
 {
 	_cleanup_returns_ struct returns back = { 0 };
 	_cleanup_spot_ struct spot s;
@@ -102,10 +102,29 @@ int overlay_forget(struct overlay *ov, struct vpath path)
 		ov->redirects_valid = false;
 		force_endp(&f);
 		r = returns_give_back(ov, &back);
-		prune(ov, dir);
+		if (whole)
+			prune(ov, dir);
 	}
 	change_end(ov, true);
 	return r;
+}
+
+int overlay_forget(struct overlay *ov, struct vpath path)
+{
+	return forget(ov, path, true);
+}
+
+int overlay_forget_only(struct overlay *ov, struct vpath path)
+{
+	return forget(ov, path, false);
+}
+
+void overlay_prune(struct overlay *ov, struct vpath dir)
+{
+	if (change_begin(ov) < 0)
+		return;
+	prune(ov, dir.s);
+	change_end(ov, true);
 }
 
 int overlay_settle(struct overlay *ov, struct vpath path)

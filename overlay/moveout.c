@@ -20,15 +20,15 @@ static bool is_for_layer(const char *name)
 }
 
 /* What overlay_strip takes away again. */
-static bool is_of_directory(const char *name)
+static bool is_stripped(const char *name, bool directory)
 {
-	return !strcmp(name, XATTR_OPAQUE) || !strcmp(name, XATTR_TIMES);
+	return directory ? !strcmp(name, XATTR_OPAQUE) || !strcmp(name, XATTR_TIMES) : !strcmp(name, XATTR_RECORD);
 }
 
 static bool attrs_are_plain(const char *names, ssize_t size, bool directory)
 {
 	for (const char *n = names; n < names + size; n += strlen(n) + 1)
-		if (is_for_layer(n) && !(directory && is_of_directory(n)))
+		if (is_for_layer(n) && !is_stripped(n, directory))
 			return false;
 	return size >= 0;
 }
@@ -162,8 +162,9 @@ void overlay_moved_back(struct overlay *ov)
 	change_end(ov, true);
 }
 
-void overlay_strip(int dirfd)
+void overlay_strip(int fd)
 {
-	(void)fremovexattr(dirfd, XATTR_OPAQUE);
-	(void)fremovexattr(dirfd, XATTR_TIMES);
+	(void)fremovexattr(fd, XATTR_OPAQUE);
+	(void)fremovexattr(fd, XATTR_TIMES);
+	(void)fremovexattr(fd, XATTR_RECORD);
 }

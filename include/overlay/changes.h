@@ -46,6 +46,9 @@ int changes_copied_from(struct overlay *ov, const struct change *ch, char *ret, 
 /* Takes what the layer has at a path (and what lies below a directory) out of it: the view shows the host's again there, and nothing changes
  * elsewhere. A rename is two names: the old one is taken out too, by a call of its own. */
 int overlay_forget(struct overlay *ov, struct vpath path);
+/* The same, and leaves the directories above it, which may be of no more use then: for many paths in one directory. overlay_prune looks after those. */
+int overlay_forget_only(struct overlay *ov, struct vpath path);
+void overlay_prune(struct overlay *ov, struct vpath dir);
 /* For a directory (added, renamed, its metadata changed) that the host now has at this path as the view shows it, while changes below it are
  * left in the box: the layer's directory becomes a plain mirror of the host's. */
 int overlay_settle(struct overlay *ov, struct vpath path);
@@ -71,8 +74,8 @@ void plain_release(struct plain *p);
 void overlay_moved_out(struct overlay *ov, struct vpath path);
 /* Such things are in it again, wherever they were. */
 void overlay_moved_back(struct overlay *ov);
-/* Takes from a directory that came out of a layer what was for the layer. */
-void overlay_strip(int dirfd);
+/* Takes from a directory or file that came out of a layer what was for the layer. */
+void overlay_strip(int fd);
 /* What the host has at the path now, after a commit put it there or took it away, becomes the origin of what the box has there. */
 int overlay_reorigin(struct overlay *ov, struct vpath path);
 

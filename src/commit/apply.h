@@ -81,7 +81,7 @@ struct apply {
 	struct inode_set layers; /* layers: directories of the layer that gave something */
 	bool *busy; /* busy: items being applied, higher up on our stack */
 	bool said;  /* said: the item's `why` already tells what the failure is */
-	char entered[PATH_MAX]; /* entered: the directory that the journal was told of last */
+	char entered[PATH_MAX]; /* entered: the directory that the journal was told of last; then that in which something was forgotten last */
 };
 
 static inline struct commit_item *item(struct apply *a, size_t i)
@@ -155,9 +155,10 @@ int swap_refuse(struct apply *a, size_t i);
 bool swap_still_is(const struct stat *now, const struct stat *seen);
 /* What stands at the name now is what was seen (st_mode 0: nothing), and nobody has done anything to it. */
 int swap_check(struct apply *a, size_t i, int dir, const char *name, const struct stat *seen);
-/* The temporary in the same directory gets the name, which is the host path. A directory in the way goes to a->doomed. Where it fails, what is
+/* The temporary in the same directory, which is ours, gets the name, which is the host path. A directory in the way goes to a->doomed. Where it fails, what is
  * still called temp is ours. */
-int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *judged);
+int swap_put(struct apply *a, size_t i, int dir, const char *temp, const struct stat *ours, const char *name, const char *path,
+             const struct stat *judged);
 /* Notes what was judged at the path, and is called temp in the same directory (moved) or is to be, as in the way of item i. */
 int swap_aside(struct apply *a, size_t i, const char *path, const char *temp, const struct stat *judged, bool moved);
 /* Notes that what rename i is to take has a temporary name, the host path, until then. */
@@ -174,6 +175,7 @@ int swap_take(struct apply *a, size_t i, const char *path, const struct stat *ju
 
 /* Put off, where that can be: 1. What they return later_make returns later: -ECANCELED, and the item that failed is settled. */
 int later_put(struct apply *a, size_t i, const char *temp, const struct stat *ours, const char *path, const struct stat *seen);
+int later_give(struct apply *a, size_t i, const struct plain *p, const char *temp, const char *path);
 int later_take(struct apply *a, size_t i, const char *path, const char *temp, const struct stat *seen);
 int later_meta(struct apply *a, size_t i, const char *path, const struct stat *seen);
 /* Makes all that was put off. */
@@ -185,6 +187,11 @@ void later_free(struct apply *a);
 /* A new file or directory of the box, with all that is in it, becomes the host's at the path, where nothing is. 1: it is there, and all items below are
  * done; 0: it has to be copied. */
 int give_object(struct apply *a, size_t i, const char *path);
+/* The box's file becomes a temporary in the directory that holds the path. 1: it is, or will be before anything else happens, and what it is is in
+ * *ret; 0: it has to be copied. */
+int give_file(struct apply *a, size_t i, const char *temp, const char *path, struct stat *ret);
+/* The rename itself. temp: the name it gets; NULL: the path's own. 0: it cannot be renamed there. */
+int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp, const char *path);
 
 /* ---- inplace.c ---- */
 

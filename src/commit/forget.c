@@ -19,12 +19,26 @@ static bool renames_done(const struct plan *p, size_t i, void *ctx)
 	return item_done(&p->p.items[i]);
 }
 
+/* The directory of what was forgotten last. */
+static void prune(struct apply *a)
+{
+	if (a->entered[0])
+		overlay_prune(a->p->p.ov, (struct vpath){ a->entered });
+	a->entered[0] = '\0';
+}
+
 static int forget(struct apply *a, const char *path)
 {
-	int r = overlay_forget(a->p->p.ov, (struct vpath){ path });
+	char dir[PATH_MAX];
+	int r = overlay_forget_only(a->p->p.ov, (struct vpath){ path });
 
 	if (r < 0 && r != -ENOENT)
 		a->result->unforgotten++;
+	/* Neighbours come one after another. */
+	if (path_split(path, dir, sizeof dir) && strcmp(dir, a->entered) != 0) {
+		prune(a);
+		strcpy(a->entered, dir);
+	}
 	return r;
 }
 
@@ -182,6 +196,7 @@ void apply_forget_done(struct apply *a)
 	char dir[PATH_MAX], hiding[PATH_MAX], plain[PATH_MAX] = "", settled[PATH_MAX] = "";
 	size_t i = 0;
 
+	a->entered[0] = '\0';
 	while (i < a->p->p.count) {
 		size_t next;
 
@@ -199,5 +214,6 @@ void apply_forget_done(struct apply *a)
 		strcpy(settled, hiding);
 		i = next;
 	}
+	prune(a);
 	reorigin_done(a);
 }

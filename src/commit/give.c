@@ -13,6 +13,7 @@
 
 #include "base/descent.h"
 #include "base/path.h"
+#include "base/stat.h"
 #include "base/sys.h"
 
 /* New, all of it wanted as it is. */
@@ -44,7 +45,7 @@ static int note_layer(struct apply *a, const struct plain *p, struct stat *ret)
 	return r < 0 ? r : journal_add_dir(a->j, dir, ret);
 }
 
-static int move(struct apply *a, size_t i, const struct plain *p, const char *path)
+int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp, const char *path)
 {
 	const struct host_name from = { p->dir, p->name, p->path };
 	struct host_name to = { .path = path };
@@ -58,6 +59,8 @@ static int move(struct apply *a, size_t i, const struct plain *p, const char *pa
 		return r;
 	if (there.st_dev != p->st.st_dev)
 		return 0;
+	if (temp)
+		to.name = temp;
 	r = note_layer(a, p, &layer);
 	if (r == 0)
 		r = act_give(a, i, &from, &to, &p->st);
@@ -78,7 +81,7 @@ int give_object(struct apply *a, size_t i, const char *path)
 
 	if (!tree_is_whole(a, i, end) || overlay_plain(a->p->p.ov, (struct vpath){ item(a, i)->change->path }, &p) < 0 || p.objects != end - i)
 		return 0;
-	r = move(a, i, &p, path);
+	r = give_move(a, i, &p, NULL, path);
 	if (r <= 0)
 		return r;
 	for (size_t k = i; k < end; k++) {
@@ -89,6 +92,35 @@ int give_object(struct apply *a, size_t i, const char *path)
 	}
 	a->held[i] = ident_of(&p.st);
 	return 1;
+}
+
+/* What the layer's file is natively is what it is in the box: of who is not root, another's may be recorded only. */
+static bool is_native(const struct stat *layer, const struct stat *box)
+{
+	return S_ISREG(layer->st_mode) && layer->st_mode == box->st_mode && layer->st_uid == box->st_uid && layer->st_gid == box->st_gid &&
+	       stat_same_content(layer, box);
+}
+
+int give_file(struct apply *a, size_t i, const char *temp, const char *path, struct stat *ret)
+{
+	__attribute__((cleanup(plain_release))) struct plain p = { .dir = -1 };
+	const struct commit_item *it = item(a, i);
+	struct stat there;
+	const char *name;
+	int dir, r;
+
+	if (it->resolved == RESOLVE_TEXT || it->part || it->keep || it->one_with || it->beside || it->change->box.st_nlink > 1)
+		return 0;
+	if (overlay_plain(a->p->p.ov, (struct vpath){ it->change->path }, &p) < 0 || !is_native(&p.st, &it->change->box))
+		return 0;
+	r = host_parent(&a->p->host, path, &dir, &name);
+	if (r == 0)
+		r = sys_fstat(dir, &there);
+	if (r < 0 || there.st_dev != p.st.st_dev)
+		return r < 0 ? r : 0;
+	*ret = p.st;
+	r = later_give(a, i, &p, temp, path);
+	return r != 0 ? r : give_move(a, i, &p, temp, path);
 }
 
 /* ---- the marks (G2) ---- */
@@ -106,7 +138,26 @@ static int enter(struct host *h, const char *path, struct descent *d)
 	return r < 0 ? r : descent_enter(d, names);
 }
 
-int give_strip(struct host *h, const char *top)
+static int strip_file(struct host *h, const char *path)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r = host_open(h, path, O_RDONLY, &fd);
+
+	if (r == 0)
+		overlay_strip(fd);
+	/* By its name, which takes attributes off what we may not read. */
+	else if (r == -EACCES && host_open(h, path, O_PATH, &fd) == 0 && sys_fstat(fd, &st) == 0 && sys_chmod_fd(fd, 0600) == 0) {
+		_cleanup_close_ int own = sys_reopen(fd, O_RDONLY | O_CLOEXEC, 0);
+
+		if (own >= 0)
+			overlay_strip(own);
+		(void)sys_chmod_fd(fd, st.st_mode & 07777);
+	}
+	return 0;
+}
+
+int give_strip(struct host *h, const char *top, mode_t mode)
 {
 	char path[PATH_MAX];
 	_cleanup_descent_ struct descent d = { .path = { path } };
@@ -116,6 +167,8 @@ int give_strip(struct host *h, const char *top)
 	if (strlen(top) >= sizeof path)
 		return -ENAMETOOLONG;
 	strcpy(path, top);
+	if (S_ISREG(mode))
+		return strip_file(h, path);
 	r = enter(h, path, &d);
 	while (r >= 0 && d.depth) {
 		r = descent_step(&d);

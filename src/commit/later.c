@@ -6,6 +6,7 @@
 #include "apply.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,12 +16,13 @@
 #define LATER_MAX 512
 
 struct later {
-	enum { LATER_PUT, LATER_TAKE, LATER_META } kind;
+	enum { LATER_GIVE, LATER_PUT, LATER_TAKE, LATER_META } kind;
 	size_t i;
 	char *path;
 	char temp[JOURNAL_TEMP_MAX];
 	struct ident dir; /* dir: that holds the path */
-	struct stat seen;
+	struct stat seen, ours; /* ours: of LATER_PUT: what gets the name */
+	char *layer;            /* layer: of LATER_GIVE: where it is now */
 };
 
 static int add(struct apply *a, int kind, size_t i, const char *path, const char *temp, const struct stat *seen)
@@ -62,10 +64,28 @@ static bool is_simple(const struct stat *st)
 
 int later_put(struct apply *a, size_t i, const char *temp, const struct stat *ours, const char *path, const struct stat *seen)
 {
+	int r;
+
 	/* Others are to become names of it. */
 	if (a->making || !is_simple(ours) || !is_simple(seen) || a->nmoves || item(a, i)->change->box.st_nlink > 1)
 		return 0;
-	return add(a, LATER_PUT, i, path, temp, seen);
+	r = add(a, LATER_PUT, i, path, temp, seen);
+	if (r == 1)
+		a->later[a->nlater - 1].ours = *ours;
+	return r;
+}
+
+int later_give(struct apply *a, size_t i, const struct plain *p, const char *temp, const char *path)
+{
+	int r;
+
+	if (a->making || a->nmoves)
+		return 0;
+	r = add(a, LATER_GIVE, i, path, temp, &p->st);
+	if (r != 1)
+		return r;
+	a->later[a->nlater - 1].layer = strdup(p->path);
+	return a->later[a->nlater - 1].layer ? 1 : -ENOMEM;
 }
 
 int later_take(struct apply *a, size_t i, const char *path, const char *temp, const struct stat *seen)
@@ -82,6 +102,25 @@ int later_meta(struct apply *a, size_t i, const char *path, const struct stat *s
 	return add(a, LATER_META, i, path, NULL, seen);
 }
 
+static int make_given(struct apply *a, struct later *l)
+{
+	__attribute__((cleanup(plain_release))) struct plain p = { .dir = -1, .st = l->seen };
+	const char *name;
+	int dir, r = l->layer ? host_parent(&a->p->host, l->layer, &dir, &name) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	p.dir = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+	if (p.dir < 0)
+		return -errno;
+	strcpy(p.name, name);
+	strcpy(p.path, l->layer);
+	host_pin(&a->p->host, l->path, l->dir);
+	r = give_move(a, l->i, &p, l->temp, l->path);
+	/* What was on one file system is on two. */
+	return r == 0 ? -EXDEV : r < 0 ? r : 0;
+}
+
 /* In the round of LOGGING each step is written down; in that of DOING it is made. */
 static int make_one(struct apply *a, struct later *l)
 {
@@ -90,10 +129,14 @@ static int make_one(struct apply *a, struct later *l)
 
 	host_pin(&a->p->host, l->path, l->dir);
 	switch (l->kind) {
+	case LATER_GIVE:
+		host_unpin(&a->p->host);
+		r = make_given(a, l);
+		break;
 	case LATER_PUT:
 		r = host_parent(&a->p->host, l->path, &dir, &name);
 		if (r == 0)
-			r = swap_put(a, l->i, dir, l->temp, name, l->path, &l->seen);
+			r = swap_put(a, l->i, dir, l->temp, &l->ours, name, l->path, &l->seen);
 		break;
 	case LATER_TAKE:
 		r = swap_take(a, l->i, l->path, &l->seen, l->temp);
@@ -143,15 +186,19 @@ int later_make(struct apply *a)
 	a->making = MAKING_NONE;
 	host_moved(&a->p->host);
 	a->p->host = caller;
-	for (size_t k = 0; k < a->nlater; k++)
+	for (size_t k = 0; k < a->nlater; k++) {
 		free(a->later[k].path);
+		free(a->later[k].layer);
+	}
 	a->nlater = 0;
 	return r;
 }
 
 void later_free(struct apply *a)
 {
-	for (size_t k = 0; k < a->nlater; k++)
+	for (size_t k = 0; k < a->nlater; k++) {
 		free(a->later[k].path);
+		free(a->later[k].layer);
+	}
 	free(a->later);
 }

@@ -1,7 +1,7 @@
 /* place.c - one object of the box onto the host.
  *
  * (P1) A name that exists on the host before and after is never missing in between: temporary, then one rename.
- * (P2) A temporary that did not become anything is removed.
+ * (P2) A temporary that did not become anything is removed when all steps are taken back.
  * (P3) A new file is nobody else's to read until it has its own mode.
  */
 #include "apply.h"
@@ -314,6 +314,7 @@ static int place_link(struct apply *a, size_t i, const char *existing, const str
 	_cleanup_close_ int dir = -1;
 	const char *name;
 	char temp[JOURNAL_TEMP_MAX];
+	struct stat ours;
 	int r;
 
 	/* It is one already. */
@@ -326,9 +327,9 @@ static int place_link(struct apply *a, size_t i, const char *existing, const str
 	r = make_link(a, i, existing, known, dir, temp);
 	if (r < 0)
 		return r;
-	r = swap_put(a, i, dir, temp, name, path, seen);
-	if (r < 0)
-		sys_unlinkat(dir, temp, 0);
+	r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
+	if (r == 0)
+		r = swap_put(a, i, dir, temp, &ours, name, path, seen);
 	return r;
 }
 
@@ -353,23 +354,25 @@ static int keep_metadata(struct apply *a, size_t i, int dir, const char *name, c
 static int place_new(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int dir = -1;
-	const struct stat *st = &a->p->p.items[i].change->box;
-	const char *name;
+	bool regular = S_ISREG(a->p->p.items[i].change->box.st_mode);
 	char temp[JOURNAL_TEMP_MAX];
+	struct stat ours;
+	const char *name;
 	int r;
 
 	r = own_parent(a, path, &dir, &name);
 	if (r < 0)
 		return r;
 	journal_temp_name(a->j, temp);
-	r = S_ISREG(st->st_mode) ? make_regular(a, i, box, dir, temp) : make_special(a, i, box, dir, temp);
-	if (r == 0 && seen->st_mode && place_kept_bits(a, i))
-		r = keep_metadata(a, i, dir, name, temp, seen);
-	if (r == 0)
-		r = swap_put(a, i, dir, temp, name, path, seen);
-	if (r < 0)
-		sys_unlinkat(dir, temp, S_ISDIR(st->st_mode) ? AT_REMOVEDIR : 0);
-	return r;
+	r = regular ? give_file(a, i, temp, path, &ours) : 0;
+	if (r == 0) {
+		r = regular ? make_regular(a, i, box, dir, temp) : make_special(a, i, box, dir, temp);
+		if (r == 0 && seen->st_mode && place_kept_bits(a, i))
+			r = keep_metadata(a, i, dir, name, temp, seen);
+		if (r == 0)
+			r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
+	}
+	return r < 0 ? r : swap_put(a, i, dir, temp, &ours, name, path, seen);
 }
 
 /* True when a new file could not get the owner that this one has. */

@@ -377,7 +377,7 @@ int replay_step_back(struct replay *r, const struct step *s, struct journal *int
 
 /* ---- all of them back ---- */
 
-/* What the host had, and still stands under a temporary name, for it could not be put back. */
+/* What still stands under a temporary name, for it could not be put back. */
 static int collect_olds(const struct journal *j, struct inode_set *ret)
 {
 	int x = 0;
@@ -388,6 +388,9 @@ static int collect_olds(const struct journal *j, struct inode_set *ret)
 
 		if (s->old != OLD_NONE)
 			x = inode_set_add(ret, st->st_dev, st->st_ino);
+		/* Nor is what the box gave, and could not get back. */
+		if (s->given && x == 0)
+			x = inode_set_add(ret, s->at_a.st_dev, s->at_a.st_ino);
 	}
 	return x;
 }
@@ -461,6 +464,18 @@ int replay_forward(const struct journal *j, size_t k, const char *path, char ret
 			x = path_join(ret, PATH_MAX, s->a, rest);
 	}
 	return x < 0 ? x : 0;
+}
+
+/* Where what was given by step k is now: under a temporary name it does not stay. */
+static int replay_given(const struct journal *j, size_t k, char ret[static PATH_MAX])
+{
+	const struct step *s = &j->steps[k];
+
+	if (journal_is_temp(j, last_name(s->b)))
+		for (size_t i = k + 1; i < j->nsteps; i++)
+			if (j->steps[i].kind == STEP_RENAME && strcmp(j->steps[i].a, s->b) == 0)
+				return replay_forward(j, i, j->steps[i].b, ret);
+	return replay_forward(j, k, s->b, ret);
 }
 
 struct old {
@@ -621,8 +636,8 @@ int replay_finish(struct replay *r)
 	for (size_t k = 0; k < r->j->nsteps && x >= 0; k++) {
 		char path[PATH_MAX];
 
-		if (r->j->steps[k].given && S_ISDIR(r->j->steps[k].at_a.st_mode) && replay_forward(r->j, k, r->j->steps[k].b, path) == 0)
-			x = give_strip(r->host, path);
+		if (r->j->steps[k].given && replay_given(r->j, k, path) == 0)
+			x = give_strip(r->host, path, r->j->steps[k].at_a.st_mode);
 	}
 	for (size_t i = 0; i < r->j->times.count && x >= 0; i++)
 		x = set_times(r, &r->j->times.list[i], false);

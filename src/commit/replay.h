@@ -33,8 +33,8 @@ const char *replay_other_name(const struct journal *j, const struct stat *st);
 /* An object that has all of what another had, as far as stat(2) tells, but for its number: a copy of it. */
 bool replay_is_alike(const struct stat *now, const struct stat *was);
 
-/* Takes from the directories of a given tree what was for the layer (give.c). */
-int give_strip(struct host *h, const char *top);
+/* Takes from what was given, and from the directories below it, what was for the layer (give.c). */
+int give_strip(struct host *h, const char *top, mode_t mode);
 
 /* ---- one step, with its log entry first ---- */
 

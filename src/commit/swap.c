@@ -140,21 +140,19 @@ static int keep_spare(struct apply *a, const struct host_name *temp, const struc
 	return twins_spare(a, old, spare);
 }
 
-int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *name, const char *path, const struct stat *judged)
+int swap_put(struct apply *a, size_t i, int dir, const char *temp, const struct stat *ours, const char *name, const char *path,
+             const struct stat *judged)
 {
 	bool dirs = S_ISDIR(judged->st_mode) || S_ISDIR(item(a, i)->change->box.st_mode);
 	const struct host_name from = { dir, temp, path }, to = { dir, name, path };
-	struct stat ours, out, now = *judged;
+	struct stat out, now = *judged;
 	const struct stat *seen = &now;
-	int r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
+	int r = later_put(a, i, temp, ours, path, judged);
 
-	if (r == 0) {
-		r = later_put(a, i, temp, &ours, path, judged);
-		if (r != 0)
-			return r < 0 ? r : 0;
-	}
-	if (r == 0 && !seen->st_mode) {
-		r = rename_first(a, i, &from, &to, &ours, OLD_NONE);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (!seen->st_mode) {
+		r = rename_first(a, i, &from, &to, ours, OLD_NONE);
 		return r == -EEXIST ? swap_refuse(a, i) : r;
 	}
 	if (r == 0)
@@ -167,7 +165,7 @@ int swap_put(struct apply *a, size_t i, int dir, const char *temp, const char *n
 	if (r == 0 && dirs)
 		r = doomed_reserve(a);
 	if (r == 0)
-		r = act_rename(a, i, &from, &to, &ours, seen, RENAME_EXCHANGE, OLD_A);
+		r = act_rename(a, i, &from, &to, ours, seen, RENAME_EXCHANGE, OLD_A);
 	if (r < 0)
 		return r == -ENOENT ? swap_refuse(a, i) : r;
 	r = sys_fstatat(dir, temp, &out, AT_SYMLINK_NOFOLLOW);

@@ -352,14 +352,20 @@ static void test_changed_unknown(void **state)
 		assert_int_equal(truncate(name, BIG + 1), 0);
 		box_append(x, name, "box\n");
 	}
+	/* Nothing of it was read, so there is not even a hash. */
+	host_write("d", "old\n");
+	assert_int_equal(truncate("d", BIG + 1), 0);
+	box_write(x, "d", "new\n", O_TRUNC);
 	later();
+	host_touch("d", 1000000);
 	host_append("a", "host\n");
 	host_touch("b", 1000000);
 	st = host_stat_of("c");
 	assert_int_equal(chmod("c", 0600), 0);
 	assert_int_equal(host_stat_of("c").st_mtim.tv_nsec, st.st_mtim.tv_nsec);
-	row(x, 38, "a");
-	row(x, 38, "b");
+	row(x, 37, "a");
+	row(x, 31, "b");
+	row(x, 38, "d");
 	row_keeps(row(x, 32, "c"), COMMIT_KEEP_MODE);
 	assert_int_equal(setxattr("c", "user.host", "1", 1, 0), 0);
 	row(x, 33, "c");

@@ -445,7 +445,7 @@ static void test_renamed_clash(void **state)
 	host_append("big", "host\n");
 	row(x, 95, "mode.new");
 	row(x, 95, "names.new");
-	row(x, 95, "big.new");
+	row(x, 106, "big.new");
 	host_append("mode", "host\n");
 	row(x, 95, "mode.new");
 	commit_all(x);
