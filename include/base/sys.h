@@ -14,7 +14,14 @@
 #include <sys/types.h>
 #include <linux/openat2.h>
 
-enum sys_fault_mode { SYS_FAULT_OFF, SYS_FAULT_COUNT, SYS_FAULT_FAIL, SYS_FAULT_KILL };
+enum sys_fault_mode {
+	SYS_FAULT_OFF,
+	SYS_FAULT_COUNT,
+	SYS_FAULT_FAIL,
+	SYS_FAULT_KILL,
+	SYS_FAULT_DEAD, /* SYS_FAULT_DEAD: the nth and all later ones fail: the disk is gone */
+	SYS_FAULT_TEAR, /* SYS_FAULT_TEAR: counts writes only; of the nth half is written, and then it fails, or with code 0 the process is killed */
+};
 /* Arms fault injection for this process: at the nth (from 1) sys_ call from now on, fail with -code or _exit(137).
  * Also armed by the environment at start-up in test builds (COWBOX_FAULT_ENV): COWBOX_FAULT="fail:N:ERRNO" or "kill:N" or
  * "count", which prints "fault: N calls" on stderr at exit. The reads at the end of this header are not counted. */

@@ -49,9 +49,12 @@ uint64_t sys_fault_count(void)
 
 static __attribute__((noinline, cold)) int fault_hit(int mode)
 {
-	uint64_t now = atomic_fetch_add(&fault.seen, 1) + 1;
+	uint64_t now;
 
-	if (mode == SYS_FAULT_COUNT || now != fault.nth)
+	if (mode == SYS_FAULT_TEAR)
+		return 0;
+	now = atomic_fetch_add(&fault.seen, 1) + 1;
+	if (mode == SYS_FAULT_COUNT || now < fault.nth || (now > fault.nth && mode != SYS_FAULT_DEAD))
 		return 0;
 	if (mode == SYS_FAULT_KILL)
 		_exit(137);
@@ -63,6 +66,24 @@ static inline int sys_gate(void)
 	int mode = atomic_load_explicit(&fault.mode, memory_order_relaxed);
 
 	return __builtin_expect(mode != SYS_FAULT_OFF, 0) ? fault_hit(mode) : 0;
+}
+
+/* Cuts a write that is to be torn; returns by how much. */
+static size_t tear(size_t *size)
+{
+	size_t whole = *size;
+
+	if (atomic_load_explicit(&fault.mode, memory_order_relaxed) != SYS_FAULT_TEAR || atomic_fetch_add(&fault.seen, 1) + 1 != fault.nth)
+		return 0;
+	*size /= 2;
+	return whole - *size;
+}
+
+static int torn(void)
+{
+	if (!fault.code)
+		_exit(137);
+	return -fault.code;
 }
 
 #ifdef COWBOX_FAULT_ENV
@@ -269,10 +290,12 @@ int sys_flock(int fd, int op)
 int sys_write_all(int fd, const void *buf, size_t size)
 {
 	const char *p = buf;
+	size_t cut;
 	int r = sys_gate();
 
 	if (r < 0)
 		return r;
+	cut = tear(&size);
 	while (size) {
 		ssize_t n = write(fd, p, size);
 
@@ -283,16 +306,18 @@ int sys_write_all(int fd, const void *buf, size_t size)
 		p += n;
 		size -= (size_t)n;
 	}
-	return 0;
+	return cut ? torn() : 0;
 }
 
 int sys_pwrite_all(int fd, const void *buf, size_t size, off_t at)
 {
 	const char *p = buf;
+	size_t cut;
 	int r = sys_gate();
 
 	if (r < 0)
 		return r;
+	cut = tear(&size);
 	while (size) {
 		ssize_t n = pwrite(fd, p, size, at);
 
@@ -304,7 +329,7 @@ int sys_pwrite_all(int fd, const void *buf, size_t size, off_t at)
 		at += n;
 		size -= (size_t)n;
 	}
-	return 0;
+	return cut ? torn() : 0;
 }
 
 ssize_t sys_read_all(int fd, void *buf, size_t size)
