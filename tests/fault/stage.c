@@ -133,7 +133,7 @@ static void fix_times(const char *top, int (*fn)(const char *path, const struct 
 
 void stage_make(struct world *x, const struct site *site, const struct scene *scene)
 {
-	char path[2 * PATH_MAX];
+	char path[2 * PATH_MAX], links[2 * PATH_MAX];
 	struct err err = { 0 };
 
 	*x = (struct world){ .caller = { .umask = 022 } };
@@ -150,8 +150,12 @@ void stage_make(struct world *x, const struct site *site, const struct scene *sc
 	box_begin(x);
 	scene->box(x);
 	snprintf(path, sizeof path, "%s/layers/1/tree", x->box->path);
+	snprintf(links, sizeof links, "%s/layers/1/links", x->box->path);
 	stage_close(x);
 	fix_times(path, fix_box);
+	/* Where a file that was written to stands when it has no name left. */
+	if (access(links, F_OK) == 0)
+		fix_times(links, fix_box);
 }
 
 bool stage_open(struct world *x)
