@@ -143,12 +143,18 @@ static int note_dir(struct apply *a, const char *path, struct inode_set *seen)
 	_cleanup_close_ int fd = -1;
 	char dir[PATH_MAX];
 	struct stat st;
+	int r;
 
 	if (!path_split(path, dir, sizeof dir))
 		return -ENAMETOOLONG;
-	/* One that is not there comes with the box. */
-	if (strcmp(dir, a->entered) == 0 || host_open(&a->p->host, dir, O_PATH | O_DIRECTORY, &fd) < 0 || sys_fstat(fd, &st) < 0)
+	if (strcmp(dir, a->entered) == 0)
 		return 0;
+	r = host_open(&a->p->host, dir, O_PATH | O_DIRECTORY, &fd);
+	if (r == 0)
+		r = sys_fstat(fd, &st);
+	/* One that is not there comes with the box. */
+	if (r < 0)
+		return error_is_hard(r) ? r : 0;
 	strcpy(a->entered, dir);
 	if (inode_set_has(seen, st.st_dev, st.st_ino))
 		return 0;
@@ -261,7 +267,14 @@ static int note_times(struct apply *a)
 		const struct parent *p = &a->parents[k - 1];
 
 		/* Not ours, or not there any more: it keeps the time of the commit. */
-		if (!p->set || apply_where_view(a, p->view, path) < 0 || host_stat(&a->p->host, path, &st) < 0 || !ident_is(&p->dir, &st))
+		if (!p->set || apply_where_view(a, p->view, path) < 0)
+			continue;
+		r = host_stat(&a->p->host, path, &st);
+		if (r < 0) {
+			r = error_is_hard(r) ? r : 0;
+			continue;
+		}
+		if (!ident_is(&p->dir, &st))
 			continue;
 		st.st_mtim = p->mtime;
 		r = journal_add_times(a->j, path, &st);

@@ -2,6 +2,8 @@
 #ifndef COWBOX_COMMIT_APPLY_H
 #define COWBOX_COMMIT_APPLY_H
 
+#include <errno.h>
+
 #include "base/inode_set.h"
 #include "journal.h"
 #include "plan.h"
@@ -83,6 +85,12 @@ struct apply {
 	bool said;  /* said: the item's `why` already tells what the failure is */
 	char entered[PATH_MAX]; /* entered: the directory that the journal was told of last; then that in which something was forgotten last */
 };
+
+/* What may be otherwise when it is tried again. Anything else is a matter of that one path. */
+static inline bool error_is_hard(int r)
+{
+	return r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EROFS;
+}
 
 static inline struct commit_item *item(struct apply *a, size_t i)
 {

@@ -109,27 +109,29 @@ static bool later(struct timespec a, struct timespec b)
 }
 
 /* The modification time a directory is to have when all is done: the view's, unless the host's is newer than what the box saw. */
-static void parent_time(struct apply *a, struct parent *parent, const struct stat *st)
+static int parent_time(struct apply *a, const char *view, const struct stat *st, struct parent *parent)
 {
 	struct caller caller = { .umask = 022 };
-	const struct origin *o = plan_origin(a->p, parent->view);
+	const struct origin *o = plan_origin(a->p, view);
 	_cleanup_object_ struct object dir;
 	int r;
 
 	object_init(&dir);
-	r = overlay_lookup(a->p->p.ov, &caller, AT_VIEW(parent->view), LOOKUP_NOFOLLOW | LOOKUP_DIRECTORY, &dir);
+	r = overlay_lookup(a->p->p.ov, &caller, AT_VIEW(view), LOOKUP_NOFOLLOW | LOOKUP_DIRECTORY, &dir);
 	if (r < 0)
-		return;
+		return error_is_hard(r) ? r : 0;
 	parent->dir = ident_of(st);
 	parent->set = later(dir.st.st_mtim, st->st_mtim) ||
 	              (o && o->mtime_ns == time_ns(&st->st_mtim));
 	parent->mtime = dir.st.st_mtim;
+	return 0;
 }
 
 int apply_enter(struct apply *a, const char *view, const struct stat *dir)
 {
 	struct parent parent = { 0 }, *all;
 	size_t i = plan_find(a->p, view);
+	int r;
 
 	/* What the box did to the directory itself comes with its own item, or not at all. */
 	if (i != NO_ITEM && (item_planned(&a->p->p.items[i]) || a->p->p.items[i].change->kind == CHANGE_META))
@@ -142,10 +144,12 @@ int apply_enter(struct apply *a, const char *view, const struct stat *dir)
 	if (!all)
 		return -ENOMEM;
 	a->parents = all;
+	r = parent_time(a, view, dir, &parent);
+	if (r < 0)
+		return r;
 	parent.view = strdup(view);
 	if (!parent.view)
 		return -ENOMEM;
-	parent_time(a, &parent, dir);
 	a->parents[a->nparents++] = parent;
 	return 0;
 }
@@ -411,11 +415,19 @@ static int place_regular(struct apply *a, size_t i, int box, const char *path, c
 	if (r < 0)
 		return r;
 	many = layer.st_nlink > 1;
-	if (many && twins_find(a, &layer, twin, &known) == 0)
+	r = many ? twins_find(a, &layer, twin, &known) : -ENOENT;
+	if (error_is_hard(r))
+		return r;
+	if (r == 0)
 		return place_link(a, i, twin, &known, path, seen);
 	if (keeps_inode(a, i, seen)) {
 		r = place_in_inode(a, i, path, seen);
-	} else if (many && twins_original(a, i, twin, &known) == 0 && may_be_one(a, i, twin, &known)) {
+		return r == 0 && many ? twins_add(a, &layer, path) : r;
+	}
+	r = many ? twins_original(a, i, twin, &known) : -ENOENT;
+	if (error_is_hard(r))
+		return r;
+	if (r == 0 && may_be_one(a, i, twin, &known)) {
 		r = place_link(a, i, twin, &known, path, seen);
 		if (r == 0 && twins_may_write(a, &known))
 			r = place_in_inode(a, i, path, &known);
@@ -440,8 +452,10 @@ static int place_special(struct apply *a, size_t i, int box, const char *path, c
 	if (layer.st_nlink < 2)
 		return place_new(a, i, box, path, seen);
 	r = twins_find(a, &layer, twin, &known);
-	if (r < 0)
+	if (r < 0 && !error_is_hard(r))
 		r = twins_original(a, i, twin, &known);
+	if (error_is_hard(r))
+		return r;
 	r = r == 0 ? place_link(a, i, twin, &known, path, seen) : place_new(a, i, box, path, seen);
 	return r < 0 ? r : twins_add(a, &layer, path);
 }

@@ -24,12 +24,6 @@
 #include "base/tree.h"
 #include "tree_copy.h"
 
-/* What may be otherwise when it is tried again. Anything else is a matter of that one path. */
-static bool is_hard(int r)
-{
-	return r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EROFS;
-}
-
 static void trouble(struct replay *r, const char *path, const char *what)
 {
 	char text[2 * PATH_MAX], shown[PATH_MAX];
@@ -343,7 +337,7 @@ static int save_old(struct replay *r, const struct step *s)
 		return x;
 	journal_kept_name(s->kept, true, name);
 	x = sys_renameat2(at.dir, at.name, r->j->dir_fd, name, RENAME_NOREPLACE);
-	if (x < 0 && !is_hard(x)) {
+	if (x < 0 && !error_is_hard(x)) {
 		x = tree_copy(at.dir, at.name, r->j->dir_fd, name, NULL);
 		if (x == 0)
 			x = tree_remove(at.dir, at.name);
@@ -359,7 +353,7 @@ int replay_step_back(struct replay *r, const struct step *s, struct journal *int
 	        : s->kind == STEP_WRITE ? back_write(r, s, into)
 	                                : -EBADMSG;
 
-	if (x == 0 || is_hard(x))
+	if (x == 0 || error_is_hard(x))
 		return x;
 	if (into)
 		return x;
@@ -400,12 +394,14 @@ static int set_times(struct replay *r, const struct place *p, bool atime)
 	const struct timespec times[2] = { atime ? p->st.st_atim : (struct timespec){ .tv_nsec = UTIME_OMIT }, p->st.st_mtim };
 	_cleanup_close_ int fd = -1;
 	struct stat st;
+	int x = host_open(r->host, p->path, O_PATH | O_DIRECTORY, &fd);
 
-	if (host_open(r->host, p->path, O_PATH | O_DIRECTORY, &fd) < 0 || sys_fstat(fd, &st) < 0 || !is_same(&st, &p->st))
-		return 0;
-	/* Not ours: it keeps the time of the commit. */
-	(void)sys_utimensat(fd, "", times, AT_EMPTY_PATH);
-	return 0;
+	if (x == 0)
+		x = sys_fstat(fd, &st);
+	if (x == 0 && is_same(&st, &p->st))
+		x = sys_utimensat(fd, "", times, AT_EMPTY_PATH);
+	/* One that is not ours keeps the time of the commit. */
+	return error_is_hard(x) ? x : 0;
 }
 
 static int sweep_all(struct replay *r)
@@ -418,10 +414,12 @@ static int sweep_all(struct replay *r)
 		_cleanup_close_ int fd = -1;
 		struct stat st;
 
-		if (host_open(r->host, p->path, O_RDONLY | O_DIRECTORY, &fd) < 0 || sys_fstat(fd, &st) < 0 || !is_same(&st, &p->st))
-			continue;
-		x = sweep(r, fd, &spare);
-		x = x < 0 && !is_hard(x) ? 0 : x;
+		x = host_open(r->host, p->path, O_RDONLY | O_DIRECTORY, &fd);
+		if (x == 0)
+			x = sys_fstat(fd, &st);
+		if (x == 0 && is_same(&st, &p->st))
+			x = sweep(r, fd, &spare);
+		x = x < 0 && !error_is_hard(x) ? 0 : x;
 	}
 	inode_set_release(&spare);
 	return x;

@@ -270,6 +270,8 @@ static int specials_enter(int tree, const char *path, struct descent *d)
 	int r = sys_openat2(tree, path_relative(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
 	/* Its owner made it unreadable: what is in it is not found, and becomes an object of its own. */
+	if (error_is_hard(r))
+		return r;
 	dir = r < 0 ? NULL : dir_take(r);
 	if (!dir)
 		return 0;
@@ -368,7 +370,7 @@ int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX], struct 
 		return 0;
 	r = changes_copied_from(a->p->p.ov, it->change, from, sizeof from);
 	if (r < 0)
-		return -ENOENT;
+		return error_is_hard(r) ? r : -ENOENT;
 	/* When the original's own change stays behind, this one must not carry it along. */
 	k = plan_find(a->p, from);
 	if (k != NO_ITEM && k != i && !item_planned(&a->p->p.items[k]))
