@@ -407,8 +407,9 @@ static void finish(struct apply *a)
 	int r = replay_finish(&rp);
 
 	host_moved(&a->p->host);
-	apply_forget_done(a);
-	if (journal_add_forgotten(a->j) < 0 || r < 0 || journal_close(a->j) < 0)
+	if (r == 0)
+		r = apply_forget_done(a);
+	if (r < 0 || journal_add_forgotten(a->j) < 0 || journal_close(a->j) < 0)
 		a->result->unfinished = true;
 }
 
@@ -442,7 +443,7 @@ static bool apply_once(struct apply *a, struct pass *pass)
 		if (work)
 			finish(a);
 		else
-			apply_forget_done(a);
+			(void)apply_forget_done(a);
 		return true;
 	}
 	if (a->j->number)

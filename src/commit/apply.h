@@ -82,6 +82,7 @@ struct apply {
 	bool *given; /* given: items that came to the host by a rename (give.c) */
 	struct inode_set layers; /* layers: directories of the layer that gave something */
 	bool *busy; /* busy: items being applied, higher up on our stack */
+	int stuck;  /* stuck: -errno of what was to leave the box, and is to be tried again */
 	bool said;  /* said: the item's `why` already tells what the failure is */
 	char entered[PATH_MAX]; /* entered: the directory that the journal was told of last; then that in which something was forgotten last */
 };
@@ -249,7 +250,7 @@ int remove_check(struct apply *a, size_t i, const char *host, const char *was, c
 /* ---- renew.c ---- */
 
 /* Steps were taken back: what has the host's objects as they were, but for the time of change, is told of the new one, so that they are no conflict
- * the next time. origins: of the box's layers; the files and the lists in memory. */
-void renew_origins(const struct box *box, struct origins *const origins[], const struct journal *j, struct host *h);
+ * the next time. origins: of the box's layers; the files and the lists in memory. -errno: it can be tried again. */
+int renew_origins(const struct box *box, struct origins *const origins[], const struct journal *j, struct host *h);
 
 #endif

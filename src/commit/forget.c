@@ -27,10 +27,18 @@ static void prune(struct apply *a)
 	a->entered[0] = '\0';
 }
 
+/* What is to be tried again ends it. */
+static int met(struct apply *a, int r)
+{
+	if (error_is_hard(r) && !a->stuck)
+		a->stuck = r;
+	return r;
+}
+
 static int forget(struct apply *a, const char *path)
 {
 	char dir[PATH_MAX];
-	int r = overlay_forget_only(a->p->p.ov, (struct vpath){ path });
+	int r = a->stuck ? a->stuck : met(a, overlay_forget_only(a->p->p.ov, (struct vpath){ path }));
 
 	if (r < 0 && r != -ENOENT)
 		a->result->unforgotten++;
@@ -48,7 +56,7 @@ static bool box_has(struct apply *a, const char *view)
 	_cleanup_object_ struct object o;
 
 	object_init(&o);
-	return overlay_lookup(a->p->p.ov, &caller, AT_VIEW(view), LOOKUP_NOFOLLOW, &o) == 0 && o.where == OBJECT_LAYER;
+	return met(a, overlay_lookup(a->p->p.ov, &caller, AT_VIEW(view), LOOKUP_NOFOLLOW, &o)) == 0 && o.where == OBJECT_LAYER;
 }
 
 /* What was committed under a name was a copy of the host's file of another name, where the layer still has it though nothing is changed there: as long
@@ -73,7 +81,7 @@ static void forget_sources(struct apply *a, size_t begin, size_t end)
 		/* Something like what the host had there was no change until now. */
 		if (there == NO_ITEM && !box_has(a, from))
 			forget(a, from);
-		else if ((there == NO_ITEM || !item_done(item(a, there))) && overlay_reorigin(a->p->p.ov, (struct vpath){ from }) < 0)
+		else if ((there == NO_ITEM || !item_done(item(a, there))) && met(a, overlay_reorigin(a->p->p.ov, (struct vpath){ from })) < 0)
 			a->result->unforgotten++;
 	}
 }
@@ -90,7 +98,7 @@ static bool settle_directory(struct apply *a, const char *view)
 {
 	struct vpath path = { view };
 
-	return overlay_expose(a->p->p.ov, path) == 0 && overlay_settle(a->p->p.ov, path) == 0;
+	return met(a, overlay_expose(a->p->p.ov, path)) == 0 && met(a, overlay_settle(a->p->p.ov, path)) == 0;
 }
 
 /* The host's directory has the metadata of the box's by now, while changes below it are left. */
@@ -100,10 +108,10 @@ static void settle_metadata(struct apply *a, const struct commit_item *it)
 	_cleanup_object_ struct object o;
 
 	object_init(&o);
-	if (overlay_lookup(a->p->p.ov, &caller, AT_VIEW(it->change->path), LOOKUP_NOFOLLOW, &o) < 0)
+	if (met(a, overlay_lookup(a->p->p.ov, &caller, AT_VIEW(it->change->path), LOOKUP_NOFOLLOW, &o)) < 0)
 		return;
 	if (o.where == OBJECT_MERGED)
-		(void)overlay_settle(a->p->p.ov, (struct vpath){ it->change->path });
+		(void)met(a, overlay_settle(a->p->p.ov, (struct vpath){ it->change->path }));
 	else
 		settle_directory(a, it->change->path);
 }
@@ -120,7 +128,7 @@ static bool hiding_directory(struct apply *a, const char *view, char ret[static 
 		_cleanup_object_ struct object o;
 
 		object_init(&o);
-		if (overlay_lookup(a->p->p.ov, &caller, AT_VIEW(dir), LOOKUP_NOFOLLOW, &o) < 0 || o.where != OBJECT_LAYER ||
+		if (met(a, overlay_lookup(a->p->p.ov, &caller, AT_VIEW(dir), LOOKUP_NOFOLLOW, &o)) < 0 || o.where != OBJECT_LAYER ||
 		    !S_ISDIR(o.st.st_mode))
 			break;
 		strcpy(ret, dir);
@@ -139,7 +147,7 @@ static size_t forget_hidden(struct apply *a, size_t i, const char *dir)
 		end++;
 	/* Its metadata are left, but the host has a directory there, and what is in it can be told apart from what it hides. */
 	if (own != NO_ITEM && !item_done(item(a, own)))
-		return item(a, own)->change->kind == CHANGE_META && overlay_expose(a->p->p.ov, (struct vpath){ dir }) == 0 ? i : end;
+		return item(a, own)->change->kind == CHANGE_META && met(a, overlay_expose(a->p->p.ov, (struct vpath){ dir })) == 0 ? i : end;
 	if (all_done(a, i, end)) {
 		forget(a, dir);
 		forget_sources(a, i, end);
@@ -161,9 +169,10 @@ static size_t forget_item(struct apply *a, size_t i)
 		char original[PATH_MAX] = "";
 
 		if (S_ISREG(it->change->box.st_mode) && it->change->box.st_nlink > 1)
-			(void)changes_copied_from(a->p->p.ov, it->change, original, sizeof original);
-		forget(a, it->change->path);
+			(void)met(a, changes_copied_from(a->p->p.ov, it->change, original, sizeof original));
+		/* First: it is known by what is forgotten next. */
 		forget_original(a, i, original);
+		forget(a, it->change->path);
 		forget_sources(a, i, end);
 		return end;
 	}
@@ -187,17 +196,17 @@ static void reorigin_done(struct apply *a)
 	if (all_done(a, 0, a->p->p.count))
 		return;
 	for (size_t i = 0; i < a->p->p.count; i++)
-		if (item(a, i)->outcome == COMMIT_DONE && overlay_reorigin(a->p->p.ov, (struct vpath){ item(a, i)->change->path }) < 0)
+		if (item(a, i)->outcome == COMMIT_DONE && met(a, overlay_reorigin(a->p->p.ov, (struct vpath){ item(a, i)->change->path })) < 0)
 			a->result->unforgotten++;
 }
 
-void apply_forget_done(struct apply *a)
+int apply_forget_done(struct apply *a)
 {
 	char dir[PATH_MAX], hiding[PATH_MAX], plain[PATH_MAX] = "", settled[PATH_MAX] = "";
 	size_t i = 0;
 
 	a->entered[0] = '\0';
-	while (i < a->p->p.count) {
+	while (i < a->p->p.count && !a->stuck) {
 		size_t next;
 
 		path_split(item(a, i)->change->path, dir, sizeof dir);
@@ -215,5 +224,7 @@ void apply_forget_done(struct apply *a)
 		i = next;
 	}
 	prune(a);
-	reorigin_done(a);
+	if (!a->stuck)
+		reorigin_done(a);
+	return a->stuck;
 }

@@ -10,16 +10,14 @@
 #include "replay.h"
 #include "undo.h"
 
-/* The box is not there any more, or cannot be read: then there is nothing to be done to it. */
-static struct overlay *open_box(struct store *store, const char *name, struct box **ret_box)
+/* The box is not there any more, or cannot be read: then there is nothing to be done to it, and *ret stays. */
+static int open_box(struct store *store, const char *name, struct box **ret_box, struct overlay **ret)
 {
-	struct overlay *ov = NULL;
+	int r = *name ? box_open(store, name, ret_box, NULL) : -ENOENT;
 
-	if (!*name || box_open(store, name, ret_box, NULL) < 0)
-		return NULL;
-	if (overlay_new(*ret_box, &ov, NULL) < 0)
-		return NULL;
-	return ov;
+	if (r == 0)
+		r = overlay_new(*ret_box, ret, NULL);
+	return error_is_hard(r) ? r : 0;
 }
 
 /* ---- taken back ---- */
@@ -82,11 +80,14 @@ static int changes_of(const struct journal *j, struct changes *ret)
 static int forget_items(struct store *store, const struct journal *j)
 {
 	_cleanup_box_ struct box *box = NULL;
-	struct overlay *ov = open_box(store, j->head.box, &box);
+	_cleanup_overlay_ struct overlay *ov = NULL;
 	struct changes changes = { 0 };
 	struct commit_result result = { 0 };
 	struct plan *p = NULL;
-	int r = ov ? changes_of(j, &changes) : 0;
+	int r = open_box(store, j->head.box, &box, &ov);
+
+	if (r == 0 && ov)
+		r = changes_of(j, &changes);
 
 	if (r == 0 && ov)
 		r = plan_from_changes(ov, &changes, &p);
@@ -98,10 +99,9 @@ static int forget_items(struct store *store, const struct journal *j)
 			p->p.items[i].part = j->items[i].part;
 			p->p.items[i].outcome = j->items[i].done ? COMMIT_DONE : COMMIT_UNTRIED;
 		}
-		apply_forget_done(&a);
+		r = apply_forget_done(&a);
 		commit_plan_free(&p->p);
 	}
-	overlay_freep(&ov);
 	return r;
 }
 
