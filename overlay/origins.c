@@ -565,6 +565,16 @@ void origins_renew(struct origins *o, const char *path, const struct stat *st)
 		origin_from_stat(record, st);
 }
 
+int origins_each(const struct origins *o, int (*fn)(void *ctx, const struct origin *o), void *ctx)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < o->size && r == 0; i++)
+		if (o->slot[i] && origins_find(o, o->slot[i]->o.path))
+			r = fn(ctx, &o->slot[i]->o);
+	return r;
+}
+
 size_t origins_count(const struct origins *o)
 {
 	return o->count;

@@ -390,7 +390,7 @@ static void take_back(struct apply *a)
 	host_moved(&p->host);
 	overlay_moved_back(p->p.ov);
 	if (r == 0)
-		renew_origins(overlay_box(p->p.ov), p->p.changes.origins, a->j, &p->host);
+		r = renew_origins(overlay_box(p->p.ov), p->p.changes.origins, a->j, &p->host);
 	if (r == 0)
 		r = rp.troubles ? journal_close(a->j) : journal_drop(a->j);
 	a->result->unfinished = r < 0;

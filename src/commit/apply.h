@@ -107,8 +107,8 @@ void apply_settle(struct apply *a, size_t i, int r);
 
 /* ---- forget.c ---- */
 
-/* Takes what was done out of the box. */
-void apply_forget_done(struct apply *a);
+/* Takes what was done out of the box. -errno when that is to be tried again: it can be, by another process too, which has the list of items alone. */
+int apply_forget_done(struct apply *a);
 
 /* ---- place.c: one object onto the host ---- */
 

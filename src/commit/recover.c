@@ -22,25 +22,29 @@ static int open_box(struct store *store, const char *name, struct box **ret_box,
 
 /* ---- taken back ---- */
 
-static void renew_box(struct store *store, const struct journal *j, struct host *host)
+static int renew_box(struct store *store, const struct journal *j, struct host *host)
 {
 	struct origins *origins[BOX_LAYERS_MAX] = { 0 };
 	_cleanup_box_ struct box *box = NULL;
+	int r = box_open(store, j->head.box, &box, NULL);
 
-	if (box_open(store, j->head.box, &box, NULL) < 0)
-		return;
-	for (int i = 0; i < box->nlayers; i++) {
+	/* A box that is gone, or damaged, has no use for it. */
+	if (r < 0)
+		return error_is_hard(r) ? r : 0;
+	for (int i = 0; i < box->nlayers && !error_is_hard(r); i++) {
 		_cleanup_close_ int layer = -1;
 		char path[32];
 
 		snprintf(path, sizeof path, "layers/%d", box->layer[i]);
-		layer = box_open_in(box, path, O_RDONLY | O_DIRECTORY);
+		r = layer = box_open_in(box, path, O_RDONLY | O_DIRECTORY);
 		if (layer >= 0)
-			(void)origins_load(layer, &origins[i], NULL);
+			r = origins_load(layer, &origins[i], NULL);
 	}
-	renew_origins(box, origins, j, host);
+	if (!error_is_hard(r))
+		r = renew_origins(box, origins, j, host);
 	for (int i = 0; i < box->nlayers; i++)
 		origins_free(origins[i]);
+	return r;
 }
 
 static int take_back(struct store *store, struct replay *rp)
@@ -50,7 +54,9 @@ static int take_back(struct store *store, struct replay *rp)
 	if (r < 0)
 		return r;
 	if (rp->j->head.kind == JOURNAL_COMMIT)
-		renew_box(store, rp->j, rp->host);
+		r = renew_box(store, rp->j, rp->host);
+	if (r < 0)
+		return r;
 	return rp->troubles ? journal_close(rp->j) : journal_drop(rp->j);
 }
 
