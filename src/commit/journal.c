@@ -20,7 +20,7 @@
 
 void journal_init(struct journal *j)
 {
-	*j = (struct journal){ .history_fd = -1, .lock_fd = -1, .dir_fd = -1, .fd = -1 };
+	*j = (struct journal){ .history_fd = -1, .lock_fd = -1, .dir_fd = -1, .fd = -1, .back = SIZE_MAX };
 }
 
 static void places_release(struct places *p)
@@ -152,9 +152,15 @@ static void pack_begin(struct journal *j, enum record type)
 	pack_u64(&j->pack, type);
 }
 
+/* Half a record would end the log, and hide those that follow. */
 static int pack_write(struct journal *j)
 {
-	return reclog_append(j->fd, &j->pack);
+	off_t at = lseek(j->fd, 0, SEEK_CUR);
+	int r = at < 0 ? -errno : reclog_append(j->fd, &j->pack);
+
+	if (r < 0 && at >= 0 && sys_ftruncate(j->fd, at) == 0)
+		(void)lseek(j->fd, at, SEEK_SET);
+	return r;
 }
 
 static void pack_head(struct pack *p, const struct journal_head *h)
@@ -370,6 +376,16 @@ int journal_set_applied(struct journal *j)
 	return r;
 }
 
+int journal_set_back(struct journal *j, size_t step, bool troubled)
+{
+	j->back = step;
+	j->troubled = troubled;
+	pack_begin(j, RECORD_BACK);
+	pack_u64(&j->pack, step);
+	pack_u64(&j->pack, troubled);
+	return pack_write(j);
+}
+
 int journal_add_forgotten(struct journal *j)
 {
 	pack_begin(j, RECORD_FORGOTTEN);
@@ -412,6 +428,10 @@ static int read_record(void *ctx, struct unpack *u)
 		break;
 	case RECORD_FORGOTTEN:
 		j->forgotten = true;
+		break;
+	case RECORD_BACK:
+		j->back = unpack_u64(u);
+		j->troubled = unpack_u64(u);
 		break;
 	default:
 		return -EBADMSG;

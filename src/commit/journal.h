@@ -44,6 +44,7 @@ enum record {
 	RECORD_TAKEN,     /* what an earlier step took away was taken on from there by a later one, and is not old */
 	RECORD_APPLIED,   /* the host has all of it */
 	RECORD_FORGOTTEN, /* what was committed has left the box */
+	RECORD_BACK,      /* all steps from this one on were taken back, and whether all went back */
 };
 
 enum journal_kind { JOURNAL_COMMIT = 1, JOURNAL_UNDO };
@@ -104,6 +105,8 @@ struct journal {
 	uint64_t tag;            /* tag: of its temporary names */
 	unsigned serial, kept;   /* serial, kept: the last numbers given */
 	bool applied, forgotten;
+	size_t back;             /* back: the steps from this one on were taken back; SIZE_MAX: none was */
+	bool troubled;           /* troubled: not all that they took away could be put back */
 	struct journal_head head;
 	struct journal_item *items;
 	size_t nitems, items_room;
@@ -147,6 +150,8 @@ int journal_take_on(struct journal *j, size_t step);
 int journal_sync(struct journal *j);
 /* The commit point (J1, J2). */
 int journal_set_applied(struct journal *j);
+/* The step, and all after it, were taken back: their paths mean nothing any more. Whoever takes back the rest goes on from there. */
+int journal_set_back(struct journal *j, size_t step, bool troubled);
 /* The box is done with (commit_recover need not see to that). */
 int journal_add_forgotten(struct journal *j);
 /* The entry is finished: the summary is written, and it is no longer the one at work. */

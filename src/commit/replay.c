@@ -1,6 +1,7 @@
 /* replay.c - taking steps back, and finishing them.
  *
- * (R1) Whether a step was made is read off the host: a rename that was made has its object at b. So taking back can itself be killed and begun again.
+ * (R1) Whether a step was made, or taken back already, is read off the host: a rename that was made has its object at b. That goes for the last step
+ *      alone that was not taken back by the journal: of what comes after it the paths lead elsewhere. So taking back can itself be killed and begun again.
  * (R2) The steps are taken back the last first: all paths then mean what they meant when they were logged.
  * (R3) Nothing that is not known is overwritten or removed. Where somebody else has put something at a name since, that stays, and what belongs
  *      there goes into the entry and is named.
@@ -427,12 +428,16 @@ static int sweep_all(struct replay *r)
 
 int replay_back(struct replay *r)
 {
+	size_t from = r->j->back < r->j->nsteps ? r->j->back : r->j->nsteps;
 	int x = 0;
 
-	for (size_t i = r->j->nsteps; i > 0; i--) {
+	r->troubles += r->j->troubled;
+	for (size_t i = from; i > 0; i--) {
 		x = replay_step_back(r, &r->j->steps[i - 1], NULL);
 		if (x < 0)
 			return x;
+		/* On a disk that is full the host gets back what it had all the same. */
+		(void)journal_set_back(r->j, i - 1, r->troubles > 0);
 	}
 	x = sweep_all(r);
 	for (size_t i = 0; i < r->j->dirs.count && x == 0; i++)
