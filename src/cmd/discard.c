@@ -155,10 +155,11 @@ static int drop_apply(const struct drop *d, struct session *s, struct err *err)
 			continue;
 		if (!inside)
 			r = make_separate(s, ch->path, separate);
-		if (!inside && r == 0)
-			r = overlay_forget(s->ov, (struct vpath){ ch->path });
-		if ((r == 0 || r == -ENOENT) && ch->from)
+		/* The old name first: who is killed in between must not leave a removal that nobody asked for. */
+		if (r == 0 && ch->from)
 			r = forget_source(s, d, ch->from);
+		if (!inside && (r == 0 || r == -ENOENT))
+			r = overlay_forget(s->ov, (struct vpath){ ch->path });
 		if (r < 0 && r != -ENOENT)
 			return err_sys(err, r, "%s", path_printable(ch->path, text, sizeof text));
 		if (!inside)
