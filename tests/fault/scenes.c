@@ -163,6 +163,11 @@ static void trees_host(void)
 	host_write("again/same", "1\n");
 	dir("meta");
 	dir("meta/below");
+	dir("closed");
+	host_write("closed/f", "1\n");
+	host_write("closed/g", "1\n");
+	dir("closed/sub");
+	host_write("closed/sub/f", "1\n");
 }
 
 static void trees_box(struct world *x)
@@ -192,6 +197,13 @@ static void trees_box(struct world *x)
 	box_new(x, "again/same", "2\n");
 	box_chmod(x, "meta", 0750);
 	box_touch(x, "meta/below", 1234567890);
+	/* What they lose goes away while their mode keeps us out. */
+	box_unlink(x, "closed/f");
+	box_write(x, "closed/g", "2\n", O_TRUNC);
+	box_new(x, "closed/h", "1\n");
+	box_unlink(x, "closed/sub/f");
+	box_chmod(x, "closed/sub", 0500);
+	box_chmod(x, "closed", 0500);
 }
 
 /* ---- renames ---- */
@@ -431,9 +443,12 @@ static void rights_box(struct world *x)
 	box_chmod(x, "suid", 04711);
 	box_new(x, "suid-added", "program\n");
 	box_chmod(x, "suid-added", 06755);
-	box_chmod(x, "none", 0600);
-	box_append(x, "none", "more\n");
-	box_chmod(x, "none", 0);
+	/* Who is not root cannot read it, not even to change its mode in a box. */
+	if (geteuid() == 0) {
+		box_chmod(x, "none", 0600);
+		box_append(x, "none", "more\n");
+		box_chmod(x, "none", 0);
+	}
 	box_new(x, "shared/f", "f\n");
 	box_mkdir(x, "group/sub");
 	box_append(x, "group/f", "more\n");

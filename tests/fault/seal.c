@@ -49,10 +49,12 @@ static void seal_object(struct sealing *s, int dir, const char *name, const char
 
 static void seal_directory(struct sealing *s, int fd, const char *path)
 {
-	DIR *d = opendir(FD_PATH(fd));
 	char *names[4096], child[PATH_MAX];
 	struct dirent *e;
+	struct stat st;
 	size_t n = 0;
+	bool locked = geteuid() != 0 && fstat(fd, &st) == 0 && (st.st_mode & 0500) != 0500 && chmod(FD_PATH(fd), st.st_mode | 0500) == 0;
+	DIR *d = opendir(FD_PATH(fd));
 
 	if (!d) {
 		fprintf(s->out, "%s/ cannot be listed\n", path);
@@ -68,6 +70,8 @@ static void seal_directory(struct sealing *s, int fd, const char *path)
 		free(names[i]);
 	}
 	closedir(d);
+	if (locked)
+		chmod(FD_PATH(fd), st.st_mode);
 }
 
 static void seal_object(struct sealing *s, int dir, const char *name, const char *path)

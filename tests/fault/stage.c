@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <ftw.h>
 
 #include "base/tree.h"
 
@@ -86,8 +85,6 @@ void site_close(struct site *site)
 
 /* ---- fixed times ---- */
 
-static size_t tree_skip; /* how much of a path is that of the tree's top */
-
 static time_t time_of(const char *path, const struct stat *st, time_t from)
 {
 	unsigned h = 0;
@@ -98,35 +95,33 @@ static time_t time_of(const char *path, const struct stat *st, time_t from)
 	return from + (time_t)(h % 10000000);
 }
 
-static int set_time(const char *path, const struct stat *st, time_t sec)
+/* All that was changed just now, from the bottom up. skip: how much of the path is that of the tree's top. */
+static void fix_times(const char *path, size_t skip, time_t from)
 {
-	const struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = sec, .tv_nsec = 123456789 } };
+	char child[PATH_MAX + 512];
+	struct dirent *e;
+	struct stat st;
+	DIR *d = NULL;
 
-	(void)st;
-	return utimensat(AT_FDCWD, path, ts, AT_SYMLINK_NOFOLLOW);
-}
+	if (lstat(path, &st) < 0)
+		fail_msg("%s: %s", path, strerror(errno));
+	if (S_ISDIR(st.st_mode) && (chmod(path, st.st_mode | 0700) < 0 || !(d = opendir(path))))
+		fail_msg("%s: %s", path, strerror(errno));
+	while (d && (e = readdir(d))) {
+		snprintf(child, sizeof child, "%s/%s", path, e->d_name);
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			fix_times(child, skip, from);
+	}
+	if (d && (closedir(d) < 0 || chmod(path, st.st_mode) < 0))
+		fail_msg("%s: %s", path, strerror(errno));
+	/* A whiteout has none. */
+	if (st.st_mtim.tv_sec >= NOW_TIME && !(S_ISCHR(st.st_mode) && !st.st_rdev)) {
+		const struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT },
+			                        { .tv_sec = time_of(path + skip, &st, from), .tv_nsec = 123456789 } };
 
-static int fix_host(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)type;
-	(void)ftw;
-	return st->st_mtim.tv_sec < NOW_TIME ? 0 : set_time(path, st, time_of(path + tree_skip, st, HOST_TIME));
-}
-
-static int fix_box(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)type;
-	(void)ftw;
-	if (st->st_mtim.tv_sec < NOW_TIME || (S_ISCHR(st->st_mode) && !st->st_rdev))
-		return 0;
-	return set_time(path, st, time_of(path + tree_skip, st, BOX_TIME));
-}
-
-static void fix_times(const char *top, int (*fn)(const char *path, const struct stat *st, int type, struct FTW *ftw))
-{
-	tree_skip = strlen(top);
-	if (nftw(top, fn, 32, FTW_DEPTH | FTW_PHYS) != 0)
-		fail_msg("times in %s: %s", top, strerror(errno));
+		if (utimensat(AT_FDCWD, path, ts, AT_SYMLINK_NOFOLLOW) < 0)
+			fail_msg("%s: %s", path, strerror(errno));
+	}
 }
 
 /* ---- stages ---- */
@@ -144,7 +139,7 @@ void stage_make(struct world *x, const struct site *site, const struct scene *sc
 	if (mkdir(x->w, 0755) < 0 || chdir(x->w) < 0)
 		fail_msg("%s: %s", x->w, strerror(errno));
 	scene->host();
-	fix_times(x->w, fix_host);
+	fix_times(x->w, strlen(x->w), HOST_TIME);
 	if (store_open(true, &x->store, &err) < 0)
 		fail_msg("%s", err.msg);
 	box_begin(x);
@@ -152,10 +147,10 @@ void stage_make(struct world *x, const struct site *site, const struct scene *sc
 	snprintf(path, sizeof path, "%s/layers/1/tree", x->box->path);
 	snprintf(links, sizeof links, "%s/layers/1/links", x->box->path);
 	stage_close(x);
-	fix_times(path, fix_box);
+	fix_times(path, strlen(path), BOX_TIME);
 	/* Where a file that was written to stands when it has no name left. */
 	if (access(links, F_OK) == 0)
-		fix_times(links, fix_box);
+		fix_times(links, strlen(links), BOX_TIME);
 }
 
 bool stage_open(struct world *x)
