@@ -98,6 +98,20 @@ static const char *last_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* To a name where nothing is. Some file systems know no flags: then that is looked at right before. */
+static int rename_new(int dir, const char *name, int new_dir, const char *new)
+{
+	struct stat st;
+	int x = sys_renameat2(dir, name, new_dir, new, RENAME_NOREPLACE);
+
+	if (x != -EINVAL)
+		return x;
+	x = sys_fstatat(new_dir, new, &st, AT_SYMLINK_NOFOLLOW);
+	if (x == 0)
+		return -EEXIST;
+	return x == -ENOENT ? sys_renameat2(dir, name, new_dir, new, 0) : x;
+}
+
 /* ---- directories that the commit made ---- */
 
 /* Removes temporary names of the entry's in a directory. */
@@ -178,9 +192,7 @@ static int complete_exchange(struct replay *r, const struct step *s, struct spot
 	if (x == -ENOENT || (x == 0 && !is_same(&st, &s->at_b)))
 		return 0;
 	if (x == 0)
-		x = sys_renameat2(a->dir, spare, a->dir, a->name, RENAME_NOREPLACE);
-	if (x == -EINVAL)
-		x = sys_renameat2(a->dir, spare, a->dir, a->name, 0);
+		x = rename_new(a->dir, spare, a->dir, a->name);
 	if (x == 0)
 		a->st = st;
 	return x;
@@ -218,10 +230,7 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 	}
 	journal_spare_name(r->j, spare);
 	x = s->exchange ? host_exchange(a.dir, a.name, b.dir, b.name, spare)
-	                : sys_renameat2(b.dir, b.name, a.dir, a.name, RENAME_NOREPLACE);
-	/* Some file systems know no flags; that nothing is there was seen just now. */
-	if (x == -EINVAL && !s->exchange)
-		x = sys_renameat2(b.dir, b.name, a.dir, a.name, 0);
+	                : rename_new(b.dir, b.name, a.dir, a.name);
 	host_moved(r->host);
 	return x;
 }
@@ -337,7 +346,7 @@ static int save_old(struct replay *r, const struct step *s)
 	if (x < 0 || !at.st.st_mode || !journal_is_temp(r->j, at.name))
 		return x;
 	journal_kept_name(s->kept, true, name);
-	x = sys_renameat2(at.dir, at.name, r->j->dir_fd, name, RENAME_NOREPLACE);
+	x = rename_new(at.dir, at.name, r->j->dir_fd, name);
 	if (x < 0 && !error_is_hard(x)) {
 		x = tree_copy(at.dir, at.name, r->j->dir_fd, name, NULL);
 		if (x == 0)
@@ -566,7 +575,7 @@ static int move_into_entry(struct replay *r, const struct old *o)
 			x = sys_chmod_fd(fd, 0700);
 	}
 	if (x >= 0)
-		x = sys_renameat2(o->at.dir, o->at.name, r->j->dir_fd, o->name, RENAME_NOREPLACE);
+		x = rename_new(o->at.dir, o->at.name, r->j->dir_fd, o->name);
 	if (locked && fd >= 0)
 		(void)sys_chmod_fd(fd, o->was->st_mode & 07777);
 	return x;
