@@ -223,8 +223,8 @@ static int begin(struct apply *a)
 	return r < 0 ? r : journal_sync(a->j);
 }
 
-/* What each path has when all is done: an undo compares. */
-static int note_after(struct apply *a)
+/* What each path has when all is done: an undo compares. A directory comes before what is in it. */
+static int note_after(struct apply *a, struct replay *rp)
 {
 	char path[PATH_MAX];
 	struct stat st;
@@ -238,6 +238,8 @@ static int note_after(struct apply *a)
 			r = host_stat(&a->p->host, path, &st);
 		if (r == 0)
 			r = journal_add_after(a->j, path, &st);
+		if (r == 0)
+			r = replay_unlock(rp, path, &st);
 	}
 	return r;
 }
@@ -366,10 +368,10 @@ static void stopped(struct apply *a, const char *what, int r)
 static bool all_done(struct apply *a)
 {
 	struct replay rp = { .j = a->j, .host = &a->p->host, .tell = tell, .ctx = a->p };
-	int r = note_times(a);
+	int r = note_after(a, &rp);
 
 	if (r == 0)
-		r = note_after(a);
+		r = note_times(a);
 	if (r == 0)
 		r = replay_prepare(&rp);
 	if (r == 0)

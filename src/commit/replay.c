@@ -379,6 +379,99 @@ int replay_step_back(struct replay *r, const struct step *s, struct journal *int
 	return 1;
 }
 
+/* ---- paths of then and now ---- */
+
+/* Where the host path of step k is before step end. */
+static int forward_to(const struct journal *j, size_t k, size_t end, const char *path, char ret[static PATH_MAX])
+{
+	const char *rest;
+	int x = 0;
+
+	if (strlen(path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memmove(ret, path, strlen(path) + 1);
+	for (size_t i = k + 1; i < end && x >= 0; i++) {
+		const struct step *s = &j->steps[i];
+
+		/* Only what directories carry along; of itself, what a step takes away is touched by no other. */
+		if (s->kind != STEP_RENAME || !(S_ISDIR(s->at_a.st_mode) || S_ISDIR(s->at_b.st_mode)))
+			continue;
+		if (path_below(ret, s->a, &rest))
+			x = path_join(ret, PATH_MAX, s->b, rest);
+		else if (s->exchange && path_below(ret, s->b, &rest))
+			x = path_join(ret, PATH_MAX, s->a, rest);
+	}
+	return x < 0 ? x : 0;
+}
+
+int replay_forward(const struct journal *j, size_t k, const char *path, char ret[static PATH_MAX])
+{
+	return forward_to(j, k, j->nsteps, path, ret);
+}
+
+/* ---- directories whose mode keeps their owner out ---- */
+
+static int give_mode(struct replay *r, const char *path, const struct stat *want, mode_t mode)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int x = host_open(r->host, path, O_PATH | O_DIRECTORY, &fd);
+
+	if (x == 0)
+		x = sys_fstat(fd, &st);
+	if (x == 0 && is_same(&st, want) && st.st_uid == geteuid() && (st.st_mode & 07777) != (mode & 07777))
+		x = sys_chmod_fd(fd, mode & 07777);
+	return error_is_hard(x) ? x : 0;
+}
+
+/* Those that the commit has made are to go, with what is in them. from: steps from there on were taken back. */
+static int unlock_made(struct replay *r, size_t from)
+{
+	struct inode_set hosts = { 0 };
+	char path[PATH_MAX];
+	int x = 0;
+
+	for (size_t k = 0; geteuid() != 0 && k < from && x == 0; k++) {
+		const struct step *s = &r->j->steps[k];
+
+		if (s->kind != STEP_RENAME)
+			continue;
+		/* One that had another name before is the host's, and only had to wait. */
+		if (S_ISDIR(s->at_a.st_mode) && journal_is_temp(r->j, last_name(s->a)) && !journal_is_temp(r->j, last_name(s->b)) &&
+		    !inode_set_has(&hosts, s->at_a.st_dev, s->at_a.st_ino) && forward_to(r->j, k, from, s->b, path) == 0)
+			x = give_mode(r, path, &s->at_a, 0700);
+		if (x == 0 && S_ISDIR(s->at_a.st_mode))
+			x = inode_set_add(&hosts, s->at_a.st_dev, s->at_a.st_ino);
+		if (x == 0 && S_ISDIR(s->at_b.st_mode))
+			x = inode_set_add(&hosts, s->at_b.st_dev, s->at_b.st_ino);
+	}
+	inode_set_release(&hosts);
+	return x;
+}
+
+int replay_unlock(struct replay *r, const char *path, const struct stat *st)
+{
+	return geteuid() == 0 || !S_ISDIR(st->st_mode) || (st->st_mode & 0300) == 0300 ? 0 : give_mode(r, path, st, st->st_mode | 0700);
+}
+
+/* All of them, while something in them is still to be taken out; or gives them their mode again. */
+static int unlock_done(struct replay *r, bool unlock)
+{
+	size_t n = geteuid() == 0 ? 0 : r->j->after.count;
+	int x = 0;
+
+	for (size_t i = 0; i < n && x == 0; i++) {
+		/* From the top down; and back from the bottom up. */
+		const struct place *p = &r->j->after.list[unlock ? i : n - 1 - i];
+
+		if (unlock)
+			x = replay_unlock(r, p->path, &p->st);
+		else if (S_ISDIR(p->st.st_mode) && (p->st.st_mode & 0300) != 0300)
+			x = give_mode(r, p->path, &p->st, p->st.st_mode);
+	}
+	return x;
+}
+
 /* ---- all of them back ---- */
 
 /* What still stands under a temporary name, for it could not be put back. */
@@ -441,6 +534,9 @@ int replay_back(struct replay *r)
 	int x = 0;
 
 	r->troubles += r->j->troubled;
+	x = unlock_made(r, from);
+	if (x < 0)
+		return x;
 	for (size_t i = from; i > 0; i--) {
 		x = replay_step_back(r, &r->j->steps[i - 1], NULL);
 		if (x < 0)
@@ -455,28 +551,6 @@ int replay_back(struct replay *r)
 }
 
 /* ---- finishing ---- */
-
-int replay_forward(const struct journal *j, size_t k, const char *path, char ret[static PATH_MAX])
-{
-	const char *rest;
-	int x = 0;
-
-	if (strlen(path) >= PATH_MAX)
-		return -ENAMETOOLONG;
-	memmove(ret, path, strlen(path) + 1);
-	for (size_t i = k + 1; i < j->nsteps && x >= 0; i++) {
-		const struct step *s = &j->steps[i];
-
-		/* Only what directories carry along; of itself, what a step takes away is touched by no other. */
-		if (s->kind != STEP_RENAME || !(S_ISDIR(s->at_a.st_mode) || S_ISDIR(s->at_b.st_mode)))
-			continue;
-		if (path_below(ret, s->a, &rest))
-			x = path_join(ret, PATH_MAX, s->b, rest);
-		else if (s->exchange && path_below(ret, s->b, &rest))
-			x = path_join(ret, PATH_MAX, s->a, rest);
-	}
-	return x < 0 ? x : 0;
-}
 
 /* Where what was given by step k is now: under a temporary name it does not stay. */
 static int replay_given(const struct journal *j, size_t k, char ret[static PATH_MAX])
@@ -640,7 +714,7 @@ static int finish_old(struct replay *r, size_t k)
 
 int replay_finish(struct replay *r)
 {
-	int x = 0;
+	int x = unlock_done(r, true);
 
 	for (size_t k = 0; k < r->j->nsteps && x >= 0; k++)
 		if (r->j->steps[k].old != OLD_NONE)
@@ -653,5 +727,7 @@ int replay_finish(struct replay *r)
 	}
 	for (size_t i = 0; i < r->j->times.count && x >= 0; i++)
 		x = set_times(r, &r->j->times.list[i], false);
+	if (x >= 0)
+		x = unlock_done(r, false);
 	return x < 0 ? x : 0;
 }

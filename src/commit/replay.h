@@ -24,6 +24,9 @@ int replay_back(struct replay *r);
 int replay_prepare(struct replay *r);
 /* After it: what was taken away goes into the entry; directories get their times. Can be called again. */
 int replay_finish(struct replay *r);
+/* A directory that is to have such a mode at the end (RECORD_AFTER) that its owner, who is not root, cannot reach what is in it: he can until
+ * replay_finish, or replay_back. */
+int replay_unlock(struct replay *r, const char *path, const struct stat *st);
 /* Where the host path of step k is after all later steps. */
 int replay_forward(const struct journal *j, size_t k, const char *path, char ret[static PATH_MAX]);
 
