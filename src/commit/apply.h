@@ -90,7 +90,8 @@ struct apply {
 /* What may be otherwise when it is tried again. Anything else is a matter of that one path. */
 static inline bool error_is_hard(int r)
 {
-	return r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EROFS;
+	return r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EROFS ||
+	       r == -EFBIG;
 }
 
 static inline struct commit_item *item(struct apply *a, size_t i)
