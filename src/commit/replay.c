@@ -180,7 +180,7 @@ static int log_rename(struct journal *into, const struct step *s, const struct s
 	return x < 0 ? x : journal_add_step(into, &back);
 }
 
-/* An exchange by way of a spare name was left half-way (host_exchange). */
+/* An exchange by way of a spare name was left half-way (host_exchange), on the way there or back. */
 static int complete_exchange(struct replay *r, const struct step *s, struct spot *a)
 {
 	char spare[JOURNAL_TEMP_MAX];
@@ -189,7 +189,7 @@ static int complete_exchange(struct replay *r, const struct step *s, struct spot
 
 	journal_spare_name(r->j, spare);
 	x = sys_fstatat(a->dir, spare, &st, AT_SYMLINK_NOFOLLOW);
-	if (x == -ENOENT || (x == 0 && !is_same(&st, &s->at_b)))
+	if (x == -ENOENT || (x == 0 && !is_same(&st, &s->at_b) && !is_same(&st, &s->at_a)))
 		return 0;
 	if (x == 0)
 		x = rename_new(a->dir, spare, a->dir, a->name);
