@@ -338,11 +338,14 @@ static int special_original(struct apply *a, size_t i, char ret[static PATH_MAX]
 		if (s->ino != layer.st_ino || s->dev != layer.st_dev || plan_find(a->p, s->view) != NO_ITEM)
 			continue;
 		as_there.path = s->view;
-		if (host_stat(&a->p->host, s->view, st) == 0 && st->st_mode &&
-		    classify_same_as_box(a->p, &as_there, s->view, st) == 1) {
+		r = host_stat(&a->p->host, s->view, st);
+		if (r == 0 && st->st_mode)
+			r = classify_same_as_box(a->p, &as_there, s->view, st);
+		if (r == 1) {
 			strcpy(ret, s->view);
 			return 0;
 		}
+		r = error_is_hard(r) ? r : 0;
 	}
 	return r < 0 ? r : -ENOENT;
 }
