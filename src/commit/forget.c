@@ -32,6 +32,9 @@ static int met(struct apply *a, int r)
 {
 	if (error_is_hard(r) && !a->stuck)
 		a->stuck = r;
+	/* As it is not known what the box has there. */
+	if (r == -EACCES)
+		a->result->unforgotten++;
 	return r;
 }
 
@@ -40,7 +43,7 @@ static int forget(struct apply *a, const char *path)
 	char dir[PATH_MAX];
 	int r = a->stuck ? a->stuck : met(a, overlay_forget_only(a->p->p.ov, (struct vpath){ path }));
 
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && r != -ENOENT && r != -EACCES)
 		a->result->unforgotten++;
 	/* Neighbours come one after another. */
 	if (path_split(path, dir, sizeof dir) && strcmp(dir, a->entered) != 0) {

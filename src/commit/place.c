@@ -416,7 +416,7 @@ static int place_regular(struct apply *a, size_t i, int box, const char *path, c
 		return r;
 	many = layer.st_nlink > 1;
 	r = many ? twins_find(a, &layer, twin, &known) : -ENOENT;
-	if (error_is_hard(r))
+	if (r < 0 && r != -ENOENT && r != -ESTALE)
 		return r;
 	if (r == 0)
 		return place_link(a, i, twin, &known, path, seen);
