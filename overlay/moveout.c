@@ -162,9 +162,12 @@ void overlay_moved_back(struct overlay *ov)
 	change_end(ov, true);
 }
 
-void overlay_strip(int fd)
+int overlay_strip(int fd)
 {
-	(void)fremovexattr(fd, XATTR_OPAQUE);
-	(void)fremovexattr(fd, XATTR_TIMES);
-	(void)fremovexattr(fd, XATTR_RECORD);
+	static const char *const names[] = { XATTR_OPAQUE, XATTR_TIMES, XATTR_RECORD };
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0] && (r == 0 || r == -ENODATA); i++)
+		r = sys_fremovexattr(fd, names[i]);
+	return r == -ENODATA ? 0 : r;
 }

@@ -75,7 +75,7 @@ void overlay_moved_out(struct overlay *ov, struct vpath path);
 /* Such things are in it again, wherever they were. */
 void overlay_moved_back(struct overlay *ov);
 /* Takes from a directory or file that came out of a layer what was for the layer. */
-void overlay_strip(int fd);
+int overlay_strip(int fd);
 /* What the host has at the path now, after a commit put it there or took it away, becomes the origin of what the box has there. */
 int overlay_reorigin(struct overlay *ov, struct vpath path);
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/descent.h"
 #include "base/path.h"
@@ -64,6 +65,9 @@ int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp
 	r = note_layer(a, p, &layer);
 	if (r == 0)
 		r = act_give(a, i, &from, &to, &p->st);
+	/* Some file systems know no flags; the step is logged. */
+	if (r == -EINVAL && sys_fstatat(to.dir, to.name, &there, AT_SYMLINK_NOFOLLOW) == -ENOENT)
+		r = sys_renameat2(from.dir, from.name, to.dir, to.name, 0);
 	if (r < 0)
 		return r == -EXDEV || r == -EINVAL ? 0 : r == -EEXIST ? swap_refuse(a, i) : r;
 	times[0] = layer.st_atim;
@@ -133,28 +137,40 @@ static int enter(struct host *h, const char *path, struct descent *d)
 
 	if (r < 0)
 		return r;
-	overlay_strip(fd);
-	r = host_list(h, path, &names);
+	r = overlay_strip(fd);
+	if (r == -EACCES || r == -EPERM)
+		r = overlay_strip(fd);
+	if (r == 0)
+		r = host_list(h, path, &names);
 	return r < 0 ? r : descent_enter(d, names);
 }
 
-static int strip_file(struct host *h, const char *path)
+static int strip_file_once(struct host *h, const char *path)
 {
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = -1, own = -1;
 	struct stat st;
-	int r = host_open(h, path, O_RDONLY, &fd);
+	int r = host_open(h, path, O_PATH, &fd);
 
 	if (r == 0)
-		overlay_strip(fd);
-	/* By its name, which takes attributes off what we may not read. */
-	else if (r == -EACCES && host_open(h, path, O_PATH, &fd) == 0 && sys_fstat(fd, &st) == 0 && sys_chmod_fd(fd, 0600) == 0) {
-		_cleanup_close_ int own = sys_reopen(fd, O_RDONLY | O_CLOEXEC, 0);
-
-		if (own >= 0)
-			overlay_strip(own);
-		(void)sys_chmod_fd(fd, st.st_mode & 07777);
+		r = sys_fstat(fd, &st);
+	if (r == 0)
+		r = own = sys_reopen(fd, O_RDONLY | O_CLOEXEC, 0);
+	/* Its mode keeps us out, whose it is. */
+	if (r == -EACCES && st.st_uid == geteuid() && (r = sys_chmod_fd(fd, st.st_mode | 0600)) == 0) {
+		r = own = sys_reopen(fd, O_RDONLY | O_CLOEXEC, 0);
+		if (r >= 0)
+			r = overlay_strip(own);
+		return sys_chmod_fd(fd, st.st_mode & 07777) < 0 ? -EIO : r;
 	}
-	return 0;
+	return r < 0 ? r : overlay_strip(own);
+}
+
+/* What keeps us out once may not do so twice; what does stays marked, which is of no harm. */
+static int strip_file(struct host *h, const char *path)
+{
+	int r = strip_file_once(h, path);
+
+	return r == -EACCES || r == -EPERM ? strip_file_once(h, path) : r;
 }
 
 int give_strip(struct host *h, const char *top, mode_t mode)
@@ -168,11 +184,16 @@ int give_strip(struct host *h, const char *top, mode_t mode)
 		return -ENAMETOOLONG;
 	strcpy(path, top);
 	if (S_ISREG(mode))
-		return strip_file(h, path);
-	r = enter(h, path, &d);
+		r = strip_file(h, path);
+	else
+		r = enter(h, path, &d);
 	while (r >= 0 && d.depth) {
 		r = descent_step(&d);
-		if (r > 0 && host_stat(h, path, &st) == 0 && S_ISDIR(st.st_mode))
+		if (r > 0)
+			r = host_stat(h, path, &st);
+		else
+			continue;
+		if (r == 0 && S_ISDIR(st.st_mode))
 			r = enter(h, path, &d);
 		/* Somebody has taken it away, or keeps us out. */
 		if (r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -EPERM)

@@ -198,6 +198,14 @@ static int complete_exchange(struct replay *r, const struct step *s, struct spot
 	return x;
 }
 
+/* The names are as they were before the step. What was to be put there may not have got its temporary name yet, or lost it again. */
+static bool was_not_made(const struct replay *r, const struct step *s, const struct spot *a, const struct spot *b)
+{
+	if (is_same(&a->st, &s->at_a) || S_ISDIR(s->at_a.st_mode))
+		return true;
+	return journal_is_temp(r->j, a->name) && !a->st.st_mode && (s->at_b.st_mode ? is_same(&b->st, &s->at_b) : !b->st.st_mode);
+}
+
 static int back_rename(struct replay *r, const struct step *s, struct journal *into)
 {
 	_cleanup_spot_ struct spot a = { .dir = -1 }, b = { .dir = -1 };
@@ -215,7 +223,7 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 		return x;
 	arrived = is_it(r, &b.st, &s->at_a) || (!s->exchange && b.st.st_mode && journal_is_temp(r->j, b.name));
 	if (!arrived)
-		return !into && (is_same(&a.st, &s->at_a) || S_ISDIR(s->at_a.st_mode)) ? 0 : -ESTALE;
+		return !into && was_not_made(r, s, &a, &b) ? 0 : -ESTALE;
 	if (s->exchange && !a.st.st_mode)
 		return -ESTALE;
 	if (!s->exchange && a.st.st_mode)
