@@ -17,7 +17,7 @@
 struct touched {
 	const struct stat *before; /* before: the first of them */
 	size_t order;
-	struct stat now;           /* now: st_mode 0: it has not been found */
+	struct stat now; /* now: st_mode 0: it has not been found */
 };
 
 struct renewal {
@@ -29,8 +29,8 @@ struct renewal {
 	size_t count;
 	size_t *dirs; /* dirs: steps that rename directories, in their order */
 	size_t ndirs;
-	int layer;    /* layer: the one that is gone through */
-	int log;      /* log: opened when first needed; -1: not yet */
+	int layer; /* layer: the one that is gone through */
+	int log;   /* log: opened when first needed; -1: not yet */
 };
 
 static int by_inode(const void *a, const void *b)
@@ -164,7 +164,8 @@ static int renew(void *ctx, const struct origin *o)
 	if (!t || !t->now.st_mode || o->ctime_ns < time_ns(&t->before->st_ctim) || o->ctime_ns >= time_ns(&t->now.st_ctim))
 		return 0;
 	like = *t->before;
-	like.st_ctim = (struct timespec){ .tv_sec = (time_t)(o->ctime_ns / 1000000000u), .tv_nsec = (long)(o->ctime_ns % 1000000000u) };
+	like.st_ctim =
+		(struct timespec){ .tv_sec = (time_t)(o->ctime_ns / 1000000000u), .tv_nsec = (long)(o->ctime_ns % 1000000000u) };
 	if (!origin_same(o, &like))
 		return 0;
 	origin_from_stat(&renewed, &t->now);

@@ -385,7 +385,8 @@ static pid_t commit_in_child(struct world *x, const char *name)
 	if (pid != 0)
 		return pid;
 	(void)x;
-	if (store_open(true, &store, &err) < 0 || commit_recover(store, NULL, NULL, &err) < 0 || box_open(store, name, &box, &err) < 0)
+	if (store_open(true, &store, &err) < 0 || commit_recover(store, NULL, NULL, &err) < 0 ||
+	    box_open(store, name, &box, &err) < 0)
 		_exit(2);
 	hold = commit_hold(box, &err);
 	if (hold == -EBUSY)
@@ -474,7 +475,8 @@ struct reading {
 
 static bool is_whole(const char *text, size_t n)
 {
-	return (n == strlen(old_text) && memcmp(text, old_text, n) == 0) || (n == strlen(new_text) && memcmp(text, new_text, n) == 0);
+	return (n == strlen(old_text) && memcmp(text, old_text, n) == 0) ||
+	       (n == strlen(new_text) && memcmp(text, new_text, n) == 0);
 }
 
 static void read_names(struct reading *r)

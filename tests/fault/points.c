@@ -4,7 +4,7 @@
  *         --step N         each Nth point only            --inner N     of a recovery each Nth call only
  *         --offset N       begin at the Nth               --full        every point
  *         --at N [--then M] this one only                 --mode NAME   only so: kill, tear, EIO, ENOSPC, EACCES, dead, full
- *         --whole          the whole command, not only what it does after it has looked at all
+ *         --whole          killed at the calls before, too, with which the commit looks at all (what cannot be looked at is told, and left)
  *         --apart          the store is on another file system than the host's tree
  *         --plain          the host's file system cannot exchange names, nor refuse to replace one
  *         --run-as UID
@@ -36,13 +36,11 @@ static const struct mode {
 	int code;
 	bool dies; /* dies: the process does not live on */
 } modes[] = {
-	{ "kill", SYS_FAULT_KILL, 0, true },       /* before the call */
-	{ "tear", SYS_FAULT_TEAR, 0, true },       /* in the midst of a write */
-	{ "EIO", SYS_FAULT_FAIL, EIO, false },
-	{ "ENOSPC", SYS_FAULT_FAIL, ENOSPC, false },
-	{ "EACCES", SYS_FAULT_FAIL, EACCES, false },
-	{ "dead", SYS_FAULT_DEAD, EIO, false },    /* this call and all after it */
-	{ "full", SYS_FAULT_TEAR, ENOSPC, false }, /* half of a write is done */
+	{ "kill", SYS_FAULT_KILL, 0, true }, /* before the call */
+	{ "tear", SYS_FAULT_TEAR, 0, true }, /* in the midst of a write */
+	{ "EIO", SYS_FAULT_FAIL, EIO, false },       { "ENOSPC", SYS_FAULT_FAIL, ENOSPC, false },
+	{ "EACCES", SYS_FAULT_FAIL, EACCES, false }, { "dead", SYS_FAULT_DEAD, EIO, false }, /* this call and all after it */
+	{ "full", SYS_FAULT_TEAR, ENOSPC, false },                                           /* half of a write is done */
 };
 #define NMODES (sizeof modes / sizeof modes[0])
 
@@ -81,7 +79,8 @@ int __wrap_sys_renameat2(int olddir, const char *old, int newdir, const char *ne
 	struct stat a, b;
 
 	/* From one to another it is EXDEV. */
-	if (flags && plain_dev && fstat(olddir, &a) == 0 && fstat(newdir, &b) == 0 && a.st_dev == plain_dev && b.st_dev == plain_dev)
+	if (flags && plain_dev && fstat(olddir, &a) == 0 && fstat(newdir, &b) == 0 && a.st_dev == plain_dev &&
+	    b.st_dev == plain_dev)
 		return -EINVAL;
 	return __real_sys_renameat2(olddir, old, newdir, new, flags);
 }
@@ -423,7 +422,8 @@ static void failed(const char *what, const struct mode *m, unsigned long n, unsi
 {
 	failures++;
 	printf("FAILED: --scene %s --phase %s%s%s%s%s --mode %s --at %lu", wish.scene->name, what, wish.whole ? " --whole" : "",
-	       wish.apart ? " --apart" : "", wish.plain ? " --plain" : "", wish.uid == (uid_t)-1 ? "" : " --run-as UID", m->name, n);
+	       wish.apart ? " --apart" : "", wish.plain ? " --plain" : "", wish.uid == (uid_t)-1 ? "" : " --run-as UID", m->name,
+	       n);
 	if (k)
 		printf(" --then %lu", k);
 	if (discard_path)
@@ -468,15 +468,18 @@ static void phase_commit(struct world *x, const struct seals *s)
 {
 	for (size_t k = 0; k < NMODES; k++) {
 		const struct mode *m = &modes[k];
-		bool hit = wanted_mode(m);
+		bool hit = wanted_mode(m) && (m->dies || !wish.whole);
 
 		loose = m->code == EACCES;
 		for (unsigned long n = first_point(wish.step, k); hit; n += wish.step) {
 			stage_make(x, &site, wish.scene);
 			hit = run(x, do_commit, m, n);
 			points += hit;
-			if (hit && !check_commit(x, s, m->dies ? NULL : &(struct report){ report->calls, report->r, report->done,
-			                                                                  report->unfinished, report->lost, report->unforgotten, "" }))
+			if (hit &&
+			    !check_commit(x, s,
+			                  m->dies ? NULL
+			                          : &(struct report){ report->calls, report->r, report->done, report->unfinished,
+			                                              report->lost, report->unforgotten, "" }))
 				failed("commit", m, n, 0);
 			stage_clear(x, &site);
 			hit = hit && !wish.at;
@@ -494,7 +497,8 @@ static const struct mode *mode_named(const char *name)
 }
 
 /* The commit is killed at its nth call, and then the recovery at its kth. False: it had fewer. */
-static bool recover_point(struct world *x, const struct seals *s, const struct mode *m, unsigned long n, unsigned long k, bool *ret_commit_hit)
+static bool recover_point(struct world *x, const struct seals *s, const struct mode *m, unsigned long n, unsigned long k,
+                          bool *ret_commit_hit)
 {
 	bool hit = false;
 
@@ -520,7 +524,8 @@ static void phase_recover(struct world *x, const struct seals *s)
 			const struct mode *m = &modes[i];
 			bool hit = wanted_mode(m) && strcmp(m->name, "EACCES") != 0;
 
-			for (unsigned long k = wish.then ? wish.then : 1 + (wish.offset + turn + i) % wish.inner; hit; k += wish.inner)
+			for (unsigned long k = wish.then ? wish.then : 1 + (wish.offset + turn + i) % wish.inner; hit;
+			     k += wish.inner)
 				hit = recover_point(x, s, m, n, k, &commit_hit) && !wish.then;
 		}
 		if (wish.at)
@@ -543,8 +548,8 @@ static char *list_changes(struct world *x)
 		if (changes_collect(x->ov, 0, &c, &err) < 0)
 			fail_msg("%s", err.msg);
 		for (size_t i = 0; i < c.count; i++)
-			fprintf(f, "%c %s%s%s\n", (char)c.list[i].kind, c.list[i].path + strlen(x->w) + 1, c.list[i].from ? " from " : "",
-			        c.list[i].from ? c.list[i].from + strlen(x->w) + 1 : "");
+			fprintf(f, "%c %s%s%s\n", (char)c.list[i].kind, c.list[i].path + strlen(x->w) + 1,
+			        c.list[i].from ? " from " : "", c.list[i].from ? c.list[i].from + strlen(x->w) + 1 : "");
 		changes_release(&c);
 	}
 	stage_close(x);
@@ -553,8 +558,8 @@ static char *list_changes(struct world *x)
 }
 
 struct discards {
-	char *all, *rest;     /* all, rest: of the changes: before, and after the discard */
-	struct seals seals;   /* seals: the host before, and after a commit of the rest */
+	char *all, *rest;   /* all, rest: of the changes: before, and after the discard */
+	struct seals seals; /* seals: the host before, and after a commit of the rest */
 };
 
 static bool text_has(const char *text, const char *line, size_t n)
@@ -777,10 +782,12 @@ static void run_phase(const char *phase)
 }
 
 static const struct option options[] = {
-	{ "scene", required_argument, NULL, 's' }, { "phase", required_argument, NULL, 'p' }, { "mode", required_argument, NULL, 'm' },
-	{ "step", required_argument, NULL, 'n' },  { "inner", required_argument, NULL, 'i' }, { "offset", required_argument, NULL, 'o' },
-	{ "at", required_argument, NULL, 'a' },    { "then", required_argument, NULL, 't' },  { "full", no_argument, NULL, 'f' },
-	{ "whole", no_argument, NULL, 'w' },       { "apart", no_argument, NULL, 'A' },       { "plain", no_argument, NULL, 'P' },
+	{ "scene", required_argument, NULL, 's' },  { "phase", required_argument, NULL, 'p' },
+	{ "mode", required_argument, NULL, 'm' },   { "step", required_argument, NULL, 'n' },
+	{ "inner", required_argument, NULL, 'i' },  { "offset", required_argument, NULL, 'o' },
+	{ "at", required_argument, NULL, 'a' },     { "then", required_argument, NULL, 't' },
+	{ "full", no_argument, NULL, 'f' },         { "whole", no_argument, NULL, 'w' },
+	{ "apart", no_argument, NULL, 'A' },        { "plain", no_argument, NULL, 'P' },
 	{ "run-as", required_argument, NULL, 'u' }, { 0 },
 };
 
@@ -803,20 +810,47 @@ static void read_options(int argc, char **argv)
 	wish.step = wish.inner = 1;
 	while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (id) {
-		case 's': wish.scene = scene_find(optarg); break;
-		case 'p': wish.phase = optarg; break;
-		case 'm': wish.mode = optarg; break;
-		case 'n': wish.step = number(optarg); break;
-		case 'i': wish.inner = number(optarg); break;
-		case 'o': wish.offset = number(optarg); break;
-		case 'a': wish.at = number(optarg); break;
-		case 't': wish.then = number(optarg); break;
-		case 'f': wish.full = true; break;
-		case 'w': wish.whole = true; break;
-		case 'A': wish.apart = true; break;
-		case 'P': wish.plain = true; break;
-		case 'u': wish.uid = (uid_t)number(optarg); break;
-		default: exit(2);
+		case 's':
+			wish.scene = scene_find(optarg);
+			break;
+		case 'p':
+			wish.phase = optarg;
+			break;
+		case 'm':
+			wish.mode = optarg;
+			break;
+		case 'n':
+			wish.step = number(optarg);
+			break;
+		case 'i':
+			wish.inner = number(optarg);
+			break;
+		case 'o':
+			wish.offset = number(optarg);
+			break;
+		case 'a':
+			wish.at = number(optarg);
+			break;
+		case 't':
+			wish.then = number(optarg);
+			break;
+		case 'f':
+			wish.full = true;
+			break;
+		case 'w':
+			wish.whole = true;
+			break;
+		case 'A':
+			wish.apart = true;
+			break;
+		case 'P':
+			wish.plain = true;
+			break;
+		case 'u':
+			wish.uid = (uid_t)number(optarg);
+			break;
+		default:
+			exit(2);
 		}
 		if (id == 's' && !wish.scene) {
 			fprintf(stderr, "no such scene: %s\n", optarg);

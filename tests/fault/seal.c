@@ -53,7 +53,8 @@ static void seal_directory(struct sealing *s, int fd, const char *path)
 	struct dirent *e;
 	struct stat st;
 	size_t n = 0;
-	bool locked = geteuid() != 0 && fstat(fd, &st) == 0 && (st.st_mode & 0500) != 0500 && chmod(FD_PATH(fd), st.st_mode | 0500) == 0;
+	bool locked =
+		geteuid() != 0 && fstat(fd, &st) == 0 && (st.st_mode & 0500) != 0500 && chmod(FD_PATH(fd), st.st_mode | 0500) == 0;
 	DIR *d = opendir(FD_PATH(fd));
 
 	if (!d) {

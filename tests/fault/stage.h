@@ -19,9 +19,9 @@ enum scene_flags {
 
 struct scene {
 	const char *name;
-	void (*host)(void);            /* host: makes the host's tree in the working directory */
-	void (*box)(struct world *x);  /* box: makes the changes */
-	const char *const *discards;   /* discards: paths that `discard` is tried with, one after another; NULL-terminated */
+	void (*host)(void);           /* host: makes the host's tree in the working directory */
+	void (*box)(struct world *x); /* box: makes the changes */
+	const char *const *discards;  /* discards: paths that `discard` is tried with, one after another; NULL-terminated */
 	unsigned flags;
 };
 extern const struct scene scenes[]; /* the last has no name */
