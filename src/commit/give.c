@@ -77,6 +77,13 @@ int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp
 	return inode_set_add(&a->made, p->st.st_dev, p->st.st_ino) < 0 ? -ENOMEM : 1;
 }
 
+/* The layer's directory lets it go, and a directory its "..". */
+static bool can_leave(const struct plain *p)
+{
+	return faccessat(p->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 &&
+	       (!S_ISDIR(p->st.st_mode) || faccessat(p->dir, p->name, W_OK | X_OK, AT_EACCESS) == 0);
+}
+
 int give_object(struct apply *a, size_t i, const char *path)
 {
 	__attribute__((cleanup(plain_release))) struct plain p = { .dir = -1 };
@@ -85,7 +92,7 @@ int give_object(struct apply *a, size_t i, const char *path)
 
 	if (!tree_is_whole(a, i, end) || overlay_plain(a->p->p.ov, (struct vpath){ item(a, i)->change->path }, &p) < 0 || p.objects != end - i)
 		return 0;
-	r = give_move(a, i, &p, NULL, path);
+	r = can_leave(&p) ? give_move(a, i, &p, NULL, path) : 0;
 	if (r <= 0)
 		return r;
 	for (size_t k = i; k < end; k++) {
@@ -122,9 +129,15 @@ int give_file(struct apply *a, size_t i, const char *temp, const char *path, str
 		r = sys_fstat(dir, &there);
 	if (r < 0 || there.st_dev != p.st.st_dev)
 		return r < 0 ? r : 0;
+	/* Where no names can be made there is another way, which is to be found out now and not when it is too late. */
+	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0 || !can_leave(&p))
+		return 0;
 	*ret = p.st;
 	r = later_give(a, i, &p, temp, path);
-	return r != 0 ? r : give_move(a, i, &p, temp, path);
+	if (r == 0)
+		r = give_move(a, i, &p, temp, path);
+	a->given[i] = r == 1;
+	return r;
 }
 
 /* ---- the marks (G2) ---- */

@@ -434,7 +434,7 @@ static int place_regular(struct apply *a, size_t i, int box, const char *path, c
 	} else {
 		r = place_new(a, i, box, path, seen);
 		/* A directory that takes no names from us may still hold a file that we can write. */
-		if ((r == -EACCES || r == -EPERM) && twins_is_copy_of(a, i, seen))
+		if ((r == -EACCES || r == -EPERM) && !a->given[i] && twins_is_copy_of(a, i, seen))
 			r = place_in_inode(a, i, path, seen);
 	}
 	return r == 0 && many ? twins_add(a, &layer, path) : r;
