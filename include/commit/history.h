@@ -29,7 +29,18 @@ struct history_entry {
 int history_list(struct store *store, struct history_entry **ret, size_t *ret_count, struct err *err);
 void history_free(struct history_entry *list, size_t count);
 
-/* Gives up entries that are older, and then the oldest as long as all hold more; the last commit stays in any case. 0: no limit. Returns how many. */
+/* One change of a commit; of an undo, one that it took back. */
+struct history_path {
+	char letter;       /* letter: of HISTORY_LETTERS */
+	bool directory;
+	char *path, *from; /* from: of what was renamed, the old path; else NULL */
+};
+/* What the entry is about, in the order of the paths; history_paths_free. -ENOENT: there is no such entry. */
+int history_paths(struct store *store, unsigned number, struct history_path **ret, size_t *ret_count, struct err *err);
+void history_paths_free(struct history_path *list, size_t count);
+
+/* Gives up entries that are older, and then the oldest as long as all hold more; the last commit stays in any case. 0: no limit. Returns how many;
+ * -EBUSY: another process is at work on the history, and nothing was done. */
 struct history_limits {
 	uint64_t age_s, bytes;
 };
@@ -43,24 +54,27 @@ enum undo_conflict {
 	UNDO_REPLACE, /* it is taken back like the rest; what is there now goes into the undo's entry */
 };
 
-typedef void (*undo_tell)(void *ctx, const char *path, const char *what);
 struct undo_wish {
 	unsigned number;             /* number: which commit; 0: the last that was not taken back */
 	enum undo_conflict conflict;
 	bool dry;                    /* dry: only tell */
-	undo_tell changes;           /* changes: called for each path that would be, or is, taken back; may be NULL */
-	undo_tell conflicts;         /* conflicts: called for each path that the host has changed since, and says how */
+	/* All may be NULL. */
+	void (*change)(void *ctx, const struct history_path *change);          /* change: one that would be, or is, taken back */
+	void (*conflicting)(void *ctx, const char *path, const char *what);    /* conflicting: the host has changed the path since, and how */
+	void (*note)(void *ctx, const char *text);                             /* note: a line for people, of what could not be as it should */
+	int (*progress)(void *ctx, size_t done, size_t total);                 /* progress: of the steps; a positive return stops the undo */
 	void *ctx;
 };
 struct undo_result {
 	struct history_entry commit; /* commit: what is taken back; its texts are the caller's to free */
 	unsigned number;             /* number: of the undo's own entry */
-	size_t conflicts, skipped;
+	size_t conflicts;            /* conflicts: paths */
+	size_t done, skipped;        /* done, skipped: changes of the commit */
 	bool unfinished;             /* unfinished: a disk error: the next cowbox finishes */
 };
 /* Takes a commit back: content, modes, owners, times, attributes, links, directories are as they were before. All or nothing, as a commit. 0 when it is
- * done (or, dry, could be); -ENOENT: there is no such commit, or none to take back; -EBUSY: conflicts, and nothing was changed; else an error, and
- * nothing was changed unless unfinished. */
+ * done (or, dry, could be); -ENOENT: there is no such commit, or none to take back; -EBUSY: conflicts, and nothing was changed; -EINTR: stopped by
+ * progress, and nothing was changed; else an error, and nothing was changed unless unfinished. */
 int history_undo(struct store *store, const struct undo_wish *wish, struct undo_result *ret, struct err *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "commit/commit.h"
+#include "commit/history.h"
 #include "options.h"
 #include "overlay/box.h"
 #include "overlay/changes.h"
@@ -30,7 +31,7 @@ enum cmd_exit {
 /* ---- verbs.c ---- */
 extern const struct verb *const verbs[]; /* NULL-terminated */
 
-extern const struct verb verb_run, verb_status, verb_diff, verb_commit, verb_discard, verb_list, verb_doctor, verb_help;
+extern const struct verb verb_run, verb_status, verb_diff, verb_commit, verb_undo, verb_discard, verb_list, verb_log, verb_doctor, verb_help;
 
 /* ---- help.c ---- */
 void help_verb(const struct verb *v, FILE *out);
@@ -116,7 +117,16 @@ void text_cut(char *text, size_t columns);
 /* Writes words, and a newline: at most so many columns a line (0: all on one), of which used are taken already on the first; the others begin
  * with indent blanks. A longer word stands out. */
 void text_wrap(FILE *out, const char *text, size_t used, size_t indent, size_t columns);
+/* The rest of a line of which so many columns are used, printable, and cut where a terminal of that width ends (0: none). */
+void text_rest(FILE *out, const char *text, int used, int columns);
+#define TEXT_REST_MIN 12 /* columns that it has, however narrow the terminal is */
 char *age_text(int64_t seconds, char ret[static 32]);
+
+/* ---- progress.c: work that ^C, a hang-up and SIGTERM end between two steps ---- */
+void progress_begin(const char *what);            /* what: "taking back" */
+/* Tells how far it is, on a terminal, ten times a second from the first second on. 1: it is to be ended. */
+int progress_step(size_t done, size_t total);
+void progress_end(void);
 
 /* ---- json.c ---- */
 void json_text(FILE *out, const char *s);                     /* a string, valid UTF-8 whatever s is */
@@ -148,6 +158,28 @@ const char *verdict_name(enum commit_verdict v);  /* for programs */
 const char *verdict_label(enum commit_verdict v); /* for people, before the reason */
 /* What commit leaves in the box, however much is asked for. */
 bool verdict_is_left(enum commit_verdict v);
+
+/* ---- history.c: the limits of the history, and its entries as people read them ---- */
+#define HISTORY_AGE_MAX (30 * 86400)  /* seconds: the limits when nobody sets others */
+#define HISTORY_SIZE_MAX (1ull << 30) /* bytes */
+/* "30" or "30d": days; "12h": hours, "2w": weeks. -EINVAL. */
+int history_parse_age(const char *text, uint64_t *ret_seconds);
+/* "500M": of units k, M, G, T, that are each 1024 of the one before; "1000": bytes. -EINVAL. */
+int history_parse_size(const char *text, uint64_t *ret_bytes);
+/* 1 or more; 0: it is no number of an entry. */
+unsigned history_parse_number(const char *text);
+/* Those of the environment, else the above. */
+struct history_limits history_limits_wanted(void);
+/* Gives up what is beyond them; after each commit and undo. */
+void history_trim(struct store *store);
+/* "3 added, 1 modified", or "no changes" */
+#define COUNTS_MAX 192
+char *history_counts(const struct history_entry *e, char ret[static COUNTS_MAX]);
+/* "3 changes" */
+char *changes_text(size_t n, char ret[static 32]);
+/* "A  /path", without a newline. */
+void history_path_print(FILE *out, const struct history_path *p);
+void history_path_json(FILE *out, const struct history_path *p); /* an object */
 
 /* ---- diff.c, commit.c, summary.c: also used after a run ---- */
 int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum colour_when when, struct err *err);

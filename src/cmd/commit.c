@@ -108,10 +108,13 @@ static void tell_conflicts(const struct session *s, const struct commit_plan *pl
 static int tell_result(const struct session *s, const struct commit_plan *plan, const struct commit_result *res)
 {
 	size_t rest = res->left + res->failed + res->untried, same = same_count(plan), done = res->done - same;
-	char also[64] = "";
+	const char *hint = res->changed && isatty(STDERR_FILENO) ? "cowbox undo takes it back" : "";
+	char also[96] = "";
 
 	if (same)
-		snprintf(also, sizeof also, " (%zu %s the same already)", same, same == 1 ? "was" : "were");
+		snprintf(also, sizeof also, " (%zu %s the same already%s%s)", same, same == 1 ? "was" : "were", *hint ? "; " : "", hint);
+	else if (*hint)
+		snprintf(also, sizeof also, " (%s)", hint);
 	tell_items(plan);
 	for (size_t i = 0; i < plan->nnotes; i++)
 		log_warn("%s", plan->notes[i]);
@@ -154,6 +157,8 @@ static int apply(struct session *s, struct commit_plan *plan)
 	sigaction(SIGHUP, &old_hup, NULL);
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
+	if (r == 0 && res.changed && !res.unfinished)
+		history_trim(s->store);
 	return r < 0 ? say_error("commit", &err) : tell_result(s, plan, &res);
 }
 

@@ -54,7 +54,8 @@ void help_all(FILE *out)
 	             "  cowbox run -- npm install      run something\n"
 	             "  cowbox diff                    look at what it changed\n"
 	             "  cowbox commit -a               make it true, or\n"
-	             "  cowbox discard                 forget it\n");
+	             "  cowbox discard                 forget it\n"
+	             "  cowbox undo                    take the commit back\n");
 }
 
 void help_version(FILE *out)

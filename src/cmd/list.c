@@ -12,8 +12,7 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-#define REST_MIN 12     /* columns of the last field, however narrow the terminal is */
-#define FIELDS_WIDTH 35 /* columns of those between it and the name */
+#define FIELDS_WIDTH 35 /* columns of the fields between the name and the last */
 
 /* One box as it is listed. */
 struct row {
@@ -32,17 +31,6 @@ static void row_read(struct row *row, struct store *store)
 	box_usage(row->box, &row->bytes, &row->objects);
 }
 
-/* The rest of a line of which so many columns are used, cut where the terminal ends. */
-static void print_rest(const char *text, int used, int columns)
-{
-	char line[16384];
-
-	text_printable(text, line, sizeof line);
-	if (columns > 0)
-		text_cut(line, columns > used + REST_MIN ? (size_t)(columns - used) : REST_MIN);
-	puts(line);
-}
-
 /* What is to be said of it before its command. */
 static const char *row_state(const struct row *row)
 {
@@ -51,7 +39,7 @@ static const char *row_state(const struct row *row)
 
 static bool is_narrow(int width, int columns)
 {
-	return columns > 0 && columns < width + FIELDS_WIDTH + REST_MIN;
+	return columns > 0 && columns < width + FIELDS_WIDTH + TEXT_REST_MIN;
 }
 
 /* On a narrow terminal: the name, and what there is to say of it below. */
@@ -75,7 +63,7 @@ static void print_narrow(const struct row *row, int columns)
 		         row->running ? ", running" : "");
 	text_wrap(stdout, text, 2, 2, (size_t)columns);
 	fputs("  ", stdout);
-	print_rest(row->box->command ? row->box->command : "", 2, columns);
+	text_rest(stdout, row->box->command ? row->box->command : "", 2, columns);
 }
 
 /* width: of the names; columns: of the terminal, 0 for none. */
@@ -90,13 +78,13 @@ static void print_text(const struct row *row, int width, int columns)
 	}
 	if (!row->box) {
 		used = printf("%-*s  damaged: ", width, row->name);
-		print_rest(row->err.msg, used, columns);
+		text_rest(stdout, row->err.msg, used, columns);
 		return;
 	}
 	used = printf("%-*s%c %9s %10llu %10s  %s", width, row->name, row->last ? '*' : ' ',
 	              age_text((int64_t)time(NULL) - row->box->created, age), (unsigned long long)row->objects,
 	              size_text(row->bytes, size), row_state(row));
-	print_rest(row->box->command ? row->box->command : "", used, columns);
+	text_rest(stdout, row->box->command ? row->box->command : "", used, columns);
 }
 
 static void print_json(const struct row *row, bool first)
@@ -154,6 +142,28 @@ static void tell_none(enum form form)
 		log_say("there are no boxes: cowbox run makes one");
 }
 
+/* What all commits hold: as it is no box's, not in the list itself. */
+static void tell_history(struct store *store, enum form form)
+{
+	struct history_entry *list = NULL;
+	char text[128], size[32];
+	uint64_t bytes = 0;
+	size_t n = 0, commits = 0;
+
+	if (form != FORM_TEXT || !isatty(STDERR_FILENO) || history_list(store, &list, &n, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		bytes += list[i].bytes;
+		commits += !list[i].undo;
+	}
+	history_free(list, n);
+	if (!n)
+		return;
+	snprintf(text, sizeof text, "cowbox: history: %zu commit%s, %s: cowbox log", commits, commits == 1 ? "" : "s", size_text(bytes, size));
+	fflush(stdout);
+	text_wrap(stderr, text, 0, 2, (size_t)term_columns(STDERR_FILENO));
+}
+
 static int run_list(const struct verb *v, int argc, char **argv)
 {
 	_cleanup_options_ struct options o = { 0 };
@@ -191,6 +201,7 @@ static int run_list(const struct verb *v, int argc, char **argv)
 	if (!*names)
 		tell_none(form);
 	print_names(store, names, form);
+	tell_history(store, form);
 	return CMD_OK;
 }
 
@@ -199,7 +210,7 @@ const struct verb verb_list = {
 	.usage = "[--json | -z]",
 	.summary = "list the boxes",
 	.details = "Name (* the one used last), age, how many objects its layers hold, their size on disk, and the command it was "
-		   "made for,\nwhich is cut where a terminal's line ends.\n"
+		   "made for,\nwhich is cut where a terminal's line ends. On a terminal the last line tells of the history (cowbox log).\n"
 		   "What they changed, compared with the host as it is now, is what cowbox status -b NAME tells.",
 	.exits = "0 listed\n2 wrong usage\n3 the store could not be read",
 	.options = options,

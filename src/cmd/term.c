@@ -320,6 +320,16 @@ void text_wrap(FILE *out, const char *text, size_t used, size_t indent, size_t c
 	fputc('\n', out);
 }
 
+void text_rest(FILE *out, const char *text, int used, int columns)
+{
+	char line[16384];
+
+	text_printable(text, line, sizeof line);
+	if (columns > 0)
+		text_cut(line, columns > used + TEXT_REST_MIN ? (size_t)(columns - used) : TEXT_REST_MIN);
+	fprintf(out, "%s\n", line);
+}
+
 char *age_text(int64_t seconds, char ret[static 32])
 {
 	static const struct {

@@ -189,7 +189,7 @@ static int note_items(struct apply *a)
 	for (size_t i = 0; i < a->p->p.count && r == 0; i++) {
 		const struct change *ch = item(a, i)->change;
 		struct journal_item it = { .kind = ch->kind, .done = item_planned(item(a, i)), .part = item(a, i)->part, .path = ch->path, .from = ch->from,
-			                   .mode = ch->box.st_mode, .nlink = ch->box.st_nlink };
+			                   .same = item(a, i)->verdict == COMMIT_SAME, .mode = ch->box.st_mode, .nlink = ch->box.st_nlink };
 
 		r = journal_add_item(a->j, &it);
 	}

@@ -2,6 +2,7 @@
 #include "commit/history.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,83 @@ int history_list(struct store *store, struct history_entry **ret, size_t *ret_co
 	return r < 0 ? err_sys(err, r, "%s/history", store->path) : 0;
 }
 
+/* ---- what one is about ---- */
+
+void history_paths_free(struct history_path *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(list[i].path);
+		free(list[i].from);
+	}
+	free(list);
+}
+
+/* What the host had already is no change. */
+static bool item_counts(const struct journal_item *it)
+{
+	return it->done && !it->same;
+}
+
+/* Of each item the mode; of what the box had no more the mode of what was taken away. */
+static mode_t *item_modes(const struct journal *j)
+{
+	mode_t *modes = calloc(j->nitems + 1, sizeof *modes);
+
+	for (size_t i = 0; modes && i < j->nitems; i++)
+		modes[i] = j->items[i].mode;
+	for (size_t k = 0; modes && k < j->nsteps; k++) {
+		const struct step *s = &j->steps[k];
+
+		if (s->kind == STEP_RENAME && s->item < j->nitems && !modes[s->item] && !journal_is_temp(j, strrchr(s->a, '/') + 1))
+			modes[s->item] = s->at_a.st_mode;
+	}
+	return modes;
+}
+
+/* Borrowed of the item. */
+static struct history_path path_of(const struct journal_item *it, mode_t mode)
+{
+	return (struct history_path){ .letter = (char)it->kind, .directory = S_ISDIR(mode), .path = it->path, .from = it->from };
+}
+
+static int take_paths(struct journal *j, struct history_path **ret, size_t *ret_count)
+{
+	struct history_path *list = calloc(j->nitems + 1, sizeof *list);
+	_cleanup_free_ mode_t *modes = item_modes(j);
+	size_t n = 0;
+
+	if (!list || !modes) {
+		free(list);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < j->nitems; i++) {
+		if (!item_counts(&j->items[i]))
+			continue;
+		list[n++] = path_of(&j->items[i], modes[i]);
+		/* They are the list's now. */
+		j->items[i].path = j->items[i].from = NULL;
+	}
+	*ret = list;
+	*ret_count = n;
+	return 0;
+}
+
+int history_paths(struct store *store, unsigned number, struct history_path **ret, size_t *ret_count, struct err *err)
+{
+	_cleanup_close_ int history = -1;
+	_cleanup_journal_ struct journal j;
+	int r = history_dir(store->path, false, &history);
+
+	journal_init(&j);
+	if (r == 0)
+		r = journal_load(&j, history, -1, number);
+	if (r == 0)
+		r = take_paths(&j, ret, ret_count);
+	if (r == -ENOENT)
+		return err_set(err, r, "there is no entry %u in the history: see cowbox log", number);
+	return r < 0 ? err_sys(err, r, "%s/history/%u cannot be read", store->path, number) : 0;
+}
+
 /* ---- giving up ---- */
 
 static int give_up(int history, unsigned number)
@@ -105,7 +183,7 @@ int history_prune(struct store *store, const struct history_limits *limits)
 	if (r == 0)
 		r = list_entries(history, &list, &n);
 	if (r < 0)
-		return r == -ENOENT || r == -EWOULDBLOCK ? 0 : r;
+		return r == -ENOENT ? 0 : r == -EWOULDBLOCK ? -EBUSY : r;
 	for (size_t i = 0; i < n; i++)
 		all += list[i].bytes;
 	newest = n;
@@ -158,36 +236,66 @@ static void tell_changes(const struct undo *u)
 {
 	const struct undo_wish *w = u->wish;
 
-	for (size_t i = 0; w->changes && i < u->n.nitems; i++) {
-		const char kind[2] = { (char)u->n.items[i].kind };
+	for (size_t i = 0; w->change && i < u->n.nitems; i++) {
+		const struct history_path p = path_of(&u->n.items[i], u->n.items[i].mode);
 
-		if (u->n.items[i].done)
-			w->changes(w->ctx, u->n.items[i].path, kind);
+		if (item_counts(&u->n.items[i]) && !u->left[i])
+			w->change(w->ctx, &p);
 	}
+}
+
+static int undo_failed(const struct undo *u, int r, struct err *err)
+{
+	char text[4 * PATH_MAX];
+
+	path_printable(u->blame, text, sizeof text);
+	/* There was a commit, and conflicts are found before. */
+	if (r == -ENOENT || r == -EBUSY || r == -EEXIST || r == -ESTALE)
+		return err_set(err, -ESTALE, "%s%sthe host was changed meanwhile", text, *text ? ": " : "");
+	if (r == -EINTR)
+		return err_set(err, r, "interrupted");
+	return *text ? err_sys(err, r, "%s", text) : err_sys(err, r, "commit %u cannot be taken back", u->n.number);
+}
+
+/* Of its own the undo's journal could not tell of what is gone. */
+static int fill_modes(struct journal *j)
+{
+	_cleanup_free_ mode_t *modes = item_modes(j);
+
+	for (size_t i = 0; modes && i < j->nitems; i++)
+		j->items[i].mode = modes[i];
+	return modes ? 0 : -ENOMEM;
 }
 
 static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 {
-	char text[4 * PATH_MAX];
-	int r = undo_check(u);
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, limit;
+	int r = fill_modes(&u->n);
+
+	if (r == 0)
+		r = undo_check(u);
 
 	ret->conflicts = u->nconflicts;
 	if (r < 0)
-		return err_sys(err, r, "undo");
+		return err_sys(err, r, "commit %u", u->n.number);
+	for (size_t i = 0; i < u->n.nitems; i++)
+		if (item_counts(&u->n.items[i]))
+			(*(u->left[i] ? &ret->skipped : &ret->done))++;
 	if (u->wish->dry)
 		tell_changes(u);
 	if (u->nconflicts && u->wish->conflict == UNDO_REFUSE)
 		return err_set(err, -EBUSY, "the host has changed since commit %u", u->n.number);
+	if (ret->skipped && !ret->done)
+		return err_set(err, -EBUSY, "the host has changed all that commit %u did", u->n.number);
 	if (u->wish->dry)
 		return 0;
-	for (size_t k = 0; k < u->n.nsteps; k++)
-		ret->skipped += u->skip[k];
+	/* A limit on the size of files is a failure like others, and not the end. */
+	sigaction(SIGXFSZ, &ignore, &limit);
 	r = undo_apply(u, &ret->unfinished);
+	sigaction(SIGXFSZ, &limit, NULL);
 	ret->number = u->u.number;
-	/* There was a commit. */
-	r = r == -ENOENT || r == -EBUSY ? -ESTALE : r;
 	if (r < 0)
-		return u->blame[0] ? err_sys(err, r, "undo: %s", path_printable(u->blame, text, sizeof text)) : err_sys(err, r, "undo");
+		return undo_failed(u, r, err);
 	tell_changes(u);
 	return 0;
 }
@@ -199,6 +307,7 @@ static void undo_release(struct undo *u)
 	journal_release(&u->u);
 	strv_free(u->conflicts);
 	free(u->skip);
+	free(u->left);
 	free(u->same_time);
 	fd_closep(&u->lock_fd);
 }

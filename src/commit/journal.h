@@ -84,6 +84,7 @@ struct places {
 struct journal_item {
 	int kind;           /* kind: enum change_kind */
 	bool done, part;    /* done: in the commit; part: with some of its content only */
+	bool same;          /* same: done, and the host had it already: no step is about it */
 	char *path, *from;  /* path, from: in the view */
 	uint32_t mode;
 	uint64_t nlink;

@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "base/stat.h"
 #include "base/sys.h"
+#include "base/tree.h"
 #include "tree_copy.h"
 
 /* ---- what N took away, back under its temporary name ---- */
@@ -116,6 +117,14 @@ static int bring_back(struct undo *u, size_t k)
 	return r;
 }
 
+/* One more step of two rounds over them; -EINTR: no more are wanted. */
+static int go_on(struct undo *u)
+{
+	const struct undo_wish *w = u->wish;
+
+	return w->progress && w->progress(w->ctx, u->nseen++, 2 * u->n.nsteps) > 0 ? -EINTR : 0;
+}
+
 /* The last first: what stands in a directory that was taken away later comes after that. */
 static int bring_all_back(struct undo *u)
 {
@@ -125,6 +134,9 @@ static int bring_all_back(struct undo *u)
 
 		if (s->old == OLD_NONE || u->skip[k - 1])
 			continue;
+		r = go_on(u);
+		if (r < 0)
+			return r;
 		r = bring_back(u, k - 1);
 		if (r < 0) {
 			undo_blame(u, s->old == OLD_A ? s->b : s->a);
@@ -195,6 +207,34 @@ static int remember_times(struct undo *u)
 	return 0;
 }
 
+/* Those of the commit: the steps say by number which they are for. */
+static int note_items(struct undo *u)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < u->n.nitems && r == 0; i++) {
+		struct journal_item it = u->n.items[i];
+
+		it.done = it.done && !u->left[i];
+		r = journal_add_item(&u->u, &it);
+	}
+	return r;
+}
+
+/* What is left is not counted. */
+static void count_items(const struct undo *u, struct journal_head *head)
+{
+	static const char letters[] = HISTORY_LETTERS;
+
+	for (size_t i = 0; i < u->n.nitems; i++) {
+		const struct journal_item *it = &u->n.items[i];
+		const char *letter = it->done && !it->same && u->left[i] ? strchr(letters, it->kind) : NULL;
+
+		if (letter && *letter && head->counts[letter - letters])
+			head->counts[letter - letters]--;
+	}
+}
+
 static int begin(struct undo *u)
 {
 	struct journal_head head = u->n.head;
@@ -205,11 +245,14 @@ static int begin(struct undo *u)
 	head.kind = JOURNAL_UNDO;
 	head.when_ns = time_ns(&now);
 	head.undoes = u->n.number;
+	count_items(u, &head);
 	u->u.lock_fd = TAKE_FD(u->lock_fd);
 	if (r == 0)
 		r = journal_begin(&u->u, u->store->path, &head, u->n.tag);
 	/* Its own temporary names are none of the commit's. */
 	u->u.serial = 1u << 30;
+	if (r == 0)
+		r = note_items(u);
 	if (r == 0)
 		r = note_dirs(u);
 	return r < 0 ? r : journal_sync(&u->u);
@@ -247,8 +290,12 @@ static int take_back_steps(struct undo *u)
 
 	for (size_t k = u->n.nsteps; k > 0; k--) {
 		const struct step *s = &u->n.steps[k - 1];
-		int r = u->skip[k - 1] ? 0 : replay_step_back(&back, s, &u->u);
+		int r = go_on(u);
 
+		if (r < 0)
+			return r;
+		if (!u->skip[k - 1])
+			r = replay_step_back(&back, s, &u->u);
 		if (r == -EEXIST && u->wish->conflict == UNDO_REPLACE) {
 			r = make_way(u, s);
 			if (r == 0)
@@ -283,11 +330,17 @@ static int sync_host(struct undo *u)
 int undo_mark(int history_fd, const struct journal *u)
 {
 	struct journal_summary s;
+	uint64_t objects = 0;
+	char name[16];
 	int r = summary_read(history_fd, (unsigned)u->head.undoes, &s);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	s.undone_by = u->number;
+	snprintf(name, sizeof name, "%u", s.number);
+	/* What it held has gone back. */
+	s.bytes = 0;
+	(void)tree_usage(history_fd, name, &s.bytes, &objects);
 	r = summary_write(history_fd, &s);
 	summary_release(&s);
 	return r;
@@ -295,7 +348,7 @@ int undo_mark(int history_fd, const struct journal *u)
 
 int undo_apply(struct undo *u, bool *ret_unfinished)
 {
-	struct replay rp = { .j = &u->u, .host = &u->host };
+	struct replay rp = { .j = &u->u, .host = &u->host, .tell = u->wish->note, .ctx = u->wish->ctx };
 	int r = begin(u);
 
 	if (r == 0)

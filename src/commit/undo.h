@@ -15,9 +15,11 @@ struct undo {
 	int lock_fd;
 	struct host host;
 	bool *skip;           /* skip: steps that are left, since the host has changed what they are about */
+	bool *left;           /* left: items of n that are left by that */
 	bool *same_time;      /* same_time: of n's directories: nobody has been at them since the commit */
 	char **conflicts;     /* conflicts: paths, and how many */
 	size_t nconflicts;
+	size_t nseen;         /* nseen: steps begun, for the progress */
 	char blame[PATH_MAX]; /* blame: the path at which it failed, or "" */
 };
 

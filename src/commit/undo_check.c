@@ -40,8 +40,8 @@ static int conflict(struct check *c, const char *path, const char *what)
 {
 	const struct undo_wish *w = c->u->wish;
 
-	if (w->conflicts)
-		w->conflicts(w->ctx, path, what);
+	if (w->conflicting)
+		w->conflicting(w->ctx, path, what);
 	return strv_add(&c->u->conflicts, &c->u->nconflicts, path);
 }
 
@@ -196,13 +196,10 @@ static bool is_conflict(const struct undo *u, const char *path)
 }
 
 /* Every step about a path in conflict, or about a directory with one in it, and all others of the same change. */
-static int fill_skip(struct undo *u)
+static void fill_skip(struct undo *u)
 {
-	_cleanup_free_ bool *items = calloc(u->n.nitems + 1, sizeof *items);
 	char a[PATH_MAX], b[PATH_MAX];
 
-	if (!items)
-		return -ENOMEM;
 	for (size_t k = 0; k < u->n.nsteps; k++) {
 		const struct step *s = &u->n.steps[k];
 
@@ -210,12 +207,11 @@ static int fill_skip(struct undo *u)
 		    (s->b && replay_forward(&u->n, k, s->b, b) == 0 && is_conflict(u, b))) {
 			u->skip[k] = true;
 			if (s->item < u->n.nitems)
-				items[s->item] = true;
+				u->left[s->item] = true;
 		}
 	}
 	for (size_t k = 0; k < u->n.nsteps; k++)
-		u->skip[k] |= u->n.steps[k].item < u->n.nitems && items[u->n.steps[k].item];
-	return 0;
+		u->skip[k] |= u->n.steps[k].item < u->n.nitems && u->left[u->n.steps[k].item];
 }
 
 /* ---- or is taken back all the same ---- */
@@ -292,8 +288,9 @@ int undo_check(struct undo *u)
 	if (r < 0)
 		return r;
 	u->skip = calloc(u->n.nsteps + 1, sizeof *u->skip);
+	u->left = calloc(u->n.nitems + 1, sizeof *u->left);
 	c.after = calloc(u->n.after.count + 1, sizeof *c.after);
-	if (!u->skip || !c.after) {
+	if (!u->skip || !u->left || !c.after) {
 		free(c.after);
 		return -ENOMEM;
 	}
@@ -308,7 +305,7 @@ int undo_check(struct undo *u)
 	inode_set_release(&c.made);
 	free(c.after);
 	if (r == 0 && u->wish->conflict == UNDO_SKIP)
-		r = fill_skip(u);
+		fill_skip(u);
 	for (size_t i = 0; i < u->nconflicts && r == 0 && u->wish->conflict == UNDO_REPLACE; i++)
 		accept(u, u->conflicts[i]);
 	return r;

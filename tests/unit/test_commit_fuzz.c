@@ -254,7 +254,7 @@ static void tell_conflict(void *ctx, const char *path, const char *what)
 /* All commits are taken back, the last first: the host is then what it was. */
 static bool undo_all(struct world *x, const char *before, unsigned long seed)
 {
-	struct undo_wish wish = { .conflicts = tell_conflict };
+	struct undo_wish wish = { .conflicting = tell_conflict };
 	struct undo_result result;
 	struct err err = { 0 };
 	char *got;
