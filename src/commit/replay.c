@@ -617,6 +617,12 @@ static bool can_be_moved(const struct replay *r, const struct old *o)
 	return !S_ISDIR(o->was->st_mode) || geteuid() == 0 || o->was->st_uid == geteuid() || (o->was->st_mode & S_IWOTH);
 }
 
+/* The host still has it, and shows how many names it has: it is not kept, and an undo makes it one more. */
+static bool has_other_name(const struct replay *r, const struct old *o)
+{
+	return o->at.st.st_nlink > 1 && replay_other_name(r->j, &o->at.st);
+}
+
 int replay_prepare(struct replay *r)
 {
 	bool copied = false;
@@ -630,7 +636,7 @@ int replay_prepare(struct replay *r)
 			continue;
 		x = old_find(r, k, &o);
 		release.dir = o.at.dir;
-		if (x < 0 || !o.at.st.st_mode || can_be_moved(r, &o))
+		if (x < 0 || !o.at.st.st_mode || has_other_name(r, &o) || can_be_moved(r, &o))
 			continue;
 		copied = true;
 		x = tree_copy(o.at.dir, o.at.name, r->j->dir_fd, o.name, NULL);
@@ -710,8 +716,7 @@ static int finish_old(struct replay *r, size_t k)
 		trouble(r, r->j->steps[k].a, "what was there before could not be kept");
 		return 0;
 	}
-	/* The host still has it, and shows how many names it has: an undo makes it one more. */
-	if (o.at.st.st_nlink > 1 && replay_other_name(r->j, &o.at.st))
+	if (has_other_name(r, &o))
 		return sys_unlinkat(o.at.dir, o.at.name, 0);
 	x = move_into_entry(r, &o);
 	if (x == -EXDEV || x == -EACCES || x == -EPERM)

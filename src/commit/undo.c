@@ -148,19 +148,56 @@ static int bring_all_back(struct undo *u)
 
 /* ---- the journal of the undo ---- */
 
-/* Where the directories are now in which names will come and go. */
+/* Where a directory is now that was at the path before step k. */
+static int note_dir(struct undo *u, size_t k, const char *was)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int r = replay_forward(&u->n, k, was, path);
+
+	if (r == 0 && host_stat(&u->host, path, &st) == 0 && S_ISDIR(st.st_mode))
+		r = journal_add_dir(&u->u, path, &st);
+	return r;
+}
+
+/* The directories in which names will come and go: those of the commit, and what it has made. */
 static int note_dirs(struct undo *u)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < u->n.dirs.count && r == 0; i++) {
-		char path[PATH_MAX];
-		struct stat st;
+	for (size_t i = 0; i < u->n.dirs.count && r == 0; i++)
+		r = note_dir(u, (size_t)-1, u->n.dirs.list[i].path);
+	for (size_t k = 0; k < u->n.nsteps && r == 0; k++)
+		if (undo_is_made(&u->n, &u->n.steps[k]))
+			r = note_dir(u, k, u->n.steps[k].b);
+	return r;
+}
 
-		r = replay_forward(&u->n, (size_t)-1, u->n.dirs.list[i].path, path);
-		if (r == 0 && host_stat(&u->host, path, &st) == 0 && S_ISDIR(st.st_mode))
-			r = journal_add_dir(&u->u, path, &st);
-	}
+/* A name that a file has, perhaps, when all is done. several: how many names it had. */
+static int note_name(struct undo *u, size_t k, const char *was, nlink_t several)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int r;
+
+	if (several < 2 || journal_is_temp(&u->n, strrchr(was, '/') + 1))
+		return 0;
+	r = replay_forward(&u->u, k, was, path);
+	if (r == 0 && host_stat(&u->host, path, &st) == 0 && st.st_nlink > 1 && !S_ISDIR(st.st_mode))
+		r = journal_add_after(&u->u, path, &st);
+	return r;
+}
+
+/* What the host has under several names, of which the undo has taken some away: these need not be kept. */
+static int note_after(struct undo *u)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < u->n.after.count && r == 0; i++)
+		r = note_name(u, (size_t)-1, u->n.after.list[i].path, u->n.after.list[i].st.st_nlink);
+	for (size_t k = 0; k < u->u.nsteps && r == 0; k++)
+		if (u->u.steps[k].kind == STEP_RENAME)
+			r = note_name(u, k, u->u.steps[k].b, u->u.steps[k].at_a.st_nlink);
 	return r;
 }
 
@@ -358,6 +395,8 @@ int undo_apply(struct undo *u, bool *ret_unfinished)
 	host_moved(&u->host);
 	if (r == 0)
 		r = note_times(u);
+	if (r == 0)
+		r = note_after(u);
 	if (r == 0)
 		r = replay_prepare(&rp);
 	if (r == 0)

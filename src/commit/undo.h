@@ -30,6 +30,8 @@ void undo_blame(struct undo *u, const char *path);
 
 /* Finds what the host has changed since the commit, tells of it, and fills conflicts and skip. */
 int undo_check(struct undo *u);
+/* The step has brought a directory that the commit made. */
+bool undo_is_made(const struct journal *n, const struct step *s);
 
 /* ---- undo.c ---- */
 
