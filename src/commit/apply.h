@@ -54,6 +54,13 @@ struct doomed {
  * made. */
 enum making { MAKING_NONE, MAKING_LOGGED, MAKING_DONE };
 
+/* The directories in which an item changes names. */
+struct item_doors {
+	int dir[2];
+	struct door door[2];
+	size_t count;
+};
+
 struct apply {
 	struct plan *p;
 	struct journal *j; /* j: all that is done to the host is written there first (act.c) */
@@ -81,6 +88,7 @@ struct apply {
 	enum making making;
 	bool *given; /* given: items that came to the host by a rename (give.c) */
 	struct inode_set layers; /* layers: directories of the layer that gave something */
+	struct item_doors *doors; /* doors: of the item being applied */
 	bool *busy; /* busy: items being applied, higher up on our stack */
 	int stuck;  /* stuck: -errno of what was to leave the box, and is to be tried again */
 	bool said;  /* said: the item's `why` already tells what the failure is */

@@ -83,6 +83,29 @@ static void pin_parent(struct apply *a, size_t i, const char *path)
 	host_pin(&a->p->host, path, k != NO_ITEM && a->held[k].ino ? a->held[k] : a->p->dirs[i]);
 }
 
+/* The box has worked in a directory that it made writable, and, perhaps, not so again: for the time of the item it is writable here too. */
+static int unlock(struct apply *a, int dir)
+{
+	struct item_doors *d = a->doors;
+
+	if (d->count == sizeof d->door / sizeof d->door[0])
+		return 0;
+	d->dir[d->count] = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+	if (d->dir[d->count] < 0)
+		return -errno;
+	door_open(&d->door[d->count], d->dir[d->count]);
+	d->count++;
+	return 0;
+}
+
+static void lock_again(struct item_doors *d)
+{
+	for (; d->count > 0; d->count--) {
+		door_close(&d->door[d->count - 1]);
+		fd_closep(&d->dir[d->count - 1]);
+	}
+}
+
 /* seen: what is there, and leaves; NULL: what is there is pinned. */
 static int enter_parent(struct apply *a, const char *view, const char *host, const struct stat *seen)
 {
@@ -93,6 +116,9 @@ static int enter_parent(struct apply *a, const char *view, const char *host, con
 
 	if (r == 0)
 		r = sys_fstat(fd, &dir);
+	if (r < 0)
+		return r;
+	r = unlock(a, fd);
 	if (r < 0)
 		return r;
 	if (seen && seen->st_mode && (sys_fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !swap_still_is(&st, seen)))
@@ -355,6 +381,7 @@ void apply_settle(struct apply *a, size_t i, int r)
 
 int apply_item(struct apply *a, size_t i)
 {
+	struct item_doors doors = { 0 }, *outer = a->doors;
 	struct commit_item *it = item(a, i);
 	int r;
 
@@ -372,10 +399,13 @@ int apply_item(struct apply *a, size_t i)
 		a->busy[i] = false;
 		return -ESTALE;
 	}
+	a->doors = &doors;
 	if (r == 0)
 		r = it->change->kind == CHANGE_RENAMED   ? apply_rename(a, i)
 		    : it->change->kind == CHANGE_DELETED ? apply_deletion(a, i)
 		                                         : apply_present(a, i);
+	lock_again(&doors);
+	a->doors = outer;
 	a->busy[i] = false;
 	host_unpin(&a->p->host);
 	apply_settle(a, i, r);

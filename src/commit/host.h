@@ -59,4 +59,16 @@ struct box;
 /* True when the host's object last changed before the box was made: whatever the box saw of it, it saw as it is now. */
 bool host_older(const struct box *box, const struct stat *st);
 
+/* A directory of ours in which we may not change names, for its mode: it may be written to as long as the door is open. Else nothing is done. Who
+ * is killed before it is closed leaves u+rwx; set_times in replay.c sees to that. */
+struct door {
+	int fd;      /* fd: the directory, when its mode was changed; else -1 */
+	mode_t mode; /* mode: that it had */
+};
+#define DOOR_NONE ((struct door){ .fd = -1 })
+/* dir may be O_PATH, and must stay open. */
+void door_open(struct door *d, int dir);
+void door_close(struct door *d);
+#define _cleanup_door_ _cleanup_(door_close)
+
 #endif

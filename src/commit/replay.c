@@ -43,10 +43,13 @@ struct spot {
 	int dir; /* dir: of our own */
 	const char *name;
 	struct stat st; /* st: what is there; st_mode 0: nothing */
+	struct door door; /* door: of dir, open as long as we are here */
 };
+#define SPOT_NONE ((struct spot){ .dir = -1, .door = DOOR_NONE })
 
 static void spot_release(struct spot *s)
 {
+	door_close(&s->door);
 	fd_closep(&s->dir);
 }
 #define _cleanup_spot_ _cleanup_(spot_release)
@@ -63,7 +66,11 @@ static int spot_find(struct replay *r, const char *path, struct ident dir, struc
 	host_unpin(r->host);
 	if (e == 0) {
 		ret->dir = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		e = ret->dir < 0 ? -errno : sys_fstatat(ret->dir, ret->name, &ret->st, AT_SYMLINK_NOFOLLOW);
+		e = ret->dir < 0 ? -errno : 0;
+	}
+	if (e == 0) {
+		door_open(&ret->door, ret->dir);
+		e = sys_fstatat(ret->dir, ret->name, &ret->st, AT_SYMLINK_NOFOLLOW);
 	}
 	if (e == -ENOENT && ret->dir >= 0) {
 		memset(&ret->st, 0, sizeof ret->st);
@@ -118,10 +125,13 @@ static int rename_new(int dir, const char *name, int new_dir, const char *new)
 static int sweep(struct replay *r, int dirfd, const struct inode_set *spare)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_door_ struct door door = DOOR_NONE;
 	struct dirent *e;
 	struct stat st;
-	int x = dir_open(dirfd, &dir);
+	int x;
 
+	door_open(&door, dirfd);
+	x = dir_open(dirfd, &dir);
 	while (x == 0 && (e = dir_next(dir))) {
 		if (!journal_is_temp(r->j, e->d_name) || sys_fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    (spare && inode_set_has(spare, st.st_dev, st.st_ino)))
@@ -131,7 +141,7 @@ static int sweep(struct replay *r, int dirfd, const struct inode_set *spare)
 			continue;
 		}
 		/* One that we made, and that has nothing in it but such names. */
-		_cleanup_close_ int in = sys_openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+		_cleanup_close_ int in = sys_openat(dirfd, e->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 
 		x = in < 0 ? in : sweep(r, in, spare);
 		if (x == 0)
@@ -143,7 +153,7 @@ static int sweep(struct replay *r, int dirfd, const struct inode_set *spare)
 /* A directory that we made is not there any more, or has something in it that is not ours. */
 static int remove_made(struct replay *r, const struct spot *at)
 {
-	_cleanup_close_ int in = sys_openat(at->dir, at->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	_cleanup_close_ int in = sys_openat(at->dir, at->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 	int x = in < 0 ? in : sweep(r, in, NULL);
 
 	return x < 0 ? x : sys_unlinkat(at->dir, at->name, AT_REMOVEDIR);
@@ -208,7 +218,7 @@ static bool was_not_made(const struct replay *r, const struct step *s, const str
 
 static int back_rename(struct replay *r, const struct step *s, struct journal *into)
 {
-	_cleanup_spot_ struct spot a = { .dir = -1 }, b = { .dir = -1 };
+	_cleanup_spot_ struct spot a = SPOT_NONE, b = SPOT_NONE;
 	char spare[JOURNAL_TEMP_MAX];
 	bool arrived;
 	int x = spot_find(r, s->b, s->dir_b, &b);
@@ -347,7 +357,7 @@ static const char *why_not(int x)
 static int save_old(struct replay *r, const struct step *s)
 {
 	const char *path = s->old == OLD_A ? s->a : s->b;
-	_cleanup_spot_ struct spot at = { .dir = -1 };
+	_cleanup_spot_ struct spot at = SPOT_NONE;
 	char name[JOURNAL_KEPT_MAX];
 	int x = spot_find(r, path, s->old == OLD_A ? s->dir_a : s->dir_b, &at);
 
@@ -511,6 +521,9 @@ static int set_times(struct replay *r, const struct place *p, bool atime)
 		x = sys_fstat(fd, &st);
 	if (x == 0 && is_same(&st, &p->st))
 		x = sys_utimensat(fd, "", times, AT_EMPTY_PATH);
+	/* Somebody was killed with its door open. */
+	if (x == 0 && is_same(&st, &p->st) && st.st_mode != p->st.st_mode && st.st_mode == (p->st.st_mode | S_IRWXU) && st.st_uid == geteuid())
+		x = sys_chmod_fd(fd, p->st.st_mode & 07777);
 	/* One that is not ours keeps the time of the commit. */
 	return error_is_hard(x) ? x : 0;
 }
@@ -525,7 +538,7 @@ static int sweep_all(struct replay *r)
 		_cleanup_close_ int fd = -1;
 		struct stat st;
 
-		x = host_open(r->host, p->path, O_RDONLY | O_DIRECTORY, &fd);
+		x = host_open(r->host, p->path, O_PATH | O_DIRECTORY, &fd);
 		if (x == 0)
 			x = sys_fstat(fd, &st);
 		if (x == 0 && is_same(&st, &p->st))
@@ -578,6 +591,12 @@ struct old {
 	char name[JOURNAL_KEPT_MAX];
 };
 
+static void old_release(struct old *o)
+{
+	spot_release(&o->at);
+}
+#define _cleanup_old_ _cleanup_(old_release)
+
 /* What step k took away, where it is now: st_mode 0: it is no longer there. */
 static int old_find(struct replay *r, size_t k, struct old *ret)
 {
@@ -629,13 +648,11 @@ int replay_prepare(struct replay *r)
 	int x = 0;
 
 	for (size_t k = 0; k < r->j->nsteps && x == 0; k++) {
-		_cleanup_(spot_release) struct spot release = { .dir = -1 };
-		struct old o = { .at = { .dir = -1 } };
+		_cleanup_old_ struct old o = { .at = SPOT_NONE };
 
 		if (r->j->steps[k].old == OLD_NONE)
 			continue;
 		x = old_find(r, k, &o);
-		release.dir = o.at.dir;
 		if (x < 0 || !o.at.st.st_mode || has_other_name(r, &o) || can_be_moved(r, &o))
 			continue;
 		copied = true;
@@ -705,11 +722,9 @@ const char *replay_other_name(const struct journal *j, const struct stat *st)
 /* One thing that was taken away, into the entry. */
 static int finish_old(struct replay *r, size_t k)
 {
-	_cleanup_(spot_release) struct spot release = { .dir = -1 };
-	struct old o = { .at = { .dir = -1 } };
+	_cleanup_old_ struct old o = { .at = SPOT_NONE };
 	int x = old_find(r, k, &o);
 
-	release.dir = o.at.dir;
 	if (x < 0 || !o.at.st.st_mode)
 		return x;
 	if (!is_same(&o.at.st, o.was)) {

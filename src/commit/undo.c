@@ -96,6 +96,7 @@ static int bring_back(struct undo *u, size_t k)
 {
 	char path[PATH_MAX], kept[JOURNAL_KEPT_MAX];
 	_cleanup_close_ int own = -1;
+	_cleanup_door_ struct door door = DOOR_NONE;
 	const char *name;
 	struct stat st;
 	int dir, r = old_path(u, k, path);
@@ -107,6 +108,7 @@ static int bring_back(struct undo *u, size_t k)
 	own = fcntl(dir, F_DUPFD_CLOEXEC, 3);
 	if (own < 0)
 		return -errno;
+	door_open(&door, own);
 	journal_kept_name(u->n.steps[k].kept, true, kept);
 	if (sys_fstatat(u->n.dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT)
 		return link_other(u, k, own, name);
@@ -302,10 +304,13 @@ static int make_way(struct undo *u, const struct step *s)
 {
 	char temp[JOURNAL_TEMP_MAX], dir[PATH_MAX], to[PATH_MAX];
 	struct step aside = { .kind = STEP_RENAME, .a = s->a, .b = to, .old = OLD_B, .item = UINT64_MAX };
+	_cleanup_door_ struct door door = DOOR_NONE;
 	const char *name;
 	struct stat st;
 	int fd, r = host_parent(&u->host, s->a, &fd, &name);
 
+	if (r == 0)
+		door_open(&door, fd);
 	if (r == 0)
 		r = sys_fstatat(fd, name, &aside.at_a, AT_SYMLINK_NOFOLLOW);
 	if (r == 0)

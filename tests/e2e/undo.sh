@@ -13,10 +13,10 @@ export -f xattr
 
 # A tree with some of everything, of one old time; $OTHER is outside it.
 make_tree() {
-	mkdir -p dir/sub full/a/b full/c ren/in turns-file locked empty
+	mkdir -p dir/sub full/a/b full/c ren/in turns-file locked to-lock still empty
 	seq 100 >text; cp text dir/text; echo gone >gone; echo m >meta; echo t >times; echo x >turns-dir; echo in >turns-file/in
-	for f in full/1 full/a/2 full/a/b/3 full/c/4 ren/5 ren/in/6 locked/7; do echo "$f" >$f; done
-	ln full/a/2 full/c/2; ln -s ../1 full/c/link; chmod 500 locked full/c
+	for f in full/1 full/a/2 full/a/b/3 full/c/4 ren/5 ren/in/6 locked/7 to-lock/7 still/7; do echo "$f" >$f; done
+	ln full/a/2 full/c/2; ln -s ../1 full/c/link; chmod 500 locked still full/c
 	echo one >one; ln one two; ln one dir/three
 	echo known >known; ln known "$OTHER"
 	ln -s text link; ln -s nowhere broken
@@ -35,7 +35,7 @@ echo changed >>two; ln one four; rm dir/three; echo changed >>known
 ln -sf other link; rm broken; mkdir broken
 echo middle | dd of=sparse bs=1M seek=1 conv=notrunc status=none; truncate -s 2500000 sparse
 xattr attr user.first changed; xattr attr user.second; xattr attr user.third 3; xattr dir user.dir; xattr times user.new n
-chmod 700 locked; echo n >locked/8; rm fifo; rmdir empty'
+chmod 700 locked; echo n >locked/8; echo n >to-lock/8; rm to-lock/7; chmod 500 to-lock; chmod 700 still; rm still/7; echo n >still/8; chmod 500 still; rm fifo; rmdir empty'
 
 # An empty working directory, and an empty history.
 fresh() {
@@ -70,7 +70,8 @@ for l in age=x age=-1 age=3dd age=99999999999999999d size=12X size=1.5G size=; d
 fresh; make_tree; sealed before
 in_box e "$change"; status "the run" 0; is "the host is as it was" "$(cat "$T/before")" "$(seal -h .)"
 cb commit -b e -a; status "commit" 0; err "a line without a hint for programs" '^cowbox: committed [0-9]+ changes of box e$'; sealed committed
-cp "$ERR" "$T/commit.err"; n=$(sed -n 's/^cowbox: committed \([0-9]*\) .*/\1/p' "$ERR"); check "it changed something" test "$(cmp "$T/before" "$T/committed" >/dev/null; echo $?)" = 1
+is "directories that are not writable, before or after" "700 500 500" "$(stat -c %a locked to-lock still | tr '\n' ' ' | sed 's/ $//')"; is "what is in them" "7 8 8 8" "$(ls locked to-lock still | grep '[0-9]' | tr '\n' ' ' | sed 's/ $//')"
+n=$(sed -n 's/^cowbox: committed \([0-9]*\) .*/\1/p' "$ERR"); check "it changed something" test "$(cmp "$T/before" "$T/committed" >/dev/null; echo $?)" = 1
 cb log -z 1; tr '\0' '\n' <"$OUT" | grep -c '^[AMDRTm] /' >"$T/count"; is "log tells of all of them" "$n" "$(cat "$T/count")"
 cb undo -n; status "undo -n" 0; is "undo -n lists as many" "$n" "$(wc -l <"$OUT")"; out "a letter and a path" "^D  $T/w/full/\$"; out "and the old path" "^R  $T/w/ren -> $T/w/renamed/\$"; err "and says so" "^cowbox: would take back commit 1 of box e \\($n changes\\)\$"
 sealed after; same "undo -n changes nothing" "$T/committed" "$T/after"; cb undo -n --json; json "undo -n --json"; cb log; no_out "nor the history" 'undo of'
@@ -174,7 +175,7 @@ in_box q 'echo 2 >a; echo y >y'; cb commit -b q -a; echo 3 >a; tty -- undo; stat
 tty 'take it back' 'y\n' -- undo --on-conflict=skip; status "skip on a terminal" 1; is "what is left is named once" 1 "$(grep -c "^cowbox: left: $T/w/a: " "$OUT")"; check "the rest" test "$(cat a)" = 3 -a ! -e y; cb discard -f -b q
 
 # ---- the store on another file system ----
-O=$(mktemp -d /dev/shm/cowbox-e2e.XXXXXX 2>/dev/null) && trap 'rm -rf "$O"; on_exit' EXIT
+O=$(mktemp -d /dev/shm/cowbox-e2e.XXXXXX 2>/dev/null) && trap 'remove "$O"; on_exit' EXIT
 if [ -n "$O" ] && [ "$(stat -c %d "$O")" != "$(stat -c %d "$T")" ] && COWBOX_HOME=$O/s "$COWBOX_BIN" run -b x -- true 2>"$T/shm.err"; then
 	home=$COWBOX_HOME; export COWBOX_HOME=$O/s
 	fresh; make_tree; sealed before; in_box x "$change"; cb commit -b x -a; status "commit across file systems" 0; sealed committed
@@ -183,7 +184,7 @@ if [ -n "$O" ] && [ "$(stat -c %d "$O")" != "$(stat -c %d "$T")" ] && COWBOX_HOM
 else
 	skip_part "a store on another file system: /dev/shm cannot have one ($(head -n 1 "$T/shm.err" 2>/dev/null))"
 fi
-[ -n "$O" ] && rm -rf "$O"; trap on_exit EXIT
+[ -n "$O" ] && remove "$O"; trap on_exit EXIT
 
 # ---- undo is interrupted ----
 fresh; mkdir many; for i in $(seq 2000); do echo $i >many/$i; done; echo 1 >a; dd if=/dev/urandom of=big bs=1M count=20 status=none; ln big big2; age .; sealed before
