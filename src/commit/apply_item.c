@@ -83,7 +83,8 @@ static void pin_parent(struct apply *a, size_t i, const char *path)
 	host_pin(&a->p->host, path, k != NO_ITEM && a->held[k].ino ? a->held[k] : a->p->dirs[i]);
 }
 
-/* The box has worked in a directory that it made writable, and, perhaps, not so again: for the time of the item it is writable here too. */
+/* The box has made, taken or moved a name in a directory that it made writable, and, perhaps, not so again: for the time of the item it is writable
+ * here too. What has its name already is written in place there. */
 static int unlock(struct apply *a, int dir)
 {
 	struct item_doors *d = a->doors;
@@ -107,7 +108,7 @@ static void lock_again(struct item_doors *d)
 }
 
 /* seen: what is there, and leaves; NULL: what is there is pinned. */
-static int enter_parent(struct apply *a, const char *view, const char *host, const struct stat *seen)
+static int enter_parent(struct apply *a, size_t i, const char *view, const char *host, const struct stat *seen)
 {
 	char view_dir[PATH_MAX];
 	struct stat dir, st;
@@ -118,7 +119,8 @@ static int enter_parent(struct apply *a, const char *view, const char *host, con
 		r = sys_fstat(fd, &dir);
 	if (r < 0)
 		return r;
-	r = unlock(a, fd);
+	if (item(a, i)->change->kind != CHANGE_MODIFIED && item(a, i)->change->kind != CHANGE_META)
+		r = unlock(a, fd);
 	if (r < 0)
 		return r;
 	if (seen && seen->st_mode && (sys_fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !swap_still_is(&st, seen)))
@@ -163,7 +165,7 @@ static int make_directory(struct apply *a, size_t i, const char *path, const str
 		a->held[i] = ident_of(now);
 		return 0;
 	}
-	r = enter_parent(a, item(a, i)->change->path, path, NULL);
+	r = enter_parent(a, i, item(a, i)->change->path, path, NULL);
 	if (r == 0 && !now->st_mode) {
 		r = give_object(a, i, path);
 		if (r == 1)
@@ -200,7 +202,7 @@ static int apply_present(struct apply *a, size_t i)
 		a->held[i] = ident_of(&now);
 	if (S_ISDIR(ch->box.st_mode))
 		return ch->kind == CHANGE_META ? 0 : make_directory(a, i, path, &now);
-	r = enter_parent(a, ch->path, path, NULL);
+	r = enter_parent(a, i, ch->path, path, NULL);
 	if (r < 0)
 		return r;
 	if ((ch->kind == CHANGE_META || (item(a, i)->keep & COMMIT_KEEP_CONTENT)) && !is_another_object(a, i, &now))
@@ -306,9 +308,9 @@ static int apply_rename(struct apply *a, size_t i)
 	if (r == 0 && strcmp(src, dst) != 0)
 		r = look_again(a, i, dst, other == NO_ITEM ? &a->p->in_way[i] : &a->p->now[other], &in_way);
 	if (r == 0)
-		r = enter_parent(a, ch->from, src, &there);
+		r = enter_parent(a, i, ch->from, src, &there);
 	if (r == 0)
-		r = enter_parent(a, ch->path, dst, NULL);
+		r = enter_parent(a, i, ch->path, dst, NULL);
 	if (r < 0)
 		return r;
 	if (S_ISDIR(ch->box.st_mode))
@@ -345,7 +347,7 @@ static int apply_deletion(struct apply *a, size_t i)
 	pin_parent(a, i, path);
 	r = look_again(a, i, path, &a->p->now[i], &now);
 	if (r == 0)
-		r = enter_parent(a, ch->path, path, NULL);
+		r = enter_parent(a, i, ch->path, path, NULL);
 	return r < 0 ? r : remove_object(a, i, path, ch->path, &now);
 }
 

@@ -186,7 +186,7 @@ out "? tells what q and Ctrl-C do" 'q or Ctrl-D stop asking and commit what was 
 tty '/a ' 'y\n' '/t/, a new' '\x03' -- commit -b i; status "^C" 1; out "it says so" '^cowbox: nothing was committed$'; check "nothing is committed" test ! -e a
 tty '/a ' 'n\n' '/t/, a new' 'q\n' -- commit -b i; status "q after n" 1; out "q after n" '^cowbox: nothing was committed$'
 tty '/a ' 'n\n' '/t/, a new' 'n\n' '/u/, a new' 'n\n' '/z ' 'n\n' -- commit -b i; status "n alone" 1; out "n alone" '^cowbox: nothing was committed$'
-tty '/a ' 'y\n' '/t/, a new' 'q\n' -- commit -b i; status "q" 1; check "what was answered y is committed" test -e a -a ! -e t; out "and told" '^cowbox: committed 1 change of box i$'
+tty '/a ' 'y\n' '/t/, a new' 'q\n' -- commit -b i; status "q" 1; check "what was answered y is committed" test -e a -a ! -e t; out "and told" '^cowbox: committed 1 change of box i \(cowbox undo takes it back\)$'
 tty '/t/, a new' 'y\n' '/u/, a new' '\x04' -- commit -b i; status "^D" 1; check "^D commits it too" test -e t/1 -a ! -e u; cb status -b i; is "the rest is in the box" 3 "$(wc -l <"$OUT")"; cb discard -f -b i
 
 # ---- d of a directory's own change shows that alone; what is a conflict is not asked ----
