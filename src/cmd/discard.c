@@ -311,9 +311,8 @@ const struct verb verb_discard = {
 		   "given.\n"
 		   "What goes is listed: where a renamed directory goes back, the changes in it and what is at its old place now "
 		   "go with it.\n"
-		   "The host is never touched.",
-	.exits = "0 discarded\n1 kept (the answer was no, or nothing changed at a PATH, or the box has\n"
-		 "  the only copy of what a killed commit was writing over)\n2 wrong usage, or no terminal to ask on "
+		   "The host is never touched, and what was committed from the box stays in the history (cowbox log).",
+	.exits = "0 discarded\n1 kept (the answer was no, or nothing changed at a PATH)\n2 wrong usage, or no terminal to ask on "
 		 "and no -f\n"
 		 "3 it failed (the box runs, is not there, cannot be removed)",
 	.options = options,

@@ -47,7 +47,7 @@ cb discard -f -b codes; status "discard" 0
 seal -c . >"$T/after"; same "run leaves the host alone" "$T/before" "$T/after"
 
 # ---- forms of listings ----
-for v in status list doctor; do
+for v in status list log doctor; do
 	cb $v --json -z; status "$v: --json and -z" 2; one_line "$v: --json and -z" 'exclude each other'
 done
 cb doctor -z; status "doctor -z" 0; is "doctor -z ends each with NUL" "$(tr -cd '\0' <"$OUT" | wc -c)" "$(tr '\0' '\n' <"$OUT" | grep -c '^ok	\|^weaker	\|^missing	')"
@@ -177,8 +177,8 @@ cb discard -f -b h
 cb doctor; status "doctor" 0; out "doctor" '[Ss]eccomp'; out "doctor" 'Landlock'; out "doctor" 'ptrace'
 cb doctor --json; status "doctor --json" 0; json "doctor --json"
 cb --version; status "--version" 0; out "--version" '^cowbox [0-9]'
-cb --help; status "--help" 0; for v in run status diff commit discard list doctor; do out "--help names $v" "$v"; done
-for v in run status diff commit discard list doctor; do
+cb --help; status "--help" 0; for v in run status diff commit undo discard list log doctor; do out "--help names $v" "$v"; done
+for v in run status diff commit undo discard list log doctor; do
 	cb $v --help; status "$v --help" 0; out "$v --help" "cowbox $v"
 done
 cb help; status "help" 0

@@ -20,7 +20,7 @@ options_of() {
 # Options of a verb by the synopsis: from its .Cm to the next .Nm or the end of the section.
 synopsis_of() {
 	awk -v verb="$1" '/^\.Sh /{ in_it = $2 == "SYNOPSIS" } !in_it { next } $1 == ".Nm" { ours = 0 } $1 == ".Cm" && $2 == verb { ours = 1 }
-		ours { for (i = 1; i < NF; i++) if ($i == "Fl" && $(i + 1) != "-") print "-" $(i + 1) }' "$page" | sort
+		ours { for (i = 1; i < NF; i++) if (($i == "Fl" || $i == ".Fl") && $(i + 1) != "-") print "-" $(i + 1) }' "$page" | sort
 }
 
 verbs=$("$cowbox" --help | sed -n '/^commands:/,/^$/p' | sed -n 's/^  \([a-z]*\) .*/\1/p')
