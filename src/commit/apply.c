@@ -223,6 +223,18 @@ static int begin(struct apply *a)
 	return r < 0 ? r : journal_sync(a->j);
 }
 
+/* The item's, which is st, is one more name of a file of the host's that nothing else is done to. */
+static int note_original(struct apply *a, size_t i, const struct stat *st)
+{
+	char from[PATH_MAX], path[PATH_MAX];
+	struct stat there;
+
+	if (changes_copied_from(a->p->p.ov, item(a, i)->change, from, sizeof from) < 0 || apply_forward(a, from, path) < 0 ||
+	    host_stat(&a->p->host, path, &there) < 0 || there.st_ino != st->st_ino || there.st_dev != st->st_dev)
+		return 0;
+	return journal_add_name(a->j, path, &there);
+}
+
 /* What each path has when all is done: an undo compares. A directory comes before what is in it. */
 static int note_after(struct apply *a, struct replay *rp)
 {
@@ -240,6 +252,8 @@ static int note_after(struct apply *a, struct replay *rp)
 			r = journal_add_after(a->j, path, &st);
 		if (r == 0)
 			r = replay_unlock(rp, path, &st);
+		if (r == 0 && st.st_nlink > 1 && !S_ISDIR(st.st_mode))
+			r = note_original(a, i, &st);
 	}
 	return r;
 }

@@ -45,6 +45,8 @@ void journal_release(struct journal *j)
 	places_release(&j->dirs);
 	places_release(&j->times);
 	places_release(&j->after);
+	places_release(&j->names);
+	places_release(&j->copies);
 	free(j->head.box);
 	free(j->head.command);
 	pack_release(&j->pack);
@@ -248,6 +250,16 @@ int journal_add_after(struct journal *j, const char *path, const struct stat *st
 	return add_place(j, RECORD_AFTER, &j->after, path, st);
 }
 
+int journal_add_name(struct journal *j, const char *path, const struct stat *st)
+{
+	return add_place(j, RECORD_NAME, &j->names, path, st);
+}
+
+int journal_add_copy(struct journal *j, const char *path, const struct stat *st)
+{
+	return add_place(j, RECORD_COPY, &j->copies, path, st);
+}
+
 static int read_place(struct places *list, struct unpack *u)
 {
 	struct stat st;
@@ -421,6 +433,12 @@ static int read_record(void *ctx, struct unpack *u)
 	case RECORD_AFTER:
 		r = read_place(&j->after, u);
 		break;
+	case RECORD_NAME:
+		r = read_place(&j->names, u);
+		break;
+	case RECORD_COPY:
+		r = read_place(&j->copies, u);
+		break;
 	case RECORD_TAKEN:
 		r = read_taken(j, u);
 		break;
@@ -573,6 +591,18 @@ bool journal_is_temp(const struct journal *j, const char *name)
 	int n = snprintf(head, sizeof head, TEMP_PREFIX "%016llx-", (unsigned long long)j->tag);
 
 	return strncmp(name, head, (size_t)n) == 0;
+}
+
+bool journal_made(const struct journal *j, const struct step *s)
+{
+	if (s->kind != STEP_RENAME || s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp(j, strrchr(s->a, '/') + 1) ||
+	    journal_is_temp(j, strrchr(s->b, '/') + 1))
+		return false;
+	for (const struct step *was = j->steps; was < s; was++)
+		if (was->kind == STEP_RENAME && was->at_a.st_ino == s->at_a.st_ino && was->at_a.st_dev == s->at_a.st_dev &&
+		    strcmp(was->b, s->a) == 0)
+			return false;
+	return true;
 }
 
 unsigned journal_new_kept(struct journal *j)

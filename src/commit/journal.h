@@ -45,6 +45,8 @@ enum record {
 	RECORD_APPLIED,   /* the host has all of it */
 	RECORD_FORGOTTEN, /* what was committed has left the box */
 	RECORD_BACK,      /* all steps from this one on were taken back, and whether all went back */
+	RECORD_NAME,      /* a name that nothing was done to, of a file that got more */
+	RECORD_COPY,      /* what was copied into the entry, path below that, of a file that the host still has under another name */
 };
 
 enum journal_kind { JOURNAL_COMMIT = 1, JOURNAL_UNDO };
@@ -113,7 +115,7 @@ struct journal {
 	size_t nitems, items_room;
 	struct step *steps;
 	size_t nsteps, steps_room;
-	struct places dirs, times, after;
+	struct places dirs, times, after, names, copies;
 	struct pack pack;
 };
 
@@ -142,6 +144,8 @@ int journal_add_item(struct journal *j, const struct journal_item *it);
 int journal_add_dir(struct journal *j, const char *path, const struct stat *st);
 int journal_add_times(struct journal *j, const char *path, const struct stat *st);
 int journal_add_after(struct journal *j, const char *path, const struct stat *st);
+int journal_add_name(struct journal *j, const char *path, const struct stat *st);
+int journal_add_copy(struct journal *j, const char *path, const struct stat *st);
 /* a, b are copied. */
 int journal_add_step(struct journal *j, const struct step *s);
 int journal_cancel_step(struct journal *j);
@@ -171,6 +175,8 @@ bool journal_is_temp(const struct journal *j, const char *name);
 unsigned journal_new_kept(struct journal *j);
 enum { JOURNAL_KEPT_MAX = 16 };
 void journal_kept_name(unsigned kept, bool object, char ret[static JOURNAL_KEPT_MAX]);
+/* The step has brought a directory that the commit made, and did not only park under the temporary name. */
+bool journal_made(const struct journal *j, const struct step *s);
 /* Keeps a file's extended attributes, and with content what is in it. *ret_kept: 0 when it has none, and content was not asked for. */
 int journal_keep(struct journal *j, int fd, const struct stat *st, bool content, unsigned *ret_kept);
 

@@ -182,6 +182,8 @@ static int log_rename(struct journal *into, const struct step *s, const struct s
 	if (!into)
 		return 0;
 	x = journal_is_temp(into, last_name(s->b)) ? take_on(into, s->b) : 0;
+	if (x == 0 && s->exchange && journal_is_temp(into, last_name(s->a)))
+		x = take_on(into, s->a);
 	/* What the commit had brought is what the undo takes away: it stands under its temporary name then. */
 	if (journal_is_temp(into, last_name(s->a))) {
 		back.old = OLD_B;
@@ -241,7 +243,7 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 	x = log_rename(into, s, &b, &a);
 	if (x < 0)
 		return x;
-	if (!into && !s->exchange && S_ISDIR(s->at_a.st_mode) && journal_is_temp(r->j, a.name) && !journal_is_temp(r->j, b.name)) {
+	if (!into && journal_made(r->j, s)) {
 		x = remove_made(r, &b);
 		host_moved(r->host);
 		return x;
@@ -366,7 +368,7 @@ static int save_old(struct replay *r, const struct step *s)
 	journal_kept_name(s->kept, true, name);
 	x = rename_new(at.dir, at.name, r->j->dir_fd, name);
 	if (x < 0 && !error_is_hard(x)) {
-		x = tree_copy(at.dir, at.name, r->j->dir_fd, name, NULL);
+		x = tree_copy(at.dir, at.name, r->j->dir_fd, name, NULL, NULL);
 		if (x == 0)
 			x = tree_remove(at.dir, at.name);
 	}
@@ -642,8 +644,20 @@ static bool has_other_name(const struct replay *r, const struct old *o)
 	return o->at.st.st_nlink > 1 && replay_other_name(r->j, &o->at.st);
 }
 
+/* What the host still has may be written to later on, or was already: an undo is to link it, and not to bring the copy back. */
+static int note_copies(struct replay *r, const struct tree_links *links)
+{
+	int x = 0;
+
+	for (size_t i = 0; i < links->count && x == 0; i++)
+		if (replay_other_name(r->j, &links->seen[i].st))
+			x = journal_add_copy(r->j, links->seen[i].path, &links->seen[i].st);
+	return x;
+}
+
 int replay_prepare(struct replay *r)
 {
+	struct tree_links links = { 0 };
 	bool copied = false;
 	int x = 0;
 
@@ -656,7 +670,7 @@ int replay_prepare(struct replay *r)
 		if (x < 0 || !o.at.st.st_mode || has_other_name(r, &o) || can_be_moved(r, &o))
 			continue;
 		copied = true;
-		x = tree_copy(o.at.dir, o.at.name, r->j->dir_fd, o.name, NULL);
+		x = tree_copy(o.at.dir, o.at.name, r->j->dir_fd, o.name, &links, NULL);
 		if (x == -EACCES || x == -EPERM) {
 			/* We may remove it, but not read it. */
 			(void)tree_remove(r->j->dir_fd, o.name);
@@ -665,6 +679,9 @@ int replay_prepare(struct replay *r)
 			x = 0;
 		}
 	}
+	if (x == 0)
+		x = note_copies(r, &links);
+	tree_links_release(&links);
 	return x == 0 && copied ? sys_syncfs(r->j->dir_fd) : x;
 }
 
@@ -698,7 +715,7 @@ static int copy_into_entry(struct replay *r, const struct old *o)
 	snprintf(part, sizeof part, "%s.part", o->name);
 	x = tree_remove(r->j->dir_fd, part);
 	if (x == 0)
-		x = tree_copy(o->at.dir, o->at.name, r->j->dir_fd, part, NULL);
+		x = tree_copy(o->at.dir, o->at.name, r->j->dir_fd, part, NULL, NULL);
 	if (x == -EACCES || x == -EPERM) {
 		(void)tree_remove(r->j->dir_fd, part);
 		return -EEXIST;
@@ -716,6 +733,9 @@ const char *replay_other_name(const struct journal *j, const struct stat *st)
 	for (size_t i = 0; i < j->after.count; i++)
 		if (is_same(&j->after.list[i].st, st))
 			return j->after.list[i].path;
+	for (size_t i = 0; i < j->names.count; i++)
+		if (is_same(&j->names.list[i].st, st))
+			return j->names.list[i].path;
 	return NULL;
 }
 

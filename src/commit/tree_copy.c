@@ -50,45 +50,46 @@ static int enter(int top, const char *path, struct descent *d)
 
 /* ---- copying ---- */
 
-/* A file of several names that was copied: under which. */
-struct seen {
-	uint64_t dev, ino;
-	char *path;
-};
+void tree_links_release(struct tree_links *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		free(l->seen[i].path);
+	free(l->seen);
+	*l = (struct tree_links){ 0 };
+}
 
 struct copying {
 	int from, to;
 	char src[PATH_MAX], dst[PATH_MAX];
-	struct seen *seen;
-	size_t nseen, room;
+	struct tree_links *links;
 	unsigned lost;
 };
 
-static const struct seen *seen_find(const struct copying *c, const struct stat *st)
+static const struct tree_seen *seen_find(const struct tree_links *l, const struct stat *st)
 {
 	/* The latest first: names of one file are often close to each other. */
-	for (size_t i = c->nseen; i > 0; i--)
-		if (c->seen[i - 1].ino == st->st_ino && c->seen[i - 1].dev == st->st_dev)
-			return &c->seen[i - 1];
+	for (size_t i = l->count; i > 0; i--)
+		if (l->seen[i - 1].st.st_ino == st->st_ino && l->seen[i - 1].st.st_dev == st->st_dev)
+			return &l->seen[i - 1];
 	return NULL;
 }
 
-static int seen_add(struct copying *c, const struct stat *st)
+int tree_links_add(struct tree_links *l, const struct stat *st, const char *path)
 {
-	if (c->nseen == c->room) {
-		size_t room = c->room ? 2 * c->room : 16;
-		struct seen *all = reallocarray(c->seen, room, sizeof *all);
+	if (l->count == l->room) {
+		size_t room = l->room ? 2 * l->room : 16;
+		struct tree_seen *all = reallocarray(l->seen, room, sizeof *all);
 
 		if (!all)
 			return -ENOMEM;
-		c->seen = all;
-		c->room = room;
+		l->seen = all;
+		l->room = room;
 	}
-	c->seen[c->nseen] = (struct seen){ .dev = st->st_dev, .ino = st->st_ino, .path = strdup(c->dst) };
-	return c->seen[c->nseen++].path ? 0 : -ENOMEM;
+	l->seen[l->count] = (struct tree_seen){ .st = *st, .path = strdup(path) };
+	return l->seen[l->count++].path ? 0 : -ENOMEM;
 }
 
-static int link_seen(struct copying *c, const struct seen *s, int dir, const char *name)
+static int link_seen(struct copying *c, const struct tree_seen *s, int dir, const char *name)
 {
 	_cleanup_close_ int from = -1;
 	const char *old;
@@ -135,7 +136,7 @@ static int copy_one(struct copying *c)
 {
 	_cleanup_close_ int src_dir = -1, dst_dir = -1, src = -1;
 	const char *name, *to_name;
-	const struct seen *seen;
+	const struct tree_seen *seen;
 	struct stat st;
 	int r = parent_of(c->from, c->src, &src_dir, &name);
 
@@ -147,12 +148,16 @@ static int copy_one(struct copying *c)
 		r = sys_fstat(src, &st);
 	if (r < 0)
 		return r;
-	seen = S_ISDIR(st.st_mode) || st.st_nlink < 2 ? NULL : seen_find(c, &st);
-	if (seen)
-		return link_seen(c, seen, dst_dir, to_name);
+	seen = S_ISDIR(st.st_mode) ? NULL : seen_find(c->links, &st);
+	if (seen) {
+		r = link_seen(c, seen, dst_dir, to_name);
+		/* One that was given up, or is of another file system. */
+		if (r != -ENOENT && r != -EXDEV)
+			return r;
+	}
 	r = S_ISREG(st.st_mode) ? copy_regular(c, src, &st, dst_dir, to_name) : copy_special(c, src, &st, dst_dir, to_name);
 	if (r == 0 && !S_ISDIR(st.st_mode) && st.st_nlink > 1)
-		r = seen_add(c, &st);
+		r = tree_links_add(c->links, &st, c->dst);
 	return r < 0 ? r : S_ISDIR(st.st_mode);
 }
 
@@ -191,8 +196,9 @@ static int copy_walk(struct copying *c)
 	return r < 0 ? r : 0;
 }
 
-int tree_copy(int from, const char *name, int to, const char *to_name, unsigned *ret_lost)
+int tree_copy(int from, const char *name, int to, const char *to_name, struct tree_links *links, unsigned *ret_lost)
 {
+	struct tree_links own = { 0 };
 	_cleanup_free_ struct copying *c = calloc(1, sizeof *c);
 	int r;
 
@@ -202,12 +208,11 @@ int tree_copy(int from, const char *name, int to, const char *to_name, unsigned 
 		return -ENAMETOOLONG;
 	c->from = from;
 	c->to = to;
+	c->links = links ? links : &own;
 	strcpy(c->src, name);
 	strcpy(c->dst, to_name);
 	r = copy_walk(c);
-	for (size_t i = 0; i < c->nseen; i++)
-		free(c->seen[i].path);
-	free(c->seen);
+	tree_links_release(&own);
 	if (r == 0 && ret_lost)
 		*ret_lost |= c->lost;
 	return r;

@@ -114,7 +114,7 @@ static int bring_back(struct undo *u, size_t k)
 		return link_other(u, k, own, name);
 	r = move_out_anyway(u, k, kept, path, own, name);
 	if (r == -EXDEV || r == -EACCES || r == -EPERM)
-		r = tree_copy(u->n.dir_fd, kept, own, name, NULL);
+		r = tree_copy(u->n.dir_fd, kept, u->host.root_fd, path + 1, &u->links, NULL);
 	host_moved(&u->host);
 	return r;
 }
@@ -127,9 +127,30 @@ static int go_on(struct undo *u)
 	return w->progress && w->progress(w->ctx, u->nseen++, 2 * u->n.nsteps) > 0 ? -EINTR : 0;
 }
 
+/* Copies in the entry of files that the host has under other names. */
+static int expect_links(struct undo *u)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < u->n.copies.count && r == 0; i++) {
+		const struct place *p = &u->n.copies.list[i];
+		const char *other = replay_other_name(&u->n, &p->st);
+		struct stat copy, now;
+
+		if (other && sys_fstatat(u->n.dir_fd, p->path, &copy, AT_SYMLINK_NOFOLLOW) == 0 && host_stat(&u->host, other, &now) == 0 &&
+		    now.st_ino == p->st.st_ino && now.st_dev == p->st.st_dev)
+			r = tree_links_add(&u->links, &copy, other + 1);
+	}
+	return r;
+}
+
 /* The last first: what stands in a directory that was taken away later comes after that. */
 static int bring_all_back(struct undo *u)
 {
+	int x = expect_links(u);
+
+	if (x < 0)
+		return x;
 	for (size_t k = u->n.nsteps; k > 0; k--) {
 		const struct step *s = &u->n.steps[k - 1];
 		int r;
@@ -170,7 +191,7 @@ static int note_dirs(struct undo *u)
 	for (size_t i = 0; i < u->n.dirs.count && r == 0; i++)
 		r = note_dir(u, (size_t)-1, u->n.dirs.list[i].path);
 	for (size_t k = 0; k < u->n.nsteps && r == 0; k++)
-		if (undo_is_made(&u->n, &u->n.steps[k]))
+		if (journal_made(&u->n, &u->n.steps[k]))
 			r = note_dir(u, k, u->n.steps[k].b);
 	return r;
 }
@@ -197,6 +218,8 @@ static int note_after(struct undo *u)
 
 	for (size_t i = 0; i < u->n.after.count && r == 0; i++)
 		r = note_name(u, (size_t)-1, u->n.after.list[i].path, u->n.after.list[i].st.st_nlink);
+	for (size_t i = 0; i < u->n.names.count && r == 0; i++)
+		r = note_name(u, (size_t)-1, u->n.names.list[i].path, u->n.names.list[i].st.st_nlink);
 	for (size_t k = 0; k < u->u.nsteps && r == 0; k++)
 		if (u->u.steps[k].kind == STEP_RENAME)
 			r = note_name(u, k, u->u.steps[k].b, u->u.steps[k].at_a.st_nlink);

@@ -7,6 +7,7 @@
 #include "host.h"
 #include "journal.h"
 #include "replay.h"
+#include "tree_copy.h"
 
 struct undo {
 	struct store *store;
@@ -19,6 +20,7 @@ struct undo {
 	bool *same_time;      /* same_time: of n's directories: nobody has been at them since the commit */
 	char **conflicts;     /* conflicts: paths, and how many */
 	size_t nconflicts;
+	struct tree_links links; /* links: between what was copied out of the entry */
 	size_t nseen;         /* nseen: steps begun, for the progress */
 	char blame[PATH_MAX]; /* blame: the path at which it failed, or "" */
 };
@@ -30,8 +32,6 @@ void undo_blame(struct undo *u, const char *path);
 
 /* Finds what the host has changed since the commit, tells of it, and fills conflicts and skip. */
 int undo_check(struct undo *u);
-/* The step has brought a directory that the commit made. */
-bool undo_is_made(const struct journal *n, const struct step *s);
 
 /* ---- undo.c ---- */
 

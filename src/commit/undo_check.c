@@ -136,12 +136,6 @@ static int check_tree(struct check *c, const char *top)
 	return r == -ENOMEM ? r : 0;
 }
 
-bool undo_is_made(const struct journal *n, const struct step *s)
-{
-	return s->kind == STEP_RENAME && S_ISDIR(s->at_a.st_mode) && journal_is_temp(n, strrchr(s->a, '/') + 1) &&
-	       !journal_is_temp(n, strrchr(s->b, '/') + 1);
-}
-
 static bool makes_dir(const struct journal_item *it)
 {
 	return it->done && S_ISDIR(it->mode) && (it->kind == CHANGE_ADDED || it->kind == CHANGE_TYPE);
@@ -160,7 +154,7 @@ static int fill_made(struct check *c)
 			r = inode_set_add(&c->made, p->st.st_dev, p->st.st_ino);
 	}
 	for (size_t k = 0; k < n->nsteps && r == 0; k++)
-		if (undo_is_made(n, &n->steps[k]))
+		if (journal_made(n, &n->steps[k]))
 			r = inode_set_add(&c->made, n->steps[k].at_a.st_dev, n->steps[k].at_a.st_ino);
 	return r;
 }
@@ -174,7 +168,7 @@ static int check_made(struct check *c)
 		char path[PATH_MAX], up[PATH_MAX];
 		struct stat st;
 
-		if (!undo_is_made(n, &n->steps[k]) || replay_forward(n, k, n->steps[k].b, path) < 0)
+		if (!journal_made(n, &n->steps[k]) || replay_forward(n, k, n->steps[k].b, path) < 0)
 			continue;
 		/* From the top of what was made. */
 		path_split(path, up, sizeof up);
