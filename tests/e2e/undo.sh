@@ -39,7 +39,7 @@ chmod 700 locked; echo n >locked/8; echo n >to-lock/8; rm to-lock/7; chmod 500 t
 
 # An empty working directory, and an empty history.
 fresh() {
-	cd "$T" && { [ ! -e w ] || remove w; } && rm -rf "$COWBOX_HOME/history" w.other && mkdir w && cd w || exit 1
+	cd "$T" && remove w && remove "$COWBOX_HOME/history" && rm -f w.other && mkdir w && cd w || exit 1
 	OTHER=$T/w.other
 }
 sealed() { seal -h . >"$T/$1"; }
@@ -97,6 +97,43 @@ cb undo 1; status "the one named" 0; is "it alone" "1 2" "$(cat a b | tr '\n' ' 
 # one that a later one stands upon
 fresh; echo 1 >a; in_box n 'echo 2 >a; mkdir d'; cb commit -b n -a; in_box n 'echo 3 >a; echo f >d/f'; cb commit -b n -a; sealed before
 cb undo 1; status "what a later one has changed" 1; err "is a conflict" "^cowbox: conflict: $T/w/a: it was changed since\$"; err "so is what came in its directory" "^cowbox: conflict: $T/w/d/f: it has come since\$"; sealed after; same "nothing was done" "$T/before" "$T/after"; cb discard -f -b n
+
+# ---- shapes: links, exchanges, directories that change places ----
+# shape NAME SETUP CHANGE
+shape() {
+	fresh; eval "$2"; age .; sealed before
+	in_box s "$3"; cb commit -b s -a; status "$1: commit" 0
+	taken_back "$1"; cb discard -f -b s
+}
+shapes() {
+	shape "all names of a file" 'echo 1 >a; ln a b; ln a c' 'rm a b c'
+	shape "joined" 'echo 1 >a; echo 2 >b; echo 3 >c' 'ln -f a b; ln -f a c'
+	shape "names in two removed trees" 'mkdir d e; echo 1 >d/a; ln d/a e/a; echo 2 >d/b; ln d/b e/b' 'rm -r d e'
+	shape "renamed and written" 'echo 1 >a; ln a b' 'mv a z; echo 2 >>z'
+	shape "all written all gone" 'echo 1 >a; ln a b' 'echo 2 >>a; rm a b'
+	shape "exchange of dirs" 'mkdir d e; echo 1 >d/a; echo 2 >e/b' 'mv d t; mv e d; mv t e; echo 3 >>e/a; rm d/b'
+	shape "dir into itself place" 'mkdir -p d/e/f; echo 1 >d/e/f/g' 'mv d/e x; rmdir d; mv x d; echo 2 >d/e'
+	shape "nest" 'mkdir -p a/b/c; echo 1 >a/b/c/x' 'mv a/b b; mv a b/c/a; echo n >b/c/a/n; chmod 700 b/c'
+	shape "empty dirs" 'mkdir -p a/b/c' 'rm -r a; mkdir -p c/b/a'
+	shape "symlinks" 'ln -s x l; mkdir d; ln -s d m' 'rm l; mkdir l; rm m; mv d m'
+	shape "swap chain" 'mkdir -p a/x b/y c/z; echo 1 >a/1; echo 2 >b/2; echo 3 >c/3' 'mv a t; mv b a; mv c b; mv t c; echo n >>c/1; rm a/2; mkdir a/2'
+	shape "file for its directory" 'mkdir -p d; echo 1 >d/f; ln d/f other' 'mv d/f x; rmdir d; mv x d; echo more >>d'
+	shape "link to inside" 'echo 1 >a; mkdir d' 'ln a d/a; rm a; mv d a'
+	shape "joined then more" 'echo 1 >a; ln a b; echo 2 >c; ln c e' 'ln -f a c; echo q >>c; rm e'
+	shape "tree goes, a name stays and is written" 'mkdir -p d/e; echo 1 >d/e/a; ln d/e/a b; ln d/e/a d/c' 'rm -r d; echo 2 >>b'
+	shape "times only" 'echo 1 >a; mkdir d' 'touch -d 2003-01-01 a d .'
+	shape "mode only dirs" 'mkdir -p d/e; echo 1 >d/e/f' 'chmod 700 d; chmod 711 d/e; chmod 600 d/e/f'
+	shape "suid" 'cp /bin/true t; chmod 4755 t' 'chmod 755 t; cp t u; chmod 4755 u'
+	shape "fifo etc" 'mkfifo f; ln f g' 'rm f; mkfifo h; ln g i'
+}
+# names that no change is about, and that cowbox does not know: only what is moved keeps them
+shapes_of_unknown_names() {
+	shape "two of three" 'echo 1 >a; ln a b; ln a c' 'rm a b'
+	shape "replaced by another" 'echo 1 >a; ln a b; ln a c' 'rm a b; echo x >a; echo y >b'
+	shape "split" 'echo 1 >a; ln a b; ln a c' 'cp a x; mv x a; ln a z'
+	shape "names in a removed tree and outside" 'mkdir d; echo 1 >d/a; ln d/a b; ln d/a d/c' 'rm -r d'
+}
+shapes; shapes_of_unknown_names
 
 # ---- the box is gone ----
 fresh; make_tree; sealed before; in_box gone "$change"; cb commit -b gone -a; cb discard -f -b gone; taken_back "after the box was discarded"
@@ -180,7 +217,7 @@ if [ -n "$O" ] && [ "$(stat -c %d "$O")" != "$(stat -c %d "$T")" ] && COWBOX_HOM
 	home=$COWBOX_HOME; export COWBOX_HOME=$O/s
 	fresh; make_tree; sealed before; in_box x "$change"; cb commit -b x -a; status "commit across file systems" 0; sealed committed
 	taken_back "across file systems"; in_box x "$change"; cb commit -b x -a; rm "$OTHER"; echo later >>text; cb undo; status "refused there too" 1; cb undo --on-conflict=replace; status "replaced there too" 0; is "replaced there too" 100 "$(tail -n 1 text)"
-	cb discard -f -b x; export COWBOX_HOME=$home
+	cb discard -f -b x; shapes; export COWBOX_HOME=$home
 else
 	skip_part "a store on another file system: /dev/shm cannot have one ($(head -n 1 "$T/shm.err" 2>/dev/null))"
 fi
