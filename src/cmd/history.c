@@ -41,8 +41,10 @@ int history_parse_age(const char *text, uint64_t *ret_seconds)
 
 int history_parse_size(const char *text, uint64_t *ret_bytes)
 {
-	static const struct unit units[] = { { 'B', 1 },          { 'k', 1ull << 10 }, { 'K', 1ull << 10 }, { 'M', 1ull << 20 },
-		                             { 'G', 1ull << 30 }, { 'T', 1ull << 40 }, { 0 } };
+	static const struct unit units[] = {
+		{ 'B', 1 }, { 'k', 1ull << 10 }, { 'K', 1ull << 10 }, { 'M', 1ull << 20 }, { 'G', 1ull << 30 }, { 'T', 1ull << 40 },
+		{ 0 }
+	};
 
 	return parse_amount(text, units, ret_bytes);
 }
@@ -96,8 +98,8 @@ char *history_counts(const struct history_entry *e, char ret[static COUNTS_MAX])
 	strcpy(ret, "no changes");
 	for (size_t k = 0; k < HISTORY_KINDS && at < COUNTS_MAX; k++)
 		if (e->counts[k])
-			at += (size_t)snprintf(ret + at, COUNTS_MAX - at, "%s%llu %s", at ? ", " : "", (unsigned long long)e->counts[k],
-			                       kind_name((enum change_kind)HISTORY_LETTERS[k]));
+			at += (size_t)snprintf(ret + at, COUNTS_MAX - at, "%s%llu %s", at ? ", " : "",
+			                       (unsigned long long)e->counts[k], kind_name((enum change_kind)HISTORY_LETTERS[k]));
 	return ret;
 }
 

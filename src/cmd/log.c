@@ -122,8 +122,8 @@ static void print_row(const struct view *w, const struct history_entry *e, FILE 
 	}
 	relation(e, rel);
 	used = fprintf(out, "%*u  %-*s  %-*s  %-*s  %*s  %s%s%s", w->number_width, e->number, TIME_WIDTH,
-	               time_text(e, "%Y-%m-%d %H:%M", when), w->box_width, e->box, w->counts_width, history_counts(e, counts), HELD_WIDTH,
-	               size_text(e->bytes, size), *rel ? "(" : "", rel, *rel ? ") " : "");
+	               time_text(e, "%Y-%m-%d %H:%M", when), w->box_width, e->box, w->counts_width, history_counts(e, counts),
+	               HELD_WIDTH, size_text(e->bytes, size), *rel ? "(" : "", rel, *rel ? ") " : "");
 	text_rest(out, e->command, used, w->columns);
 }
 
@@ -135,13 +135,15 @@ static void print_fields_json(const struct history_entry *e)
 	printf(e->undo ? "%u" : "null", e->undoes);
 	fputs(",\"undone_by\":", stdout);
 	printf(e->undone_by ? "%u" : "null", e->undone_by);
-	printf(",\"time\":\"%s\",\"time_ns\":%llu,\"box\":", time_text(e, "%Y-%m-%dT%H:%M:%S%z", when), (unsigned long long)e->when_ns);
+	printf(",\"time\":\"%s\",\"time_ns\":%llu,\"box\":", time_text(e, "%Y-%m-%dT%H:%M:%S%z", when),
+	       (unsigned long long)e->when_ns);
 	json_text(stdout, e->box);
 	fputs(",\"command\":", stdout);
 	json_text(stdout, e->command);
 	printf(",\"bytes\":%llu,\"counts\":{", (unsigned long long)e->bytes);
 	for (size_t k = 0; k < HISTORY_KINDS; k++)
-		printf("%s\"%s\":%llu", k ? "," : "", kind_name((enum change_kind)HISTORY_LETTERS[k]), (unsigned long long)e->counts[k]);
+		printf("%s\"%s\":%llu", k ? "," : "", kind_name((enum change_kind)HISTORY_LETTERS[k]),
+		       (unsigned long long)e->counts[k]);
 	fputc('}', stdout);
 }
 
@@ -173,8 +175,8 @@ static size_t print_list(const struct view *w, FILE *out)
 			print_row_nul(e);
 		} else {
 			if (n == 0 && !is_narrow(w))
-				fprintf(out, "%*s  %-*s  %-*s  %-*s  %*s  %s\n", w->number_width, "NO", TIME_WIDTH, "TIME", w->box_width, "BOX",
-				        w->counts_width, "CHANGES", HELD_WIDTH, "HELD", "COMMAND");
+				fprintf(out, "%*s  %-*s  %-*s  %-*s  %*s  %s\n", w->number_width, "NO", TIME_WIDTH, "TIME",
+				        w->box_width, "BOX", w->counts_width, "CHANGES", HELD_WIDTH, "HELD", "COMMAND");
 			print_row(w, e, out);
 		}
 		n++;
@@ -212,7 +214,8 @@ static int list(struct view *w)
 
 /* ---- one of them ---- */
 
-static void print_details(const struct view *w, const struct history_entry *e, const struct history_path *paths, size_t n, FILE *out)
+static void print_details(const struct view *w, const struct history_entry *e, const struct history_path *paths, size_t n,
+                          FILE *out)
 {
 	char text[16384], path[4 * PATH_MAX], when[32], age[32], size[32], rel[32], counts[COUNTS_MAX];
 
@@ -223,8 +226,9 @@ static void print_details(const struct view *w, const struct history_entry *e, c
 	else
 		fprintf(out, "commit %u of box %s\n", e->number, e->box);
 	fprintf(out, "  command: %s\n  made:    %s (%s ago)\n  %s %s\n  held:    %s in %s/history/%u\n",
-	        text_printable(e->command, text, sizeof text), when, age, e->undo ? "undid:  " : "changes:", history_counts(e, counts),
-	        size_text(e->bytes, size), path_printable(w->store->path, path, sizeof path), e->number);
+	        text_printable(e->command, text, sizeof text), when, age,
+	        e->undo ? "undid:  " : "changes:", history_counts(e, counts), size_text(e->bytes, size),
+	        path_printable(w->store->path, path, sizeof path), e->number);
 	if (!e->undo && e->undone_by)
 		fprintf(out, "  %s\n", relation(e, rel));
 	for (size_t i = 0; i < n; i++) {
@@ -416,13 +420,18 @@ const struct verb verb_log = {
 	.name = "log",
 	.usage = "[-b BOX] [--json | -z] [--prune [--age=AGE] [--size=SIZE]] [NUMBER]",
 	.summary = "list the commits, of all boxes",
-	.details = "The newest first: number, time, box, changes, what the history holds of it on the disk, the command that the box was made\n"
-		   "for; an undo is listed too, with the commit that it took back. With a NUMBER each change of that. On a terminal it goes\n"
+	.details = "The newest first: number, time, box, changes, what the history holds of it on the disk, the command that the "
+	           "box was made\n"
+		   "for; an undo is listed too, with the commit that it took back. With a NUMBER each change of that. On a "
+	           "terminal it goes\n"
 		   "through $PAGER.\n"
-		   "-z writes number, commit or undo, the number of the undo or commit that belongs to it or 0, seconds since the epoch, box,\n"
+		   "-z writes number, commit or undo, the number of the undo or commit that belongs to it or 0, seconds since the "
+	           "epoch, box,\n"
 		   "number of changes, bytes held, command.\n"
-		   "Each commit and undo gives up what is older than $COWBOX_HISTORY_AGE (30d), and the oldest as long as all hold more than\n"
-		   "$COWBOX_HISTORY_SIZE (1G); 0 is no limit, and the last commit is always kept. --prune does it now, with limits of its own.",
+		   "Each commit and undo gives up what is older than $COWBOX_HISTORY_AGE (30d), and the oldest as long as all hold "
+	           "more than\n"
+		   "$COWBOX_HISTORY_SIZE (1G); 0 is no limit, and the last commit is always kept. --prune does it now, with limits "
+	           "of its own.",
 	.exits = "0 listed, or given up\n2 wrong usage\n3 the history could not be read, or has no such number",
 	.options = options,
 	.run = run_log,

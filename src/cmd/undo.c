@@ -117,8 +117,14 @@ static void attempt_release(struct attempt *a)
 
 static void attempt_make(struct attempt *a, struct store *store, const struct wish *wish, bool dry)
 {
-	struct undo_wish w = { .number = wish->number, .conflict = wish->conflict, .dry = dry, .change = hear_change,
-		               .conflicting = hear_conflict, .note = hear_note, .progress = hear_progress, .ctx = &a->told };
+	struct undo_wish w = { .number = wish->number,
+		               .conflict = wish->conflict,
+		               .dry = dry,
+		               .change = hear_change,
+		               .conflicting = hear_conflict,
+		               .note = hear_note,
+		               .progress = hear_progress,
+		               .ctx = &a->told };
 
 	if (!dry)
 		progress_begin("taking back");
@@ -156,10 +162,11 @@ static void tell_refusal(const struct attempt *a, enum undo_conflict how)
 		        e->number, e->number);
 	else
 		log_say("nothing was taken back: the host has changed %zu path%s since commit %u of box %s. Look at %s first; then "
-		        "cowbox undo --on-conflict=skip %u leaves %s, and --on-conflict=replace %u takes %s back all the same (what is there "
+		        "cowbox undo --on-conflict=skip %u leaves %s, and --on-conflict=replace %u takes %s back all the same "
+		        "(what is there "
 		        "now is kept in the history)",
-		        n, n == 1 ? "" : "s", e->number, e->box, them, e->number, n == 1 ? "it as it is" : "them as they are", e->number,
-		        them);
+		        n, n == 1 ? "" : "s", e->number, e->box, them, e->number, n == 1 ? "it as it is" : "them as they are",
+		        e->number, them);
 }
 
 static void say_done(const struct attempt *a, const struct store *store, enum undo_conflict how)
@@ -173,7 +180,8 @@ static void say_done(const struct attempt *a, const struct store *store, enum un
 	log_say("took back commit %u of box %s (%s%s; it is kept as undo %u)", res->commit.number, res->commit.box,
 	        changes_text(res->done, changes), left, res->number);
 	if (how == UNDO_REPLACE && res->conflicts)
-		log_say("what the host had instead is in %s/history/%u", path_printable(store->path, path, sizeof path), res->number);
+		log_say("what the host had instead is in %s/history/%u", path_printable(store->path, path, sizeof path),
+		        res->number);
 	if (res->unfinished)
 		log_warn("the disk failed: the next cowbox command will finish this");
 }
@@ -183,7 +191,8 @@ static int say_failed(const struct attempt *a, const char *verb)
 	if (a->r == -ENOENT || !a->result.commit.number)
 		return say_error(verb, &a->err);
 	if (a->result.unfinished)
-		log_say("%s: %s: the disk failed, and the next cowbox command will take back what was done by then", verb, a->err.msg);
+		log_say("%s: %s: the disk failed, and the next cowbox command will take back what was done by then", verb,
+		        a->err.msg);
 	else
 		log_say("%s: %s: nothing was taken back, and the host is as it was", verb, a->err.msg);
 	return CMD_FAILED;
@@ -251,7 +260,8 @@ static void show_summary(const struct attempt *a)
 		strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
 	text_printable(e->command, command, sizeof command);
 	text_cut(command, 60);
-	log_say("commit %u of box %s, made %s ago (%s): %s", e->number, e->box, age_text((int64_t)(time(NULL) - t), age), when, command);
+	log_say("commit %u of box %s, made %s ago (%s): %s", e->number, e->box, age_text((int64_t)(time(NULL) - t), age), when,
+	        command);
 	log_say("what is taken back: %s", history_counts(e, counts));
 	print_changes(stderr, &a->told, SUMMARY_LINES, "  ");
 }
@@ -288,8 +298,8 @@ static int refused(const struct attempt *a, const struct wish *wish)
 	if (!wish->dry)
 		tell_refusal(a, wish->conflict);
 	else
-		log_say("commit %u of box %s would not be taken back: the host has changed %zu path%s since", a->result.commit.number,
-		        a->result.commit.box, a->result.conflicts, a->result.conflicts == 1 ? "" : "s");
+		log_say("commit %u of box %s would not be taken back: the host has changed %zu path%s since",
+		        a->result.commit.number, a->result.commit.box, a->result.conflicts, a->result.conflicts == 1 ? "" : "s");
 	return CMD_LEFT;
 }
 
@@ -309,7 +319,8 @@ static int tell_plan(const struct attempt *a, const struct wish *wish)
 		log_say("would take back commit %u of box %s (%s), and leave %zu", res->commit.number, res->commit.box,
 		        changes_text(res->done, changes), res->skipped);
 	else
-		log_say("would take back commit %u of box %s (%s)", res->commit.number, res->commit.box, changes_text(res->done, changes));
+		log_say("would take back commit %u of box %s (%s)", res->commit.number, res->commit.box,
+		        changes_text(res->done, changes));
 	return res->skipped ? CMD_LEFT : CMD_OK;
 }
 
@@ -411,12 +422,17 @@ const struct verb verb_undo = {
 	.name = "undo",
 	.usage = "[-n] [-y] [--on-conflict=HOW] [--json] [NUMBER]",
 	.summary = "take a commit back",
-	.details = "The last commit, of whatever box, that was not taken back yet, or the one with that NUMBER (cowbox log lists them):\n"
-		   "content, modes, owners, times, attributes, links are as they were before. All of it or nothing, as a commit. On a terminal\n"
+	.details = "The last commit, of whatever box, that was not taken back yet, or the one with that NUMBER (cowbox log lists "
+	           "them):\n"
+		   "content, modes, owners, times, attributes, links are as they were before. All of it or nothing, as a commit. "
+	           "On a terminal\n"
 		   "it asks first.\n"
-		   "Where the host has changed since, that is named, and nothing is done; --on-conflict=skip leaves those paths and takes the\n"
-		   "rest back, --on-conflict=replace takes them back too. What an undo takes away is kept in the history, as what a commit does.",
-	.exits = "0 taken back (-n: can be)\n1 nothing was done, since the host has changed or the answer was no; or something was skipped\n"
+		   "Where the host has changed since, that is named, and nothing is done; --on-conflict=skip leaves those paths "
+	           "and takes the\n"
+		   "rest back, --on-conflict=replace takes them back too. What an undo takes away is kept in the history, as what "
+	           "a commit does.",
+	.exits = "0 taken back (-n: can be)\n1 nothing was done, since the host has changed or the answer was no; or something was "
+	         "skipped\n"
 		 "2 wrong usage\n3 it failed and changed nothing, or there is no such commit",
 	.options = options,
 	.run = run_undo,
