@@ -62,12 +62,21 @@ static bool is_simple(const struct stat *st)
 	return !st->st_mode || (!S_ISDIR(st->st_mode) && st->st_nlink < 2);
 }
 
+/* A directory was made writable for the time of the item: then it is done now. */
+static bool is_urgent(const struct apply *a)
+{
+	for (size_t k = 0; a->doors && k < a->doors->count; k++)
+		if (a->doors->door[k].fd >= 0)
+			return true;
+	return a->making || a->nmoves;
+}
+
 int later_put(struct apply *a, size_t i, const char *temp, const struct stat *ours, const char *path, const struct stat *seen)
 {
 	int r;
 
 	/* Others are to become names of it. */
-	if (a->making || !is_simple(ours) || !is_simple(seen) || a->nmoves || item(a, i)->change->box.st_nlink > 1)
+	if (is_urgent(a) || !is_simple(ours) || !is_simple(seen) || item(a, i)->change->box.st_nlink > 1)
 		return 0;
 	r = add(a, LATER_PUT, i, path, temp, seen);
 	if (r == 1)
@@ -79,7 +88,7 @@ int later_give(struct apply *a, size_t i, const struct plain *p, const char *tem
 {
 	int r;
 
-	if (a->making || a->nmoves)
+	if (is_urgent(a))
 		return 0;
 	r = add(a, LATER_GIVE, i, path, temp, &p->st);
 	if (r != 1)
@@ -90,14 +99,14 @@ int later_give(struct apply *a, size_t i, const struct plain *p, const char *tem
 
 int later_take(struct apply *a, size_t i, const char *path, const char *temp, const struct stat *seen)
 {
-	if (a->making || !is_simple(seen) || a->nmoves)
+	if (is_urgent(a) || !is_simple(seen))
 		return 0;
 	return add(a, LATER_TAKE, i, path, temp, seen);
 }
 
 int later_meta(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
-	if (a->making || a->nmoves)
+	if (is_urgent(a))
 		return 0;
 	return add(a, LATER_META, i, path, NULL, seen);
 }
