@@ -113,6 +113,9 @@ void commit_plan_freep(struct commit_plan **p);
  * its names only (one end of a rename, one name of a file, a name in a renamed directory) is left by commit_settle: call this for all paths first. Where
  * `chosen` is set without it, all names count as known. */
 size_t commit_choose(struct commit_plan *p, struct vpath path);
+/* The same for all paths of which below() is true: what is at or below a set of paths. */
+typedef bool (*commit_below)(void *ctx, const char *path);
+size_t commit_choose_where(struct commit_plan *p, commit_below below, void *ctx);
 /* Completes the choice: new directories come along with what is in them. No name is written, made or taken that was not chosen: what would need
  * that, and what waits for other changes, gets the verdict COMMIT_WAIT. */
 void commit_settle(struct commit_plan *p);
@@ -165,5 +168,7 @@ typedef const char *(*diff_note)(void *ctx, const struct change *ch);
 /* The same, with a note of the caller's ("# ...") before the changes that have one. */
 int diff_write_noted(struct overlay *ov, const struct changes *changes, const struct vpath *paths, size_t npaths, unsigned flags,
                      diff_note note_of, void *ctx, FILE *out, struct err *err);
+/* Lines of unified diff from elsewhere (hunks.h), as the functions above write theirs. flags: DIFF_COLOR, DIFF_VISIBLE. */
+void diff_write_text(const char *text, size_t size, unsigned flags, FILE *out);
 
 #endif

@@ -31,6 +31,7 @@
 #include "diff_parts.h"
 #include "diffstat.h"
 #include "libgit2.h"
+#include "paint.h"
 
 #define TEXT_MAX ((off_t)32 << 20)
 #define BINARY_LOOK 8000
@@ -66,68 +67,6 @@ static void side_release(struct side *s)
 
 /* ---- writing ---- */
 
-/* The bytes of the character at s; 0: they are not UTF-8. */
-static size_t character_at(const unsigned char *s, size_t len)
-{
-	size_t n = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
-
-	if (n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
-/* U+202A to U+202E, U+2066 to U+2069: they turn the order of the characters around them. */
-static bool turns_order(const unsigned char *s)
-{
-	return s[0] == 0xe2 && ((s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9));
-}
-
-/* Writes text, and what a terminal acts on instead of showing it as ^X, <U+9B> or <9B>. */
-static void put_visible(FILE *out, const char *text, size_t len)
-{
-	const unsigned char *s = (const unsigned char *)text, *end = s + len;
-
-	while (s < end) {
-		size_t n = character_at(s, (size_t)(end - s));
-
-		if (n == 0)
-			fprintf(out, "<%02X>", *s);
-		else if (n == 1 && ((*s < 0x20 && *s != '\t' && *s != '\n') || *s == 0x7f))
-			fprintf(out, "^%c", *s ^ 0x40);
-		else if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0)
-			fprintf(out, "<U+%02X>", s[1]);
-		else if (n == 3 && turns_order(s))
-			fprintf(out, "<U+%04X>", 0x2000u | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu));
-		else
-			fwrite(s, 1, n, out);
-		s += n ? n : 1;
-	}
-}
-
-enum paint { PAINT_NONE, PAINT_HEAD, PAINT_HUNK, PAINT_ADD, PAINT_DEL };
-static const char *const paint_code[] = {
-	[PAINT_NONE] = "", [PAINT_HEAD] = "\033[1m", [PAINT_HUNK] = "\033[36m", [PAINT_ADD] = "\033[32m", [PAINT_DEL] = "\033[31m",
-};
-
-static void paint(struct differ *d, enum paint p, const char *text, size_t len)
-{
-	bool colour = (d->flags & DIFF_COLOR) && p != PAINT_NONE;
-	size_t body = len && text[len - 1] == '\n' ? len - 1 : len;
-
-	if (colour)
-		fputs(paint_code[p], d->out);
-	if (d->flags & DIFF_VISIBLE)
-		put_visible(d->out, text, body);
-	else
-		fwrite(text, 1, body, d->out);
-	if (colour)
-		fputs("\033[m", d->out);
-	fwrite(text + body, 1, len - body, d->out);
-}
-
 static void head(struct differ *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void head(struct differ *d, const char *fmt, ...)
 {
@@ -139,7 +78,7 @@ static void head(struct differ *d, const char *fmt, ...)
 	n = vasprintf(&line, fmt, ap);
 	va_end(ap);
 	if (n >= 0)
-		paint(d, PAINT_HEAD, line, (size_t)n);
+		paint(d->out, d->flags, PAINT_HEAD, line, (size_t)n);
 	else
 		line = NULL;
 }
@@ -322,8 +261,10 @@ static int count_line(const git_diff_delta *delta, const git_diff_hunk *hunk, co
 
 static int write_hunk(const git_diff_delta *delta, const git_diff_hunk *hunk, void *payload)
 {
+	struct differ *d = payload;
+
 	(void)delta;
-	paint(payload, PAINT_HUNK, hunk->header, hunk->header_len);
+	paint(d->out, d->flags, PAINT_HUNK, hunk->header, hunk->header_len);
 	return 0;
 }
 
@@ -341,7 +282,7 @@ static int write_line(const git_diff_delta *delta, const git_diff_hunk *hunk, co
 	text[0] = line->origin;
 	memcpy(text + 1, line->content, line->content_len);
 	if (line->origin == '+' || line->origin == '-' || line->origin == ' ')
-		paint(d, p, text, line->content_len + 1);
+		paint(d->out, d->flags, p, text, line->content_len + 1);
 	else
 		fwrite(line->content, 1, line->content_len, d->out);
 	return ferror(d->out) ? -1 : 0;

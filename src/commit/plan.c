@@ -539,36 +539,46 @@ void commit_plan_freep(struct commit_plan **p)
 	*p = NULL;
 }
 
-/* Which names of the item are at or below the path. */
-static unsigned ends_below(const struct plan *p, const struct commit_item *it, const char *path)
+/* Which names of the item are of those asked for. */
+static unsigned ends_of(const struct plan *p, const struct commit_item *it, commit_below below, void *ctx)
 {
-	unsigned ends = path_below(it->change->path, path, NULL) ? END_VIEW : 0;
+	unsigned ends = below(ctx, it->change->path) ? END_VIEW : 0;
 	char host[PATH_MAX];
 
-	if (it->change->from && path_below(it->change->from, path, NULL))
+	if (it->change->from && below(ctx, it->change->from))
 		ends |= END_OLD;
 	if (p->nrenames && plan_renamed_above(p, it->change->path) != NO_ITEM && plan_host_path(p, it->change->path, host) == 0 &&
-	    path_below(host, path, NULL))
+	    below(ctx, host))
 		ends |= END_HOST;
-	if (it->one_with && path_below(it->one_with, path, NULL))
+	if (it->one_with && below(ctx, it->one_with))
 		ends |= END_ONE;
 	return ends;
 }
 
-size_t commit_choose(struct commit_plan *plan, struct vpath path)
+size_t commit_choose_where(struct commit_plan *plan, commit_below below, void *ctx)
 {
 	struct plan *p = plan_of(plan);
 	size_t n = 0;
 
-	p->all |= strcmp(path.s, "/") == 0;
 	for (size_t i = 0; i < plan->count; i++) {
-		unsigned ends = ends_below(p, &plan->items[i], path.s);
+		unsigned ends = ends_of(p, &plan->items[i], below, ctx);
 
 		p->ends[i] |= ends;
 		plan->items[i].chosen |= (ends & (END_VIEW | END_OLD)) != 0;
 		n += ends != 0;
 	}
 	return n;
+}
+
+static bool below_one(void *ctx, const char *path)
+{
+	return path_below(path, ctx, NULL);
+}
+
+size_t commit_choose(struct commit_plan *plan, struct vpath path)
+{
+	plan_of(plan)->all |= strcmp(path.s, "/") == 0;
+	return commit_choose_where(plan, below_one, (void *)path.s);
 }
 
 /* ---- commit_settle ---- */
