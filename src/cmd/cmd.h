@@ -2,6 +2,7 @@
 #ifndef COWBOX_CMD_CMD_H
 #define COWBOX_CMD_CMD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -111,6 +112,15 @@ enum { TERM_END = -1, TERM_INTERRUPTED = -2 };
  * in any case. That letter, lower case; 0 for any other answer; TERM_END at the end of input (^D), TERM_INTERRUPTED after ^C, a signal that would
  * end us, or when the terminal is gone. */
 int term_ask(const char *text, const char *words);
+enum { KEY_INTERRUPT = 3, KEY_END = 4, KEY_ESCAPE = 27 };
+/* What a key does; an array of them ends with key 0. KEY_INTERRUPT: ^C, which is told with any keys. */
+struct key_help {
+	char key;
+	const char *text;
+};
+/* Asks on stderr until one of the keys is pressed, which is shown, and returned; any other, and '?', tells what the keys do. Enter and blanks are
+ * passed over. TERM_END, TERM_INTERRUPTED: as term_ask. */
+int term_choice(const char *text, const char *keys, const struct key_help *help);
 char *size_text(uint64_t bytes, char ret[static 32]);
 /* Cuts a printable text to so many columns, with "..." at the end of what was longer. */
 void text_cut(char *text, size_t columns);
@@ -136,6 +146,7 @@ void json_path(FILE *out, const char *key, const char *path); /* "key":"...", an
 struct pager {
 	FILE *out;
 	long pid;
+	struct sigaction interrupt, pipe; /* interrupt, pipe: what SIGINT and SIGPIPE did before */
 };
 /* To the pager when stdout is a terminal (and $PAGER is not "" or "cat"), else stdout itself. */
 void pager_begin(struct pager *p);
@@ -183,8 +194,11 @@ void history_path_json(FILE *out, const struct history_path *p); /* an object */
 
 /* ---- diff.c, commit.c, summary.c: also used after a run ---- */
 int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum colour_when when, struct err *err);
-/* Commits all, asking nothing; true when the box went with it (session_drop_empty). */
-bool commit_everything(struct session *s);
+/* The change at a path of the plan as it is, with what is below it if tree is set. */
+int diff_show_path(struct commit_plan *plan, const char *at, bool tree, struct err *err);
+/* Commits all, or (pick) what is asked for one by one; of conflicts it asks. *ret_gone: the box went with it (session_drop_empty). False: nothing was
+ * committed, by the user's answers. */
+bool commit_after_run(struct session *s, bool pick, bool *ret_gone);
 /* After a run: tells what changed, asks on a terminal. *ret_empty: nothing; *ret_gone: the box is no more. */
 void summary_after_run(struct session *s, bool *ret_empty, bool *ret_gone);
 

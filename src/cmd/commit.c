@@ -1,5 +1,5 @@
 /* commit.c - cowbox commit: make changes of the box true. */
-#include "cmd.h"
+#include "commit_ui.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -8,25 +8,65 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/copy.h"
-
 static const struct option_row options[] = {
 	{ 'b', "box", "BOX", NULL, "the box (else $COWBOX_BOX, else the one used last)" },
 	{ 'a', "all", NULL, NULL, "all changes" },
+	{ 'p', "patch", NULL, NULL, "ask about modified files hunk by hunk" },
 	{ 'n', "dry-run", NULL, NULL, "only say what would be done" },
-	{ OPT_ON_CONFLICT, "on-conflict", "HOW", NULL, "skip: leave what the host has changed too (this is the default)" },
+	{ OPT_ON_CONFLICT, "on-conflict", "HOW", NULL, "ask, skip, box, host, merge or both: what the host has changed too" },
+	{ OPT_KEEP, "keep", NULL, NULL, "keep in the box what is committed" },
+	{ OPT_JSON, "json", NULL, NULL, "tell what was done, or with -n would be, as JSON" },
 	{ 0 },
 };
 
 #define ALONG_MAX 20 /* lines about what goes along */
 
-static volatile sig_atomic_t interrupted;
+/* ---- ^C ----
+ *
+ * Until the changes are applied nothing has happened, and we can end anywhere; while they are, the library stops and takes back. Questions see to
+ * the signals themselves. */
 
-static void on_interrupt(int sig)
+static volatile sig_atomic_t applying, interrupted;
+static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+#define ENDS (sizeof ends / sizeof *ends)
+
+static void on_end(int sig)
 {
+	static const char text[] = "\ncowbox: nothing was committed\n";
+
 	(void)sig;
 	interrupted = 1;
+	if (applying)
+		return;
+	if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+		_exit(CMD_FAILED);
+	_exit(CMD_LEFT);
 }
+
+struct signals {
+	struct sigaction before[ENDS];
+};
+
+static void signals_take(struct signals *s)
+{
+	struct sigaction act = { .sa_handler = on_end };
+
+	applying = interrupted = 0;
+	for (size_t i = 0; i < ENDS; i++) {
+		sigaction(ends[i], NULL, &s->before[i]);
+		if (s->before[i].sa_handler != SIG_IGN)
+			sigaction(ends[i], &act, NULL);
+	}
+}
+
+static void signals_restore(struct signals *s)
+{
+	for (size_t i = 0; i < ENDS; i++)
+		sigaction(ends[i], &s->before[i], NULL);
+}
+#define _cleanup_signals_ _cleanup_(signals_restore)
+
+/* ---- applying ---- */
 
 struct progress {
 	bool terminal, shown;
@@ -55,284 +95,21 @@ static int tell_progress(void *ctx, const struct commit_item *item, size_t done,
 	return 0;
 }
 
-static const char *name_of(const struct commit_item *it, char ret[static 4 * PATH_MAX])
+static int apply(struct session *s, struct commit_plan *plan, enum form form)
 {
-	return path_printable(it->change->path, ret, 4 * PATH_MAX);
-}
-
-static void tell_items(const struct commit_plan *plan)
-{
-	char path[4 * PATH_MAX];
-
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct commit_item *it = &plan->items[i];
-
-		if (!it->chosen)
-			continue;
-		if (it->outcome == COMMIT_LEFT)
-			log_say("left: %s: %s", name_of(it, path), it->why);
-		else if (it->outcome == COMMIT_FAILED)
-			log_say("failed: %s: %s", name_of(it, path), it->why);
-		else if (it->outcome == COMMIT_DONE && (it->lost & COPY_LOST_OWNER))
-			log_warn("%s: its owner could not be set to %u:%u", name_of(it, path), it->change->box.st_uid,
-			         it->change->box.st_gid);
-		if (it->outcome == COMMIT_DONE && (it->lost & COPY_LOST_XATTR))
-			log_warn("%s: some extended attributes could not be set", name_of(it, path));
-	}
-}
-
-/* What the host had already, and only left the box. */
-static size_t same_count(const struct commit_plan *plan)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < plan->count; i++)
-		n += plan->items[i].chosen && plan->items[i].outcome == COMMIT_DONE && plan->items[i].verdict == COMMIT_SAME;
-	return n;
-}
-
-/* What can be done about conflicts, in one line. */
-static void tell_conflicts(const struct session *s, const struct commit_plan *plan)
-{
-	const struct box *b = s->box;
-	char text[4 * PATH_MAX];
-	size_t n = 0;
-
-	for (size_t i = 0; i < plan->count; i++)
-		n += plan->items[i].chosen && plan->items[i].outcome == COMMIT_LEFT && plan->items[i].verdict == COMMIT_CONFLICT;
-	if (n)
-		log_say("%zu conflict%s: the box's is in %s/layers/%d/tree; to keep the host's: cowbox discard -b %s PATH", n,
-		        n == 1 ? "" : "s", path_printable(b->path, text, sizeof text), b->layer[b->nlayers - 1], b->name);
-}
-
-static int tell_result(const struct session *s, const struct commit_plan *plan, const struct commit_result *res)
-{
-	size_t rest = res->left + res->failed + res->untried, same = same_count(plan), done = res->done - same;
-	const char *hint = res->changed && isatty(STDERR_FILENO) ? "cowbox undo takes it back" : "";
-	char also[96] = "";
-
-	if (same)
-		snprintf(also, sizeof also, " (%zu %s the same already%s%s)", same, same == 1 ? "was" : "were", *hint ? "; " : "", hint);
-	else if (*hint)
-		snprintf(also, sizeof also, " (%s)", hint);
-	tell_items(plan);
-	for (size_t i = 0; i < plan->nnotes; i++)
-		log_warn("%s", plan->notes[i]);
-	if (res->unfinished)
-		log_warn("the disk failed: the next cowbox command will finish this, or take it back");
-	if (res->failed || res->untried) {
-		log_say("%s%snothing was committed: all is still in box %s, and the host as it was", res->trouble, res->trouble[0] ? ": " : "",
-		        s->box->name);
-		return CMD_FAILED;
-	}
-	if (rest == 0)
-		log_say("committed %zu change%s of box %s%s", done, done == 1 ? "" : "s", s->box->name, also);
-	else
-		log_say("committed %zu change%s%s, %zu left in box %s: see cowbox diff -b %s", done, done == 1 ? "" : "s", also,
-		        rest, s->box->name, s->box->name);
-	tell_conflicts(s, plan);
-	if (res->unforgotten)
-		log_warn("%zu committed change%s could not be taken out of box %s", res->unforgotten,
-		         res->unforgotten == 1 ? "" : "s", s->box->name);
-	if (rest == 0)
-		return CMD_OK;
-	return CMD_LEFT;
-}
-
-static int apply(struct session *s, struct commit_plan *plan)
-{
-	struct sigaction act = { .sa_handler = on_interrupt }, old_int, old_term, old_hup;
 	struct progress progress = { .terminal = isatty(STDERR_FILENO) };
 	struct commit_result res;
 	struct err err = { 0 };
 	int r;
 
-	interrupted = 0;
-	sigaction(SIGINT, &act, &old_int);
-	sigaction(SIGTERM, &act, &old_term);
-	sigaction(SIGHUP, &act, &old_hup);
+	applying = 1;
 	r = commit_apply(plan, tell_progress, &progress, &res, &err);
-	sigaction(SIGINT, &old_int, NULL);
-	sigaction(SIGTERM, &old_term, NULL);
-	sigaction(SIGHUP, &old_hup, NULL);
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	if (r == 0 && res.changed && !res.unfinished)
 		history_trim(s->store);
-	return r < 0 ? say_error("commit", &err) : tell_result(s, plan, &res);
-}
-
-const char *verdict_name(enum commit_verdict v)
-{
-	static const char *const word[] = {
-		[COMMIT_APPLY] = "apply",   [COMMIT_SAME] = "same", [COMMIT_CONFLICT] = "conflict",
-		[COMMIT_REFUSE] = "refuse", [COMMIT_WAIT] = "wait",
-	};
-
-	return word[v];
-}
-
-const char *verdict_label(enum commit_verdict v)
-{
-	return v == COMMIT_WAIT ? "left" : verdict_name(v);
-}
-
-bool verdict_is_left(enum commit_verdict v)
-{
-	return v != COMMIT_APPLY && v != COMMIT_SAME;
-}
-
-/* What would be done, on stdout. */
-static int tell_plan(const struct session *s, const struct commit_plan *plan)
-{
-	size_t done = 0, left = 0;
-
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct commit_item *it = &plan->items[i];
-
-		if (!it->chosen)
-			continue;
-		printf("%-8s %c  ", verdict_label(it->verdict), (char)it->change->kind);
-		change_print(stdout, it->change);
-		print_about(stdout, it);
-		printf("%s%s\n", it->why[0] ? ": " : "", it->why);
-		if (verdict_is_left(it->verdict))
-			left++;
-		else
-			done++;
-	}
-	fflush(stdout);
-	if (left)
-		log_say("would commit %zu change%s of box %s, and leave %zu in it", done, done == 1 ? "" : "s", s->box->name, left);
-	else
-		log_say("would commit %zu change%s of box %s", done, done == 1 ? "" : "s", s->box->name);
-	return left ? CMD_LEFT : CMD_OK;
-}
-
-/* ---- choosing ---- */
-
-static int choose_paths(const struct session *s, struct commit_plan *plan, const struct paths *paths)
-{
-	int status = CMD_OK;
-
-	for (size_t k = 0; k < paths->count; k++) {
-		struct paths one = { .list = &paths->list[k], .count = 1 };
-
-		if (commit_choose(plan, paths->list[k]) == 0 && paths_tell_unchanged(&one, &plan->changes, s->box))
-			status = CMD_LEFT;
-	}
-	return status;
-}
-
-/* One past the last item of the new directory at i and what is in it; i + 1 for anything else. */
-static size_t tree_end(const struct commit_plan *plan, size_t i)
-{
-	const struct change *dir = plan->items[i].change;
-	size_t end = i + 1;
-
-	if (dir->kind != CHANGE_ADDED || !S_ISDIR(dir->box.st_mode))
-		return end;
-	while (end < plan->count && path_below(plan->items[end].change->path, dir->path, NULL))
-		end++;
-	return end;
-}
-
-/* tree: with all that is below. */
-static void show_diff(struct session *s, const struct commit_item *it, bool tree)
-{
-	struct vpath path = { it->change->path };
-	struct paths one = { .list = &path, .count = 1 };
-	struct err err = { 0 };
-
-	if (diff_show(s, &one, tree ? 0 : DIFF_EXACT, COLOUR_AUTO, &err) < 0)
-		log_say("diff: %s", err.msg);
-	fflush(stdout);
-}
-
-/* A question about items from i to before end: a letter of "yes no each all quit", or negative as of term_ask. */
-static int ask_about(struct session *s, const struct commit_plan *plan, size_t i, size_t end)
-{
-	const struct commit_item *it = &plan->items[i];
-	char path[4 * PATH_MAX], old[4 * PATH_MAX], about[ABOUT_MAX], question[14 * PATH_MAX];
-	const char *from = it->change->from, *slash = S_ISDIR(it->change->box.st_mode) ? "/" : "";
-	bool tree = end > i + 1;
-	size_t n = end - i - 1;
-	int key;
-
-	name_of(it, path);
-	about_text(it, about, sizeof about);
-	if (tree)
-		snprintf(question, sizeof question,
-		         "%c  %s/, a new directory with %zu thing%s in it: all of it?  [y/n/e(ach)/d/a/q] ", (char)it->change->kind,
-		         path, n, n == 1 ? "" : "s");
-	else
-		snprintf(question, sizeof question, "%c  %s%s%s%s%s%s%s  [y/n/d/a/q] ", (char)it->change->kind,
-		         from ? path_printable(from, old, sizeof old) : "", from ? " -> " : "", path, slash, about,
-		         it->why[0] ? ": " : "", it->why);
-	for (;;) {
-		key = term_ask(question, tree ? "yes no each diff all quit" : "yes no diff all quit");
-		if (key == 'd')
-			show_diff(s, it, tree);
-		else if (key != 0)
-			return key;
-		else
-			log_say("y commit this, n leave it,%s d show the diff, a this and all that follow, q or Ctrl-D stop asking "
-			        "and commit what was answered y, Ctrl-C commit nothing",
-			        tree ? " e ask for each thing in it," : "");
-	}
-}
-
-/* Item k, in the new directory at i, is what the host has elsewhere, or one file with it, or lends rights. */
-static bool asks_for_itself(const struct commit_plan *plan, size_t i, size_t k)
-{
-	const struct commit_item *it = &plan->items[k];
-	const char *dir = plan->items[i].change->path, *from = it->change->from;
-
-	return it->marks || (from && !path_below(from, dir, NULL)) || (it->one_with && !path_below(it->one_with, dir, NULL));
-}
-
-/* How the questions ended. */
-enum asked { ASKED_ALL, ASKED_QUIT, ASKED_INTERRUPTED };
-
-/* One question a change, or a new directory with all that is in it: y(es), n(o), e(ach in it), d(iff), a(ll that follow), q(uit). A directory of
- * which each is asked comes along when something in it is taken. ret_taken: how many were. */
-static enum asked choose_by_asking(struct session *s, struct commit_plan *plan, size_t *ret_taken)
-{
-	bool all = false;
-
-	for (size_t i = 0, end; i < plan->count; i = end) {
-		int key = 'a';
-
-		end = tree_end(plan, i);
-		/* What cannot be committed is no question: it is told at the end that it was left. */
-		if (end == i + 1 && (plan->items[i].verdict == COMMIT_CONFLICT || plan->items[i].verdict == COMMIT_REFUSE)) {
-			plan->items[i].chosen = true;
-			continue;
-		}
-		if (!all)
-			key = ask_about(s, plan, i, end);
-		if (key == TERM_INTERRUPTED)
-			return ASKED_INTERRUPTED;
-		if (key < 0 || key == 'q')
-			return ASKED_QUIT;
-		all = all || key == 'a';
-		if (key == 'e')
-			end = i + 1;
-		for (size_t k = i; k < end; k++) {
-			int one = key;
-
-			/* That was not in the question. */
-			if (key == 'y' && k > i && asks_for_itself(plan, i, k))
-				one = ask_about(s, plan, k, k + 1);
-			if (one == TERM_INTERRUPTED)
-				return ASKED_INTERRUPTED;
-			if (one < 0 || one == 'q')
-				return ASKED_QUIT;
-			all = all || one == 'a';
-			*ret_taken += plan->items[k].chosen = all || one == 'y';
-		}
-	}
-	return ASKED_ALL;
+	r = r < 0 ? say_error("commit", &err) : tell_result(s, plan, &res, form);
+	return r;
 }
 
 /* Settles the choice, and names the new directories that come along by that. */
@@ -351,7 +128,7 @@ static int settle(struct commit_plan *plan)
 		const struct commit_item *it = &plan->items[i];
 
 		if (it->chosen && !was[i] && !verdict_is_left(it->verdict) && n++ < ALONG_MAX)
-			log_say("goes along: %s (it is needed for what is in it)", name_of(it, path));
+			log_say("goes along: %s (it is needed for what is in it)", item_name(it, path));
 	}
 	if (n > ALONG_MAX)
 		log_say("goes along: and %zu more", n - ALONG_MAX);
@@ -367,131 +144,250 @@ static size_t chosen_count(const struct commit_plan *plan)
 	return n;
 }
 
-bool commit_everything(struct session *s)
-{
-	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
-	_cleanup_close_ int hold = -1;
-	struct err err = { 0 };
-	int r;
-
-	hold = commit_hold(s->box, &err);
-	r = hold < 0 ? hold : commit_plan_new(s->ov, &plan, &err);
-	if (r < 0) {
-		say_box_error("commit", s->box->name, s->box, &err);
-		return false;
-	}
-	commit_choose(plan, (struct vpath){ "/" });
-	commit_settle(plan);
-	apply(s, plan);
-	fd_closep(&hold);
-	return session_drop_empty(s);
-}
+/* ---- the order of things ---- */
 
 struct wish {
 	const char *box;
-	bool all, dry;
+	bool all, parts, dry, keep;
+	bool conflict_given;
+	enum on_conflict on_conflict;
+	enum form form;
 };
 
-static int commit(const struct verb *v, const struct options *o, const struct wish *wish)
+static bool is_asked(const struct wish *w, const struct paths *paths)
+{
+	return w->parts || (!w->all && !w->dry && !paths->count);
+}
+
+/* Chooses what is wanted. *ret_status: CMD_LEFT when a PATH named nothing. */
+static enum asked choose(struct asking *a, const struct wish *w, const struct paths *paths, const struct options *o, int *ret_status)
+{
+	_cleanup_free_ bool *wanted = NULL;
+	enum asked r;
+
+	if (paths->count)
+		*ret_status = choose_paths(a->s, a->plan, paths, o->args);
+	else if (w->all || w->dry)
+		commit_choose(a->plan, (struct vpath){ "/" });
+	if (!is_asked(w, paths))
+		return ASKED_ALL;
+	/* What the paths chose is what is asked about. */
+	if (paths->count) {
+		wanted = calloc(a->plan->count + 1, sizeof *wanted);
+		if (!wanted)
+			return ASKED_INTERRUPTED;
+		for (size_t i = 0; i < a->plan->count; i++) {
+			wanted[i] = a->plan->items[i].chosen;
+			a->plan->items[i].chosen = false;
+		}
+		a->wanted = wanted;
+	}
+	r = !w->parts && a->plan->count > GROUPS_FROM ? choose_by_groups(a, 0, a->plan->count) : choose_range(a, 0, a->plan->count);
+	a->wanted = NULL;
+	return r;
+}
+
+/* Something chosen can be committed, or would be tried. */
+static bool has_work(const struct commit_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->items[i].chosen && !verdict_is_left(plan->items[i].verdict))
+			return true;
+	return false;
+}
+
+/* Asks and decides all. False: nothing is to be committed, which was told. */
+static bool decide(struct asking *a, const struct wish *w, const struct paths *paths, const struct options *o, int *ret_status)
+{
+	enum asked r = choose(a, w, paths, o, ret_status);
+	bool asked = is_asked(w, paths);
+
+	if (r == ASKED_ALL && has_conflicts(a->plan)) {
+		asked = asked || w->on_conflict == ON_CONFLICT_ASK;
+		r = decide_conflicts(a, w->on_conflict);
+	}
+	if (r != ASKED_ALL)
+		*ret_status = CMD_LEFT;
+	if (r == ASKED_INTERRUPTED || (r == ASKED_QUIT && !has_work(a->plan)) || chosen_count(a->plan) == 0) {
+		*ret_status = CMD_LEFT;
+		if (asked)
+			log_say("nothing was committed");
+		return false;
+	}
+	return true;
+}
+
+static int out_of_memory(void)
+{
+	return say_error("commit", &(struct err){ .code = -ENOMEM, .msg = "out of memory" });
+}
+
+/* With the plan. */
+static int commit_plan(struct session *s, struct commit_plan *plan, const struct wish *w, const struct paths *paths, const struct options *o)
+{
+	struct asking a = { .s = s, .plan = plan, .hunks = w->parts };
+	int status = CMD_OK, done;
+
+	if (!decide(&a, w, paths, o, &status)) {
+		tell_nothing(s, w->form, w->dry);
+		return status;
+	}
+	if (settle(plan) < 0)
+		return out_of_memory();
+	plan->keep = w->keep;
+	done = w->dry ? tell_plan(s, plan, w->form) : apply(s, plan, w->form);
+	return done == CMD_OK ? status : done;
+}
+
+static int empty_box(struct session *s, const struct wish *w, const struct paths *paths)
+{
+	log_say("box %s has no changes", s->box->name);
+	tell_nothing(s, w->form, w->dry);
+	return paths->count ? CMD_LEFT : CMD_OK;
+}
+
+static int commit(const struct verb *v, const struct options *o, const struct wish *w)
 {
 	_cleanup_session_ struct session s = { 0 };
 	_cleanup_paths_ struct paths paths = { 0 };
 	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
 	_cleanup_close_ int hold = -1;
+	_cleanup_signals_ struct signals signals;
 	struct err err = { 0 };
-	enum asked asked = ASKED_ALL;
-	size_t taken = 0;
-	int r, status = CMD_OK, done;
+	int r, status;
 
-	r = session_open_paths(&s, wish->box, o, &paths, &err);
-	if (r == 0 && !wish->all && !wish->dry && !o->nargs && !term_is_interactive())
+	signals_take(&signals);
+	r = session_open_paths(&s, w->box, o, &paths, &err);
+	if (r == 0 && is_asked(w, &paths) && !term_is_interactive())
 		return usage(v, "what to commit? -a for all, or PATHs (there is no terminal to ask on)");
-	if (r == 0 && !wish->dry)
+	if (r == 0 && !w->dry)
 		r = hold = commit_hold(s.box, &err);
-	if (r >= 0) {
+	if (r >= 0)
 		r = commit_plan_new(s.ov, &plan, &err);
-	}
 	if (r < 0)
 		return s.box ? say_box_error(v->name, s.box->name, s.box, &err) : say_error(v->name, &err);
-	if (plan->count == 0) {
-		log_say("box %s has no changes", s.box->name);
-		fd_closep(&hold);
-		if (!wish->dry)
-			session_drop_empty(&s);
-		return paths.count ? CMD_LEFT : CMD_OK;
-	}
-	if (paths.count)
-		status = choose_paths(&s, plan, &paths);
-	else if (wish->all || wish->dry)
-		commit_choose(plan, (struct vpath){ "/" });
-	else
-		asked = choose_by_asking(&s, plan, &taken);
-	if (asked != ASKED_ALL)
-		status = CMD_LEFT;
-	if (asked == ASKED_INTERRUPTED || (asked == ASKED_QUIT && !taken)) {
-		log_say("nothing was committed");
-		return CMD_LEFT;
-	}
-	if (chosen_count(plan) == 0) {
-		if (!paths.count)
-			log_say("nothing was committed");
-		return CMD_LEFT;
-	}
-	if (settle(plan) < 0)
-		return say_error(v->name, &(struct err){ .code = -ENOMEM, .msg = "out of memory" });
-	if (wish->dry) {
-		done = tell_plan(&s, plan);
-	} else {
-		done = apply(&s, plan);
-		fd_closep(&hold);
+	status = plan->count ? commit_plan(&s, plan, w, &paths, o) : empty_box(&s, w, &paths);
+	fd_closep(&hold);
+	if (!w->dry && !w->keep)
 		session_drop_empty(&s);
+	return status;
+}
+
+bool commit_after_run(struct session *s, bool pick, bool *ret_gone)
+{
+	struct wish w = { .all = !pick, .on_conflict = ON_CONFLICT_ASK };
+	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
+	_cleanup_close_ int hold = -1;
+	_cleanup_signals_ struct signals signals;
+	struct paths paths = { 0 };
+	struct err err = { 0 };
+	int r;
+
+	signals_take(&signals);
+	hold = commit_hold(s->box, &err);
+	r = hold < 0 ? hold : commit_plan_new(s->ov, &plan, &err);
+	if (r < 0) {
+		say_box_error("commit", s->box->name, s->box, &err);
+		return true;
 	}
-	return done == CMD_OK ? status : done;
+	applying = 0;
+	commit_plan(s, plan, &w, &paths, NULL);
+	if (!applying)
+		return false;
+	fd_closep(&hold);
+	*ret_gone = session_drop_empty(s);
+	return true;
+}
+
+/* ---- the verb ---- */
+
+static int check_wish(const struct verb *v, const struct options *o, struct wish *w)
+{
+	if (w->all && o->nargs)
+		return usage(v, "-a is for all changes, PATHs are for some: give one or the other");
+	if (w->parts && (w->all || w->dry || w->form == FORM_JSON))
+		return usage(v, "-p asks about each hunk: it goes with neither -a, -n nor --json");
+	if (w->form == FORM_JSON && !w->all && !w->dry && !o->nargs)
+		return usage(v, "--json asks nothing: give -a for all changes, or PATHs");
+	if (w->conflict_given && w->on_conflict == ON_CONFLICT_ASK && !w->dry && !term_is_interactive())
+		return usage(v, "--on-conflict=ask: there is no terminal to ask on");
+	if (!w->conflict_given)
+		w->on_conflict = term_is_interactive() ? ON_CONFLICT_ASK : ON_CONFLICT_SKIP;
+	/* What would be asked is left. */
+	if (w->dry && w->on_conflict == ON_CONFLICT_ASK)
+		w->on_conflict = ON_CONFLICT_SKIP;
+	return CMD_OK;
+}
+
+static int take_option(const struct verb *v, const struct options *o, int id, struct wish *w)
+{
+	switch (id) {
+	case 'b':
+		w->box = o->value;
+		break;
+	case 'a':
+		w->all = true;
+		break;
+	case 'p':
+		w->parts = true;
+		break;
+	case 'n':
+		w->dry = true;
+		break;
+	case OPT_KEEP:
+		w->keep = true;
+		break;
+	case OPT_ON_CONFLICT:
+		w->conflict_given = true;
+		if (on_conflict_parse(o->value, &w->on_conflict) < 0)
+			return usage(v, "--on-conflict=%s: it is ask, skip, box, host, merge or both", o->value);
+		break;
+	default:
+		return form_option(v, id, &w->form);
+	}
+	return CMD_OK;
 }
 
 static int run_commit(const struct verb *v, int argc, char **argv)
 {
 	_cleanup_options_ struct options o = { 0 };
 	struct wish wish = { 0 };
-	int id;
+	int id, status;
 
 	if (options_init(&o, v, argc, argv) < 0)
 		return CMD_FAILED;
 	while ((id = options_next(&o)) > 0) {
 		if (help_common(v, id))
 			return CMD_OK;
-		if (id == 'b')
-			wish.box = o.value;
-		else if (id == 'a')
-			wish.all = true;
-		else if (id == 'n')
-			wish.dry = true;
-		else if (id == OPT_ON_CONFLICT && strcmp(o.value, "skip") != 0)
-			return usage(v, "--on-conflict=%s: it can only be skip", o.value);
+		status = take_option(v, &o, id, &wish);
+		if (status != CMD_OK)
+			return status;
 	}
 	if (id < 0)
 		return CMD_USAGE;
-	if (wish.all && o.nargs)
-		return usage(v, "-a is for all changes, PATHs are for some: give one or the other");
-	return commit(v, &o, &wish);
+	status = check_wish(v, &o, &wish);
+	return status == CMD_OK ? commit(v, &o, &wish) : status;
 }
 
 const struct verb verb_commit = {
 	.name = "commit",
-	.usage = "[-b BOX] [-a] [-n] [--on-conflict=skip] [PATH...]",
+	.usage = "[-b BOX] [-a | -p] [-n] [--on-conflict=HOW] [--keep] [--json] [PATH...]",
 	.summary = "make changes of the box true on the host",
-	.details = "All of them with -a, those at or below the PATHs, or else each after asking: y yes, n no, d show the diff, a "
-		   "all that\n"
-		   "follow, q (or Ctrl-D) stop asking and commit what was answered y, Ctrl-C commit nothing. A new directory is "
-		   "asked for as\n"
-		   "a whole; e then asks for each thing in it. With PATHs or -a such a directory comes along with what is in it. "
-		   "Both names\n"
-		   "of what was renamed, and all names of a file that has changed, must be asked for, or it is left. What the host "
-		   "has\n"
-		   "changed as well since the box first touched it is left too. All that is left is named, and stays in the box; "
-		   "what was\n"
-		   "committed leaves it, and a box that nobody named is removed with its last change.",
-	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, failed, not chosen): it is "
+	.details =
+		"All of them with -a, those at or below the PATHs, or else each after asking; with -p modified files hunk by hunk. A PATH "
+		"that\n"
+		"names no change and has *, ? or [ is a pattern for the paths of changes, in which ** stands for any number of directories.\n"
+		"A new directory is asked for as a whole. Where there are more than 200 changes a summary comes first, and directories are\n"
+		"asked for. The questions show their keys, and ? tells what they do; q (or Ctrl-D) stops asking and commits what was\n"
+		"answered y, Ctrl-C commits nothing.\n"
+		"With PATHs or -a new directories come along with what is in them. Both names of what was renamed, and all names of a file\n"
+		"that has changed, must be asked for, or it is left.\n"
+		"What the host has changed as well since the box first touched it is a conflict. On a terminal it is asked what to do:\n"
+		"merge the two, take the box's or the host's, edit the text of both, keep both, or leave it in the box (skip). Elsewhere\n"
+		"it is left; --on-conflict decides for all at once. merge takes what merges cleanly, and leaves the rest.\n"
+		"All or nothing: when something fails, or at Ctrl-C, the host is as it was. All that is left is named, and stays in the\n"
+		"box; what was committed leaves it, unless --keep is given, and a box that nobody named is removed with its last change.",
+	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, skipped, not asked to the end): it is "
 		 "named, and still in the box; or nothing changed at a PATH\n"
 		 "2 wrong usage\n3 it failed and changed nothing",
 	.options = options,

@@ -49,6 +49,29 @@ static const char *note_of(void *ctx, const struct change *ch)
 	return n->text[ch - n->changes->list];
 }
 
+static unsigned terminal_flags(enum colour_when when)
+{
+	unsigned flags = colour_wanted(when, STDOUT_FILENO) ? DIFF_COLOR : 0;
+
+	/* In colour it is no patch anyway. */
+	return isatty(STDOUT_FILENO) || flags ? flags | DIFF_VISIBLE : flags;
+}
+
+int diff_show_path(struct commit_plan *plan, const char *at, bool tree, struct err *err)
+{
+	unsigned flags = terminal_flags(COLOUR_AUTO) | (tree ? 0 : DIFF_EXACT);
+	struct vpath path = { at };
+	struct pager pager;
+	int r;
+
+	pager_begin(&pager);
+	r = diff_write(plan->ov, &plan->changes, &path, 1, flags, pager.out, err);
+	if (!pager_end(&pager))
+		r = diff_write(plan->ov, &plan->changes, &path, 1, flags, stdout, err);
+	fflush(stdout);
+	return r == -EPIPE || r > 0 ? 0 : r;
+}
+
 int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum colour_when when, struct err *err)
 {
 	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
@@ -61,11 +84,7 @@ int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum
 	if (r < 0)
 		return r;
 	paths_tell_unchanged(paths, &plan->changes, s->box);
-	if (colour_wanted(when, STDOUT_FILENO))
-		flags |= DIFF_COLOR;
-	/* In colour it is no patch anyway. */
-	if (isatty(STDOUT_FILENO) || (flags & DIFF_COLOR))
-		flags |= DIFF_VISIBLE;
+	flags |= terminal_flags(when);
 	pager_begin(&pager);
 	r = diff_write_noted(s->ov, &plan->changes, paths->list, paths->count, flags, note_of, &notes, pager.out, err);
 	if (!pager_end(&pager))

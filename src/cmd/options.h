@@ -26,6 +26,7 @@ enum option_id {
 	OPT_PRUNE,
 	OPT_AGE,
 	OPT_SIZE,
+	OPT_KEEP,
 	OPT_DEBUG,
 };
 

@@ -55,6 +55,7 @@ static void pager_child(const char *command, int fd)
 void pager_begin(struct pager *p)
 {
 	const char *command = pager_command();
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	_cleanup_close_ int in = -1, out = -1;
 	int fds[2];
 	pid_t pid;
@@ -80,8 +81,8 @@ void pager_begin(struct pager *p)
 	(void)TAKE_FD(out);
 	p->pid = pid;
 	/* ^C is for the pager; its end is no reason for ours. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGINT, &ignore, &p->interrupt);
+	sigaction(SIGPIPE, &ignore, &p->pipe);
 }
 
 bool pager_end(struct pager *p)
@@ -94,8 +95,8 @@ bool pager_end(struct pager *p)
 	fclose(p->out);
 	while (waitpid((pid_t)p->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	signal(SIGINT, SIG_DFL);
-	signal(SIGPIPE, SIG_DFL);
+	sigaction(SIGINT, &p->interrupt, NULL);
+	sigaction(SIGPIPE, &p->pipe, NULL);
 	*p = (struct pager){ .out = stdout };
 	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0)
 		return true;

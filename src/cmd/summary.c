@@ -234,16 +234,19 @@ static void ask(struct session *s, bool *ret_gone)
 	for (;;) {
 		int key, answer = 'n';
 
-		key = term_key("[c]ommit  [d]iff  [k]eep  dis[x]card ");
+		key = term_key("[c]ommit all  [p]ick  [d]iff  [k]eep  dis[x]card ");
 		fputc('\n', stderr);
 		switch (key) {
 		case 'c':
 		case 'C':
 			answer = sure("commit all changes of", s);
-			if (answer == 'y') {
-				*ret_gone = commit_everything(s);
+			if (answer == 'y' && commit_after_run(s, false, ret_gone))
 				return;
-			}
+			break;
+		case 'p':
+		case 'P':
+			if (commit_after_run(s, true, ret_gone))
+				return;
 			break;
 		case 'd':
 		case 'D':
@@ -267,7 +270,7 @@ static void ask(struct session *s, bool *ret_gone)
 			answer = -1;
 			break;
 		default:
-			log_say("c commits the changes, d shows them, k keeps the box, x discards it");
+			log_say("c commits all changes, p asks for each, d shows them, k keeps the box, x discards it");
 		}
 		if (answer < 0) {
 			say_kept(s);

@@ -218,6 +218,55 @@ int term_key(const char *text)
 	return c;
 }
 
+/* Keys like the arrows send several bytes: what follows the first belongs to it. */
+static void skip_sequence(void)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	char rest[16];
+
+	while (poll(&p, 1, 20) > 0 && read(STDIN_FILENO, rest, sizeof rest) > 0)
+		;
+}
+
+/* One of the keys; 0: another. */
+static int read_choice(const char *text, const char *keys)
+{
+	struct question q;
+	int c;
+
+	if (question_begin(&q, text, true) < 0)
+		return TERM_INTERRUPTED;
+	do
+		c = read_byte(&q);
+	while (c == '\n' || c == '\r' || c == ' ');
+	if (c == KEY_ESCAPE)
+		skip_sequence();
+	question_end(&q);
+	if (c > ' ' && c < 0x7f)
+		fputc(c, stderr);
+	fputc('\n', stderr);
+	if (c == KEY_END)
+		return TERM_END;
+	if (c < 0)
+		return TERM_INTERRUPTED;
+	return c && strchr(keys, c) ? c : 0;
+}
+
+int term_choice(const char *text, const char *keys, const struct key_help *help)
+{
+	for (;;) {
+		int key = read_choice(text, keys);
+
+		if (key)
+			return key;
+		for (const struct key_help *k = help; k->key; k++)
+			if (k->key == KEY_INTERRUPT)
+				fprintf(stderr, "  ^C %s\n", k->text);
+			else if (strchr(keys, k->key))
+				fprintf(stderr, "  %c  %s\n", k->key, k->text);
+	}
+}
+
 static bool is_answer(const char *text, size_t len, const char *words)
 {
 	for (const char *w = words; *w; w += strspn(w, " ")) {
