@@ -272,15 +272,14 @@ static enum asked ask_unit(struct asking *a, const struct unit *u, bool *rest)
 			parts = false;
 			key = 0;
 			continue;
-		case TERM_INTERRUPTED:
-			return ASKED_INTERRUPTED;
-		case TERM_END:
-		case 'q':
-			return ASKED_QUIT;
+		case 'y':
+		case 'd':
+		case 'a':
+			a->all = a->all || key == 'a';
+			*rest = key == 'd';
+			return take_unit(a, u, true);
 		}
-		a->all = a->all || key == 'a';
-		*rest = key == 'd';
-		return take_unit(a, u, true);
+		return key == TERM_INTERRUPTED ? ASKED_INTERRUPTED : ASKED_QUIT;
 	}
 }
 

@@ -165,19 +165,19 @@ static const char *what_box_did(const struct change *ch)
 {
 	switch (ch->kind) {
 	case CHANGE_ADDED:
-		return "made it";
+		return "made new";
 	case CHANGE_DELETED:
-		return "deleted it";
+		return "deleted";
 	case CHANGE_RENAMED:
-		return "renamed it";
+		return "renamed";
 	case CHANGE_TYPE:
-		return "made another thing of it";
+		return "made another thing";
 	case CHANGE_META:
-		return "changed its metadata";
+		return "only metadata changed";
 	case CHANGE_MODIFIED:
 		break;
 	}
-	return "modified it";
+	return "changed";
 }
 
 /* " (a file of 12 B, 3 s old)", or nothing. */
@@ -195,6 +195,17 @@ static void state_text(const struct stat *st, char *ret, size_t size)
 		snprintf(ret, size, " (a %s, %s old)", mode_type(st->st_mode), age);
 }
 
+/* After "host: ", where it is plain whose it is. */
+static const char *host_did(const char *why)
+{
+	static const char *const whose[] = { "the host's was ", "the host's ", "the host " };
+
+	for (size_t k = 0; k < sizeof whose / sizeof *whose; k++)
+		if (strncmp(why, whose[k], strlen(whose[k])) == 0)
+			return why + strlen(whose[k]);
+	return why;
+}
+
 static void tell_conflict(const struct conflict *c, size_t number, size_t count)
 {
 	const struct commit_item *it = item(c);
@@ -205,7 +216,7 @@ static void tell_conflict(const struct conflict *c, size_t number, size_t count)
 	state_text(&it->change->box, state, sizeof state);
 	fprintf(stderr, "\n  box:  %s%s\n", what_box_did(it->change), state);
 	state_text(&it->change->host, state, sizeof state);
-	fprintf(stderr, "  host: %s%s\n", it->why, state);
+	fprintf(stderr, "  host: %s%s\n", host_did(it->why), state);
 	if (it->one_with)
 		fprintf(stderr, "  it is one file with %s\n", path_printable(it->one_with, name, sizeof name));
 	if (c->texts || (S_ISREG(it->change->box.st_mode) && S_ISREG(it->change->host.st_mode))) {

@@ -309,14 +309,12 @@ static enum asked choose_group(struct asking *a, const struct group *g)
 		return ASKED_ALL;
 	case 'e':
 		return go_into(a, g);
-	case TERM_INTERRUPTED:
-		return ASKED_INTERRUPTED;
-	case TERM_END:
-	case 'q':
-		return ASKED_QUIT;
+	case 'y':
+	case 'a':
+		a->all = a->all || key == 'a';
+		return each_item(a, g, take_item, g->dir);
 	}
-	a->all = a->all || key == 'a';
-	return each_item(a, g, take_item, g->dir);
+	return key == TERM_INTERRUPTED ? ASKED_INTERRUPTED : ASKED_QUIT;
 }
 
 enum asked choose_by_groups(struct asking *a, size_t i, size_t end)

@@ -159,7 +159,7 @@ static size_t next_hunk(const struct hunks *h, size_t i)
 {
 	size_t next = undecided_after(h, i);
 
-	return next != NONE ? next : undecided_before(h, hunks_count(h));
+	return next != NONE ? next : undecided_after(h, NONE);
 }
 
 /* Does what the key says about hunk *i, and moves on. */

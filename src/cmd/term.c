@@ -228,7 +228,7 @@ static void skip_sequence(void)
 		;
 }
 
-/* One of the keys; 0: another. */
+/* One of the keys; 0: another, or '?'. */
 static int read_choice(const char *text, const char *keys)
 {
 	struct question q;
@@ -249,7 +249,7 @@ static int read_choice(const char *text, const char *keys)
 		return TERM_END;
 	if (c < 0)
 		return TERM_INTERRUPTED;
-	return c && strchr(keys, c) ? c : 0;
+	return c && c != '?' && strchr(keys, c) ? c : 0;
 }
 
 int term_choice(const char *text, const char *keys, const struct key_help *help)

@@ -28,15 +28,14 @@ out "touched only is none" '^M  .*/other$'
 out "a removed directory that got something" '^D! .*/dir/  \(conflict: .*dir/later'
 out "a directory where the host got a file" '^[AT]! .*/new/  \(conflict: '
 out "what is in it waits" '^A! .*/new/n  \((conflict|left): '
-err "their number and the way out in one line" '^cowbox: [34] changes conflict .*cowbox commit leaves them.*cowbox diff -b c PATH.*cowbox discard -b c PATH'
+err "their number and the way out in one line" '^cowbox: [34] changes conflict .*cowbox commit -b c asks what to do.*cowbox diff -b c PATH.*cowbox discard -b c PATH'
 cb status -b c text; err "of those asked for" '^cowbox: 1 change conflicts '
 cb status -b c other; is "nothing to say of the others" "" "$(cat "$ERR")"
 cb status -b c --json; json "status --json"; field "conflict" conflict /text True; field "verdict" commit /text conflict; field "no conflict" conflict /other False; field "why" why /text "the host's was changed since"
 cb status -b c -z; tr '\0' '\n' <"$OUT" >"$T/z"; "$COWBOX_BIN" status -b c 2>"$T/z.err" | sed 's/^\(..\) /\1/; s/  (.*//; s,/$,,' >"$T/text"; same "-z has the mark too" "$T/text" "$T/z"
 cb run -b c -- true; err "the line at the end of a run tells their number" '^cowbox: 5 changes in box c \(.*\), [34] conflict with the host: see cowbox status -b c$'
 tty 'dis\[x\]card' k -- run -b c -- true; out "so does the summary" '^cowbox: 5 changes in box c, [34] conflict with the host: see cowbox status -b c$'
-cb commit -b c -a; status "commit leaves what was marked" 1; err "the way out" "^cowbox: [34] conflicts: the box's is in $COWBOX_HOME/boxes/c/layers/1/tree; to keep the host's: cowbox discard -b c PATH$"
-is "the box's is there" box "$(tail -n 1 "$COWBOX_HOME/boxes/c/layers/1/tree$T/w/text")"
+cb commit -b c -a; status "commit leaves what was marked" 1; err "the way out" '^cowbox: [34] conflicts: on a terminal cowbox commit -b c asks about them; or cowbox commit -b c --on-conflict=merge\|box\|host\|both PATH$'
 cb commit -b c dir/nothing; no_err "no conflict, no hint" ' conflicts?: '; cb status -b c; out "still marked" '^M! '; no_out "the other is done" '/other'
 cb discard -f -b c
 
@@ -172,29 +171,29 @@ cb run -b i -- sh -c "$tree"
 cb commit -b i -n -a; status "commit -n" 0; is "the sum" "cowbox: would commit 9 changes of box i" "$(cat "$ERR")"; is "the list" 9 "$(wc -l <"$OUT")"
 echo host >a; cb commit -b i -n -a; status "commit -n with a conflict" 1; is "the sum" "cowbox: would commit 8 changes of box i, and leave 1 in it" "$(cat "$ERR")"
 cb commit -b i -n z; is "of a part" "cowbox: would commit 1 change of box i" "$(cat "$ERR")"; rm a
-tty '/a +\[y/n/d/a/q' 'n\n' '/t/, a new directory with 4 things in it: all of it\? +\[y/n/e\(ach\)/d/a/q\]' 'what\n' 'e ask for each' '' 'all of it' 'y\n' '/u/, a new directory with 1 thing in it' 'n\n' '/z ' 'no\n' -- commit -b i
+tty ' a +\[y/n/d/a/p/v/q/\?\]' n ' t/, a new directory with 4 things in it: all of it\? +\[y/n/e/d/a/v/q/\?\]' w ' e  ask for each' '' 'all of it' y ' u/, a new directory with 1 thing in it' n ' z ' n -- commit -b i
 status "a whole directory" 0; is "all of it is there" "1 2 3 " "$(cat t/1 t/sub/2 t/sub/3 | tr '\n' ' ')"; check "the rest not" test ! -e u -a ! -e a -a ! -e z
 cb status -b i; out "it is in the box" '/u/u$'; no_out "the directory is not" '/w/t/'; cb discard -f -b i
 fresh
 cb run -b i -- sh -c "$tree"
-tty '/a ' 'n\n' '/t/, a new' 'each\n' '/t/1 ' 'n\n' '/t/sub/, a new directory with 2' 'e\n' '/t/sub/2 ' 'y\n' '/t/sub/3 ' 'n\n' '/u/, a new' 'a\n' -- commit -b i
+tty ' a ' n ' t/, a new' e 'In .*/w/t/\n' '' ' 1 ' n ' sub/, a new directory with 2' e 'In .*/t/sub/\n' '' ' 2 ' y ' 3 ' n 'In .*/w/\n' '' ' u/, a new' a -- commit -b i
 status "each thing" 0; check "what was taken" test -e t/sub/2 -a -e u/u -a -e z; check "what was not" test ! -e t/1 -a ! -e t/sub/3 -a ! -e a
 cb discard -f -b i; fresh; cb run -b i -- sh -c "$tree"
-PAGER=cat tty '/a +\[y' '?\n' 'd show the diff' '' '/a +\[y' 'd\n' '\+a\n' '' '/a +\[y' 'n\n' '/t/, a new' 'd\n' '\+1\n' '' '/t/, a new' 'q\n' -- commit -b i
-status "d and ?" 1; out "d shows the change" '^\+\+\+ b/.*/w/a$'; no_out "and no other" '/w/z$'; out "of a new directory what is in it" '^\+\+\+ b/.*/w/t/sub/3$'
-out "? tells what q and Ctrl-C do" 'q or Ctrl-D stop asking and commit what was answered y, Ctrl-C commit nothing'
-tty '/a ' 'y\n' '/t/, a new' '\x03' -- commit -b i; status "^C" 1; out "it says so" '^cowbox: nothing was committed$'; check "nothing is committed" test ! -e a
-tty '/a ' 'n\n' '/t/, a new' 'q\n' -- commit -b i; status "q after n" 1; out "q after n" '^cowbox: nothing was committed$'
-tty '/a ' 'n\n' '/t/, a new' 'n\n' '/u/, a new' 'n\n' '/z ' 'n\n' -- commit -b i; status "n alone" 1; out "n alone" '^cowbox: nothing was committed$'
-tty '/a ' 'y\n' '/t/, a new' 'q\n' -- commit -b i; status "q" 1; check "what was answered y is committed" test -e a -a ! -e t; out "and told" '^cowbox: committed 1 change of box i \(cowbox undo takes it back\)$'
-tty '/t/, a new' 'y\n' '/u/, a new' '\x04' -- commit -b i; status "^D" 1; check "^D commits it too" test -e t/1 -a ! -e u; cb status -b i; is "the rest is in the box" 3 "$(wc -l <"$OUT")"; cb discard -f -b i
+PAGER=cat tty ' a +\[y' '?' 'v  view the diff' '' ' a +\[y' v '\+a\n' '' ' a +\[y' n ' t/, a new' v '\+1\n' '' ' t/, a new' q -- commit -b i
+status "v and ?" 1; out "v shows the change" '^\+\+\+ b/.*/w/a$'; no_out "and no other" '/w/z$'; out "of a new directory what is in it" '^\+\+\+ b/.*/w/t/sub/3$'
+out "? tells what q does" '^  q  stop asking, and commit what was answered y \(Ctrl-D too\)$'; out "and Ctrl-C" '^  \^C commit nothing$'
+tty ' a ' y ' t/, a new' '\x03' -- commit -b i; status "^C" 1; out "it says so" '^cowbox: nothing was committed$'; check "nothing is committed" test ! -e a
+tty ' a ' n ' t/, a new' q -- commit -b i; status "q after n" 1; out "q after n" '^cowbox: nothing was committed$'
+tty ' a ' n ' t/, a new' n ' u/, a new' n ' z ' n -- commit -b i; status "n alone" 1; out "n alone" '^cowbox: nothing was committed$'
+tty ' a ' y ' t/, a new' q -- commit -b i; status "q" 1; check "what was answered y is committed" test -e a -a ! -e t; out "and told" '^cowbox: committed 1 change of box i \(cowbox undo takes it back\)$'
+tty ' t/, a new' y ' u/, a new' '\x04' -- commit -b i; status "^D" 1; check "^D commits it too" test -e t/1 -a ! -e u; cb status -b i; is "the rest is in the box" 3 "$(wc -l <"$OUT")"; cb discard -f -b i
 
-# ---- d of a directory's own change shows that alone; what is a conflict is not asked ----
+# ---- v of a directory's own change shows that alone; of a conflict it is asked what to do ----
 fresh; mkdir dd; echo 1 >c
 cb run -b i -- sh -c 'chmod 700 dd; echo f >dd/f; echo box >c'
 echo host >c
-PAGER=cat tty '/dd/ +\[y' 'd\n' 'mode of directory' '' '/dd/ +\[y' 'y\n' '/dd/f ' 'y\n' -- commit -b i
-status "a conflict is left" 1; out "and told" 'left: .*/c: the host'; no_out "not asked" '/w/c: .*\[y'; no_out "the mode alone was shown" '^\+f$'
+PAGER=cat tty ' dd/ +\[y' v 'mode of directory' '' ' dd/ +\[y' y ' f ' y 'Conflict 1 of 1: .*/w/c' '' '\[s\]kip' s -- commit -b i
+status "a conflict is left" 1; out "and told" 'left: .*/c: the host'; no_out "not asked as others" ' c: .*\[y'; no_out "the mode alone was shown" '^\+f$'
 is "the host's is as it was" host "$(cat c)"; check "the rest is there" test -e dd/f; cb discard -f -b i
 
 # ---- commit PATH names what goes along, and what it needs and was not asked for ----
@@ -212,17 +211,17 @@ cb commit -b i -a; no_err "nor with -a" 'goes along'; cb discard -f -b i
 cb run -b i -- sh -c 'd=.; for i in $(seq 30); do d=$d/d; done; mkdir -p $d; echo f >$d/f'; cb commit -b i "$T/w/$(printf 'd/%.0s' $(seq 30))f"
 is "a long list is cut" 20 "$(grep -c '^cowbox: goes along: /' "$ERR")"; err "with the rest counted" '^cowbox: goes along: and 10 more$'; cb discard -f -b i
 fresh; cb run -b i -- sh -c 'mkdir n; echo a >n/a; ln n/a twin; echo b >n/b'
-tty '/n/, a new' 'e\n' '/n/a \(one file with .*/w/twin\) ' 'y\n' '/n/b ' 'y\n' '/twin \(one file with .*/w/n/a\) ' 'n\n' -- commit -b i
+tty ' n/, a new' e ' a \(one file with .*/w/twin\) ' y ' b ' y ' twin \(one file with .*/w/n/a\) ' n -- commit -b i
 status "no for one name" 1; out "when asked too" '^cowbox: goes along: .*/w/n \('; out "it is left" 'left: .*/w/n/a: it is one file with .*/w/twin, which was not chosen'; check "neither is made" test ! -e n/a -a ! -e twin -a -e n/b; cb discard -f -b i
 # ---- what a new directory takes from elsewhere is asked for by itself ----
 fresh; cb run -b i -- sh -c 'mkdir n; echo a >n/a; mv other n/other; ln text n/text'
-tty '/n/, a new' 'y\n' '/other -> .*/n/other ' 'n\n' '/n/text \(one file with .*/w/text\) ' 'n\n' -- commit -b i; check "and left when not wanted" test -e n/a -a -e other -a ! -e n/other -a ! -e n/text; cb discard -f -b i
+tty ' n/, a new' y '/other -> .*/n/other ' n '/n/text \(one file with .*/w/text\) ' n -- commit -b i; check "and left when not wanted" test -e n/a -a -e other -a ! -e n/other -a ! -e n/text; cb discard -f -b i
 
 # ---- what lends rights is marked, and asked for by itself ----
 fresh; cb run -b i -- sh -c 'mkdir n; echo x >n/x; cp n/x n/s; chmod 4755 n/s'
 cb status -b i; out "set-uid is marked" "^A  $T/w/n/s \\[set-uid: runs as user $(id -u)\\]\$"
 cb diff -b i n/s; out "in the diff too" "^# set-uid: b$T/w/n/s runs as user $(id -u)\$"
-tty '/n/, a new' 'y\n' '/n/s \[set-uid: runs as user' 'n\n' -- commit -b i; check "it is left when not wanted" test -e n/x -a ! -e n/s; cb discard -f -b i
+tty ' n/, a new' y '/n/s \[set-uid: runs as user' n -- commit -b i; check "it is left when not wanted" test -e n/x -a ! -e n/s; cb discard -f -b i
 
 # ---- on a terminal nothing conceals what follows; a patch is exact ----
 fresh; cb run -b i -- sh -c 'printf "a\033[8mhidden\n" >new; ln -s "x
@@ -270,7 +269,7 @@ tty 'dis\[x\]card' k -- run -b m -- sh -c 'mv text renamed; mv other dir/moved; 
 out "names are told apart" '^  deleted +.*/w/  with blank$'; out "several" '^  added +.*/w/  a dir/, back\\\\slash, new one, new-two$'
 out "renamed in a directory" '^  renamed +.*/w/  text -> renamed$'; out "renamed from another" '^  renamed +.*/w/dir/  .*/w/other -> moved$'
 cb status -b m; out "a backslash is doubled" '/back\\\\slash$'
-tty 'A .*/a dir/ +\[y' 'n\n' 'A .*/back\\\\slash +\[y' 'n\n' 'R .*/w/other -> .*/w/dir/moved +\[y' 'y\n' 'A .*new one' 'n\n' 'A .*new-two' 'n\n' 'R .*/w/text -> .*/w/renamed +\[y' 'y\n' 'D .*with blank' 'n\n' -- commit -b m
+tty 'Deleted in .*/w/\n' '' 'D  with blank +\[y' n 'In .*/w/\n' '' 'A  a dir/ +\[y' n 'A  back\\\\slash +\[y' n 'A  new one' n 'A  new-two' n 'R  text -> renamed +\[y' y 'In .*/w/dir/\n' '' 'R  /.*/w/other -> moved +\[y' y -- commit -b m
 status "commit asks with both names" 0; check "and does it" test -e dir/moved -a -e renamed -a ! -e text
 cb discard -f -b m
 cb run -b m -- sh -c 'rm many/*; echo n >n'; cb discard -b m -f many n; status "a long list" 0
