@@ -35,8 +35,14 @@ static int scratch_make(struct scratch *s, struct err *err)
 
 void scratch_remove(struct scratch *s)
 {
-	if (s->path[0])
-		(void)tree_remove(AT_FDCWD, s->path);
+	_cleanup_close_ int fd = -1;
+	char dir[PATH_MAX];
+
+	if (!s->path[0])
+		return;
+	fd = path_split(s->path, dir, sizeof dir) ? sys_openat(AT_FDCWD, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : -1;
+	if (fd >= 0)
+		(void)tree_remove(fd, strrchr(s->path, '/') + 1);
 	s->path[0] = '\0';
 }
 

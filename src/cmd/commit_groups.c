@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define LINES_MAX 20
+#define WHOLE_MAX 10 /* changes that are no longer taken apart */
 
 struct group {
 	size_t from, to; /* from, to: the run */
@@ -118,24 +119,32 @@ static int add_run(const struct asking *a, struct groups *all, size_t from, size
 	return groups_add(all, g, path_of(a, from), common_dir(a, from, to));
 }
 
-/* Takes a group apart: the directories in it, and what is loose. */
-static int split(const struct asking *a, const struct group *g, struct groups *ret)
+static struct group count_loose(const struct asking *a, const struct group *g)
 {
 	struct group loose = { .from = g->from, .to = g->to, .loose = true };
-	size_t dir_len = strlen(g->dir), i = g->from;
-	int r = 0;
+	size_t dir_len = strlen(g->dir);
 
-	/* The directory's own change, if it has one. */
-	if (path_of(a, i)[dir_len] == '\0')
-		count_one(a, &loose, i++);
-	for (size_t end; i < g->to && r == 0; i = end) {
-		end = child_end(a, i, g->to, dir_len);
+	for (size_t i = g->from, end; i < g->to; i = end) {
+		/* The directory's own change, if it has one, is loose too. */
+		end = path_of(a, i)[dir_len] ? child_end(a, i, g->to, dir_len) : i + 1;
 		if (end == i + 1)
 			count_one(a, &loose, i);
-		else
+	}
+	return loose;
+}
+
+/* Takes a group apart: what is loose, and the directories in it. */
+static int split(const struct asking *a, const struct group *g, struct groups *ret)
+{
+	size_t dir_len = strlen(g->dir);
+	int r = groups_add(ret, count_loose(a, g), g->dir, dir_len);
+
+	for (size_t i = g->from, end; i < g->to && r == 0; i = end) {
+		end = path_of(a, i)[dir_len] ? child_end(a, i, g->to, dir_len) : i + 1;
+		if (end > i + 1)
 			r = add_run(a, ret, i, end);
 	}
-	return r < 0 ? r : groups_add(ret, loose, g->dir, dir_len);
+	return r;
 }
 
 static size_t largest(const struct groups *all, const bool *fixed)
@@ -143,7 +152,7 @@ static size_t largest(const struct groups *all, const bool *fixed)
 	size_t best = all->n;
 
 	for (size_t i = 0; i < all->n; i++)
-		if (!fixed[i] && !all->list[i].loose && all->list[i].count > 1 && (best == all->n || all->list[i].count > all->list[best].count))
+		if (!fixed[i] && !all->list[i].loose && all->list[i].count > WHOLE_MAX && (best == all->n || all->list[i].count > all->list[best].count))
 			best = i;
 	return best;
 }
@@ -186,7 +195,7 @@ static int groups_make(const struct asking *a, size_t from, size_t to, struct gr
 			parts = (struct groups){ 0 };
 			break;
 		}
-		if (r == 0 && ret->n - 1 + parts.n > LINES_MAX)
+		if (r == 0 && (parts.n < 2 || ret->n - 1 + parts.n > LINES_MAX))
 			fixed[i] = true;
 		else if (r == 0)
 			r = replace(ret, fixed, i, &parts);
@@ -325,6 +334,7 @@ enum asked choose_by_groups(struct asking *a, size_t i, size_t end)
 	if (groups_make(a, i, end, &all) < 0)
 		return ASKED_INTERRUPTED;
 	print_groups(&all);
+	/* Nothing to go by: all lie in one directory. */
 	if (all.n == 1)
 		return choose_range(a, i, end);
 	for (size_t k = 0; k < all.n && r == ASKED_ALL; k++)
