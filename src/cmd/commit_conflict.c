@@ -165,7 +165,8 @@ static const char *what_box_did(const struct change *ch)
 {
 	switch (ch->kind) {
 	case CHANGE_ADDED:
-		return "made new";
+		/* Of what the host has lost since it is none. */
+		return ch->origin && ch->origin->kind != ORIGIN_ABSENT ? "changed" : "made new";
 	case CHANGE_DELETED:
 		return "deleted";
 	case CHANGE_RENAMED:

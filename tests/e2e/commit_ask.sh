@@ -14,7 +14,7 @@ fresh() {
 }
 hunks="seq 30 | sed 's/^3\$/three/;s/^5\$/five/;s/^25\$/xxv/'"
 # left NAME LINES: what the box still has, as "A text;M dir/in;"
-left() { cb status -b i; is "$1" "$2" "$(sed 's/^\(.\)[ !]/\1/' "$OUT" | sed "s,$T/w/,,g" | tr '\n' ';')"; }
+left() { local OUT ERR LAST; cb status -b i; is "$1" "$2" "$(sed 's/^\(.\)[ !]/\1/' "$OUT" | sed "s,$T/w/,,g" | tr '\n' ';')"; }
 again() { cb discard -f -b i; fresh; cb run -b i -- sh -c "$1"; }
 
 # ---- the order, the headings, each key ----
