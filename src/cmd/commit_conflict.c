@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,12 +100,17 @@ static void merge_verdict(const struct conflict *c, char *ret, size_t size)
 		snprintf(ret, size, "no merge: %s", c->why_not);
 	else if (c->clean)
 		snprintf(ret, size, "the two merge cleanly");
-	else if (!c->sides.has_base && item(c)->change->kind != CHANGE_ADDED)
+	else if (!c->sides.has_base && item(c)->change->origin && item(c)->change->origin->kind != ORIGIN_ABSENT)
 		snprintf(ret, size, "no merge: the original was not kept");
 	else if (c->m.conflicts == 0)
 		snprintf(ret, size, "no merge: both have made it");
 	else
 		snprintf(ret, size, "both changed the same lines in %zu place%s", c->m.conflicts, c->m.conflicts == 1 ? "" : "s");
+}
+
+static bool has_two_files(const struct commit_item *it)
+{
+	return S_ISREG(it->change->box.st_mode) && S_ISREG(it->change->host.st_mode);
 }
 
 /* ---- deciding without asking ---- */
@@ -137,6 +143,9 @@ static void decide_merge(struct conflict *c)
 	char text[256];
 
 	look_into(c);
+	/* What is no text on both sides has its reason already. */
+	if (!has_two_files(item(c)))
+		return;
 	if (!c->clean) {
 		merge_verdict(c, text, sizeof text);
 		set_why(item(c), text);
@@ -220,7 +229,7 @@ static void tell_conflict(const struct conflict *c, size_t number, size_t count)
 	fprintf(stderr, "  host: %s%s\n", host_did(it->why), state);
 	if (it->one_with)
 		fprintf(stderr, "  it is one file with %s\n", path_printable(it->one_with, name, sizeof name));
-	if (c->texts || (S_ISREG(it->change->box.st_mode) && S_ISREG(it->change->host.st_mode))) {
+	if (has_two_files(it)) {
 		merge_verdict(c, verdict, sizeof verdict);
 		fprintf(stderr, "  %s\n", verdict);
 	}
@@ -459,12 +468,24 @@ static enum asked ask_all(struct asking *a)
 	return r;
 }
 
+/* Each decided text is an open file until it is committed. */
+static void allow_files(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
 enum asked decide_conflicts(struct asking *a, enum on_conflict how)
 {
 	if (how == ON_CONFLICT_SKIP)
 		return ASKED_ALL;
 	if (how == ON_CONFLICT_ASK)
 		return ask_all(a);
+	allow_files();
 	for (size_t i = 0; i < a->plan->count; i++)
 		if (is_open(&a->plan->items[i]))
 			decide(a, i, how);
