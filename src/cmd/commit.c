@@ -160,7 +160,8 @@ static bool is_asked(const struct wish *w, const struct paths *paths)
 }
 
 /* Chooses what is wanted. *ret_status: CMD_LEFT when a PATH named nothing. */
-static enum asked choose(struct asking *a, const struct wish *w, const struct paths *paths, const struct options *o, int *ret_status)
+static enum asked choose(struct asking *a, const struct wish *w, const struct paths *paths, const struct options *o,
+                         int *ret_status)
 {
 	_cleanup_free_ bool *wanted = NULL;
 	enum asked r;
@@ -223,7 +224,8 @@ static int out_of_memory(void)
 }
 
 /* With the plan. */
-static int commit_plan(struct session *s, struct commit_plan *plan, const struct wish *w, const struct paths *paths, const struct options *o)
+static int commit_plan(struct session *s, struct commit_plan *plan, const struct wish *w, const struct paths *paths,
+                       const struct options *o)
 {
 	struct asking a = { .s = s, .plan = plan, .hunks = w->parts };
 	int status = CMD_OK, done;
@@ -373,21 +375,30 @@ const struct verb verb_commit = {
 	.name = "commit",
 	.usage = "[-b BOX] [-a | -p] [-n] [--on-conflict=HOW] [--keep] [--json] [PATH...]",
 	.summary = "make changes of the box true on the host",
-	.details =
-		"All of them with -a, those at or below the PATHs, or else each after asking; with -p modified files hunk by hunk. A PATH "
-		"that\n"
-		"names no change and has *, ? or [ is a pattern for the paths of changes, in which ** stands for any number of directories.\n"
-		"A new directory is asked for as a whole. Where there are more than 200 changes a summary comes first, and directories are\n"
-		"asked for. The questions show their keys, and ? tells what they do; q (or Ctrl-D) stops asking and commits what was\n"
-		"answered y, Ctrl-C commits nothing.\n"
-		"With PATHs or -a new directories come along with what is in them. Both names of what was renamed, and all names of a file\n"
-		"that has changed, must be asked for, or it is left.\n"
-		"What the host has changed as well since the box first touched it is a conflict. On a terminal it is asked what to do:\n"
-		"merge the two, take the box's or the host's, edit the text of both, keep both, or leave it in the box (skip). Elsewhere\n"
-		"it is left; --on-conflict decides for all at once. merge takes what merges cleanly, and leaves the rest.\n"
-		"All or nothing: when something fails, or at Ctrl-C, the host is as it was. All that is left is named, and stays in the\n"
-		"box; what was committed leaves it, unless --keep is given, and a box that nobody named is removed with its last change.",
-	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, skipped, not asked to the end): it is "
+	.details = "All of them with -a, those at or below the PATHs, or else each after asking; with -p modified files hunk by "
+	           "hunk. A PATH "
+		   "that\n"
+		   "names no change and has *, ? or [ is a pattern for the paths of changes, in which ** stands for any number of "
+	           "directories.\n"
+		   "A new directory is asked for as a whole. Where there are more than 200 changes a summary comes first, and "
+	           "directories are\n"
+		   "asked for. The questions show their keys, and ? tells what they do; q (or Ctrl-D) stops asking and commits "
+	           "what was\n"
+		   "answered y, Ctrl-C commits nothing.\n"
+		   "With PATHs or -a new directories come along with what is in them. Both names of what was renamed, and all "
+	           "names of a file\n"
+		   "that has changed, must be asked for, or it is left.\n"
+		   "What the host has changed as well since the box first touched it is a conflict. On a terminal it is asked what "
+	           "to do:\n"
+		   "merge the two, take the box's or the host's, edit the text of both, keep both, or leave it in the box (skip). "
+	           "Elsewhere\n"
+		   "it is left; --on-conflict decides for all at once. merge takes what merges cleanly, and leaves the rest.\n"
+		   "All or nothing: when something fails, or at Ctrl-C, the host is as it was. All that is left is named, and "
+	           "stays in the\n"
+		   "box; what was committed leaves it, unless --keep is given, and a box that nobody named is removed with its "
+	           "last change.",
+	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, skipped, not asked to the end): "
+	         "it is "
 		 "named, and still in the box; or nothing changed at a PATH\n"
 		 "2 wrong usage\n3 it failed and changed nothing",
 	.options = options,

@@ -7,8 +7,8 @@
 
 /* What one question is about. */
 struct unit {
-	size_t i, end;   /* i, end: the item, and one past the last that is in it */
-	size_t dir_len;  /* dir_len: of the directory at the start of its path */
+	size_t i, end;  /* i, end: the item, and one past the last that is in it */
+	size_t dir_len; /* dir_len: of the directory at the start of its path */
 	bool deletion;
 };
 
@@ -86,7 +86,8 @@ static struct unit *list_units(struct asking *a, size_t from, size_t to, size_t 
 		if (a->wanted && !a->wanted[i])
 			end = i + 1;
 		else
-			list[n++] = (struct unit){ i, end, (size_t)(strrchr(ch->path, '/') - ch->path), ch->kind == CHANGE_DELETED };
+			list[n++] =
+				(struct unit){ i, end, (size_t)(strrchr(ch->path, '/') - ch->path), ch->kind == CHANGE_DELETED };
 	}
 	if (n > 1)
 		qsort_r(list, n, sizeof *list, unit_cmp, a);
@@ -113,7 +114,8 @@ static void print_names(FILE *out, const struct change *ch, size_t dir_len)
 
 	if (ch->from) {
 		const char *name = strrchr(ch->from, '/');
-		bool here = dir_len && (size_t)(name - ch->from) + 1 == dir_len && strncmp(name - dir_len + 1, ch->path, dir_len) == 0;
+		bool here =
+			dir_len && (size_t)(name - ch->from) + 1 == dir_len && strncmp(name - dir_len + 1, ch->path, dir_len) == 0;
 
 		fprintf(out, "%s -> ", path_printable(here ? name + 1 : ch->from, text, sizeof text));
 	}

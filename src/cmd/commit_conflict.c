@@ -12,8 +12,8 @@ struct conflict {
 	struct asking *a;
 	size_t i;
 	struct sides sides;
-	bool texts;             /* texts: both sides have one */
-	bool has_merge, clean;  /* has_merge: m is there; clean: without markers */
+	bool texts;            /* texts: both sides have one */
+	bool has_merge, clean; /* has_merge: m is there; clean: without markers */
 	struct merged m;
 	char why_not[200];      /* why_not: there is no merge */
 	struct scratch scratch; /* scratch: with what the editor and the tool have made of it so far */
@@ -25,7 +25,7 @@ static const struct {
 	const char *name;
 	enum on_conflict how;
 } ways[] = {
-	{ "ask", ON_CONFLICT_ASK }, { "skip", ON_CONFLICT_SKIP },   { "box", ON_CONFLICT_BOX },
+	{ "ask", ON_CONFLICT_ASK },   { "skip", ON_CONFLICT_SKIP },   { "box", ON_CONFLICT_BOX },
 	{ "host", ON_CONFLICT_HOST }, { "merge", ON_CONFLICT_MERGE }, { "both", ON_CONFLICT_BOTH },
 };
 
@@ -83,8 +83,11 @@ static void look_into(struct conflict *c)
 
 	if (r == 0 && !c->sides.has_host)
 		r = err_set(&err, -ENOENT, "the host has it no more");
+	c->texts = r == 0;
+	/* Then a text would settle but a part of it. */
+	if (r == 0 && !item(c)->mergeable)
+		r = err_set(&err, -EOPNOTSUPP, "it is not the content that both changed");
 	if (r == 0) {
-		c->texts = true;
 		snprintf(label, sizeof label, "box %s", c->a->s->box->name);
 		r = sides_merge(&c->sides, label, &c->m, &err);
 	}
@@ -157,7 +160,9 @@ static void decide_merge(struct conflict *c)
 static void decide(struct asking *a, size_t i, enum on_conflict how)
 {
 	static const enum commit_resolution resolution[] = {
-		[ON_CONFLICT_BOX] = RESOLVE_BOX, [ON_CONFLICT_HOST] = RESOLVE_HOST, [ON_CONFLICT_BOTH] = RESOLVE_BOTH,
+		[ON_CONFLICT_BOX] = RESOLVE_BOX,
+		[ON_CONFLICT_HOST] = RESOLVE_HOST,
+		[ON_CONFLICT_BOTH] = RESOLVE_BOTH,
 	};
 	_cleanup_conflict_ struct conflict c = { .a = a, .i = i };
 	struct err err = { 0 };
@@ -268,7 +273,8 @@ static void show_views(const struct view *views, size_t n, char *const *texts, c
 static void view(const struct conflict *c)
 {
 	const struct sides *s = &c->sides;
-	const struct view both[] = { { "What the host changed:", &s->base, &s->host }, { "What the box changed:", &s->base, &s->box } };
+	const struct view both[] = { { "What the host changed:", &s->base, &s->host },
+		                     { "What the box changed:", &s->base, &s->box } };
 	const struct view one[] = { { "From the host's to the box's:", &s->host, &s->box } };
 	const struct view *views = s->has_base ? both : one;
 	size_t n = s->has_base ? 2 : 1, sizes[2] = { 0 };
@@ -375,7 +381,7 @@ static const char *key_label(char key)
 		char key;
 		const char *label;
 	} labels[] = {
-		{ 'm', "[m]erge" }, { 'b', "[b]ox" },  { 'h', "[h]ost" }, { 'e', "[e]dit" }, { 't', "[t]ool" },
+		{ 'm', "[m]erge" },  { 'b', "[b]ox" },  { 'h', "[h]ost" }, { 'e', "[e]dit" }, { 't', "[t]ool" },
 		{ '2', "[2] both" }, { 'v', "[v]iew" }, { 's', "[s]kip" }, { 'q', "[q]uit" }, { '?', "[?]" },
 	};
 
@@ -387,8 +393,8 @@ static const char *key_label(char key)
 
 static bool both_possible(const struct change *ch)
 {
-	return ch->box.st_mode && ch->host.st_mode && !S_ISDIR(ch->box.st_mode) && ch->box.st_nlink <= 1 && ch->kind != CHANGE_RENAMED &&
-	       ch->kind != CHANGE_META;
+	return ch->box.st_mode && ch->host.st_mode && !S_ISDIR(ch->box.st_mode) && ch->box.st_nlink <= 1 &&
+	       ch->kind != CHANGE_RENAMED && ch->kind != CHANGE_META;
 }
 
 static int ask(const struct conflict *c)

@@ -271,9 +271,12 @@ void merge_tool_release(struct merge_tool *t)
 	*t = (struct merge_tool){ 0 };
 }
 
-int merge_tool_run(const struct merge_tool *t, const char *base, const char *local, const char *remote, const char *merged, struct err *err)
+int merge_tool_run(const struct merge_tool *t, const char *base, const char *local, const char *remote, const char *merged,
+                   struct err *err)
 {
-	const char *const environment[] = { "BASE", base, "LOCAL", local, "REMOTE", remote, "MERGED", merged, "tool_path", t->path ? t->path : "", NULL };
+	const char *const environment[] = { "BASE", base,     "LOCAL", local,       "REMOTE",
+		                            remote, "MERGED", merged,  "tool_path", t->path ? t->path : "",
+		                            NULL };
 	char text[4 * sizeof t->name + 32] = "the merge tool ";
 
 	path_printable(t->name, text + strlen(text), sizeof text - strlen(text));

@@ -152,7 +152,8 @@ static size_t largest(const struct groups *all, const bool *fixed)
 	size_t best = all->n;
 
 	for (size_t i = 0; i < all->n; i++)
-		if (!fixed[i] && !all->list[i].loose && all->list[i].count > WHOLE_MAX && (best == all->n || all->list[i].count > all->list[best].count))
+		if (!fixed[i] && !all->list[i].loose && all->list[i].count > WHOLE_MAX &&
+		    (best == all->n || all->list[i].count > all->list[best].count))
 			best = i;
 	return best;
 }
@@ -214,7 +215,8 @@ static void group_text(const struct group *g, char *ret, size_t size)
 		if (g->kinds[k])
 			at += (size_t)snprintf(ret + at, size - at, "%s%zu %c", at ? ", " : "", g->kinds[k], kind_letters[k]);
 	if (at < size)
-		snprintf(ret + at, size - at, "%s%s/%s", at ? "  " : "", path_printable(g->dir, dir, sizeof dir), g->loose ? " itself" : "");
+		snprintf(ret + at, size - at, "%s%s/%s", at ? "  " : "", path_printable(g->dir, dir, sizeof dir),
+		         g->loose ? " itself" : "");
 }
 
 static void print_groups(const struct groups *all)

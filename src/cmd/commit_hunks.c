@@ -28,10 +28,9 @@ static const struct key_help help[] = {
 	{ 0 },
 };
 
-static const char edit_help[] =
-	"# Lines that begin with a blank stay, those with - go, those with + are new.\n"
-	"# Not to remove a line: make its - a blank. Not to add one: delete its line.\n"
-	"# Lines that begin with # are left out.\n";
+static const char edit_help[] = "# Lines that begin with a blank stay, those with - go, those with + are new.\n"
+				"# Not to remove a line: make its - a blank. Not to add one: delete its line.\n"
+				"# Lines that begin with # are left out.\n";
 
 static bool looks_binary(int fd)
 {
@@ -47,7 +46,8 @@ bool hunks_possible(struct commit_plan *plan, size_t i)
 	_cleanup_close_ int base = -1, box = -1, host = -1;
 
 	if ((it->change->kind != CHANGE_MODIFIED && it->change->kind != CHANGE_ADDED) || it->verdict != COMMIT_APPLY ||
-	    !S_ISREG(it->change->box.st_mode) || it->change->box.st_nlink > 1 || it->change->box.st_size > (off_t)MERGE_SIZE_MAX)
+	    (it->keep & COMMIT_KEEP_CONTENT) || !S_ISREG(it->change->box.st_mode) || it->change->box.st_nlink > 1 ||
+	    it->change->box.st_size > (off_t)MERGE_SIZE_MAX)
 		return false;
 	return commit_open_sides(plan, i, &base, &box, &host) == 0 && !looks_binary(box) && !looks_binary(host);
 }
@@ -65,40 +65,43 @@ static int edit_once(struct hunks *h, size_t i, const char *path, struct err *er
 	return r == 0 ? hunks_edit(h, i, text, size, err) : r;
 }
 
+/* The hunk in a file, with words of help. */
+static int hunk_file(const struct hunks *h, size_t i, struct scratch *s, char path[static PATH_MAX], struct err *err)
+{
+	_cleanup_free_ char *hunk = NULL, *text = NULL;
+	size_t size;
+	int n, r = hunks_text(h, i, &hunk, &size);
+
+	if (r < 0)
+		return err_sys(err, r, "hunks");
+	/* Text can have NUL bytes too, after its start: behind one nothing would be written. */
+	if (strlen(hunk) != size)
+		return err_set(err, -EOPNOTSUPP, "it has NUL bytes: it cannot be edited");
+	n = asprintf(&text, "%s%s", hunk, edit_help);
+	if (n < 0) {
+		text = NULL;
+		return err_sys(err, -ENOMEM, "hunks");
+	}
+	return scratch_write(s, "", "hunk.diff", text, (size_t)n, path, err);
+}
+
 /* What does not fit is told, and can be edited further. 1: taken; 0: left as it was; -EINTR. */
 static int edit_hunk(struct hunks *h, size_t i)
 {
 	static const struct key_help again[] = { { 'y', "edit it again" }, { 'n', "leave the hunk as it was" }, { 0 } };
 	_cleanup_scratch_ struct scratch s = { 0 };
-	_cleanup_free_ char *hunk = NULL, *text = NULL;
 	struct err err = { 0 };
 	char path[PATH_MAX];
-	size_t size;
-	int n, r = hunks_text(h, i, &hunk, &size);
+	int key, r = hunk_file(h, i, &s, path, &err);
 
-	if (r < 0)
-		return r;
-	n = asprintf(&text, "%s%s", hunk, edit_help);
-	if (n < 0) {
-		text = NULL;
-		return -ENOMEM;
-	}
-	/* A hunk may hold NUL bytes, behind which nothing would be written. */
-	if ((size_t)n != size + sizeof edit_help - 1)
-		r = err_set(&err, -EINVAL, "it has NUL bytes");
-	else
-		r = scratch_write(&s, "", "hunk.diff", text, (size_t)n, path, &err);
-	for (bool edit = r == 0; edit;) {
-		int key;
-
+	while (r == 0) {
 		r = edit_once(h, i, path, &err);
 		if (r != -EINVAL)
 			break;
 		log_say("%s", err.msg);
 		key = term_choice("Edit it again? [y/n] ", "yn", again);
-		if (key == TERM_INTERRUPTED)
-			return -EINTR;
-		edit = key == 'y';
+		if (key != 'y')
+			return key == TERM_INTERRUPTED ? -EINTR : 0;
 		r = 0;
 	}
 	if (r < 0 && r != -EINTR)

@@ -102,7 +102,8 @@ int choose_paths(const struct session *s, struct commit_plan *plan, const struct
 			if (paths_tell_unchanged(&one, &plan->changes, s->box))
 				status = CMD_LEFT;
 		} else if (choose_pattern(plan, args[k]) == 0) {
-			log_say("%s: no change in box %s has such a name", path_printable(args[k], text, sizeof text), s->box->name);
+			log_say("%s: no change in box %s has such a name", path_printable(args[k], text, sizeof text),
+			        s->box->name);
 			status = CMD_LEFT;
 		}
 	}

@@ -37,7 +37,8 @@ static const char *plural(size_t n)
 static const char *how_name(const struct commit_item *it)
 {
 	static const char *const word[] = {
-		[RESOLVE_NONE] = "applied", [RESOLVE_BOX] = "box", [RESOLVE_HOST] = "host", [RESOLVE_TEXT] = "merged", [RESOLVE_BOTH] = "both",
+		[RESOLVE_NONE] = "applied", [RESOLVE_BOX] = "box",   [RESOLVE_HOST] = "host",
+		[RESOLVE_TEXT] = "merged",  [RESOLVE_BOTH] = "both",
 	};
 
 	if (it->part && it->resolved == RESOLVE_TEXT)
@@ -61,7 +62,7 @@ static void json_item(const struct commit_item *it, bool first, bool verdict)
 		json_path(stdout, "beside", it->beside);
 	}
 	if (verdict)
-		printf(",\"verdict\":\"%s\"", verdict_name(it->verdict));
+		printf(",\"verdict\":\"%s\",\"row\":%u", verdict_name(it->verdict), it->row);
 	printf(",\"how\":\"%s\",\"why\":", how_name(it));
 	json_text(stdout, it->why);
 	fputc('}', stdout);
@@ -251,7 +252,8 @@ static void also_text(const struct counts *n, char ret[static 160])
 	ret[0] = '\0';
 	for (size_t k = 0; k < sizeof row / sizeof *row; k++)
 		if (row[k].count)
-			at += (size_t)snprintf(ret + at, 160 - at, "%s%zu %s", at ? ", " : " (", row[k].count, row[k].count == 1 ? row[k].one : row[k].more);
+			at += (size_t)snprintf(ret + at, 160 - at, "%s%zu %s", at ? ", " : " (", row[k].count,
+			                       row[k].count == 1 ? row[k].one : row[k].more);
 	if (at)
 		snprintf(ret + at, 160 - at, ")");
 }
@@ -264,11 +266,13 @@ static void tell_sum(const struct session *s, const struct commit_result *res, c
 
 	also_text(n, also);
 	if (rest)
-		log_say("committed %zu change%s%s, %zu left in box %s: see cowbox diff -b %s", done, plural(done), also, rest, name, name);
+		log_say("committed %zu change%s%s, %zu left in box %s: see cowbox diff -b %s", done, plural(done), also, rest, name,
+		        name);
 	else
 		log_say("committed %zu change%s of box %s%s", done, plural(done), name, also);
 	if (n->conflicts)
-		log_say("%zu conflict%s: on a terminal cowbox commit -b %s asks about %s; or cowbox commit -b %s --on-conflict=merge|box|host|both PATH",
+		log_say("%zu conflict%s: on a terminal cowbox commit -b %s asks about %s; or cowbox commit -b %s "
+		        "--on-conflict=merge|box|host|both PATH",
 		        n->conflicts, plural(n->conflicts), name, n->conflicts == 1 ? "it" : "them", name);
 }
 
@@ -286,13 +290,14 @@ int tell_result(const struct session *s, const struct commit_plan *plan, const s
 	if (res->unfinished)
 		log_warn("the disk failed: the next cowbox command will finish this, or take it back");
 	if (nothing) {
-		log_say("%s%snothing was committed: all is still in box %s, and the host as it was", res->trouble, res->trouble[0] ? ": " : "",
-		        s->box->name);
+		log_say("%s%snothing was committed: all is still in box %s, and the host as it was", res->trouble,
+		        res->trouble[0] ? ": " : "", s->box->name);
 		return CMD_FAILED;
 	}
 	if (form != FORM_JSON)
 		tell_sum(s, res, &n);
 	if (res->unforgotten)
-		log_warn("%zu committed change%s could not be taken out of box %s", res->unforgotten, plural(res->unforgotten), s->box->name);
+		log_warn("%zu committed change%s could not be taken out of box %s", res->unforgotten, plural(res->unforgotten),
+		         s->box->name);
 	return res->left ? CMD_LEFT : CMD_OK;
 }

@@ -110,7 +110,8 @@ struct scratch {
 void scratch_remove(struct scratch *s);
 #define _cleanup_scratch_ __attribute__((cleanup(scratch_remove)))
 /* Writes DIR/NAME, in the directory dir of the scratch ("" for its root); ret: its path. Overwrites. */
-int scratch_write(struct scratch *s, const char *dir, const char *name, const void *data, size_t size, char ret[static PATH_MAX], struct err *err);
+int scratch_write(struct scratch *s, const char *dir, const char *name, const void *data, size_t size, char ret[static PATH_MAX],
+                  struct err *err);
 int scratch_read(const char *path, char **ret, size_t *ret_size, struct err *err);
 /* Runs $VISUAL, else $EDITOR, else vi, on the file. 0; -ECANCELED: it failed; -EINTR: we are to end. */
 int edit_file(const char *path, struct err *err);
@@ -123,7 +124,8 @@ struct merge_tool {
 bool merge_tool_find(struct merge_tool *t);
 void merge_tool_release(struct merge_tool *t);
 /* Runs it on the four files: results as edit_file. */
-int merge_tool_run(const struct merge_tool *t, const char *base, const char *local, const char *remote, const char *merged, struct err *err);
+int merge_tool_run(const struct merge_tool *t, const char *base, const char *local, const char *remote, const char *merged,
+                   struct err *err);
 
 /* ---- commit_tell.c ---- */
 

@@ -172,7 +172,8 @@ static void tell_left(const struct session *s, size_t conflicts, size_t others)
 	const char *name = s->box->name;
 
 	if (conflicts)
-		log_say("%zu change%s (marked !): the host changed there too since. On a terminal cowbox commit -b %s asks what to do; look: "
+		log_say("%zu change%s (marked !): the host changed there too since. On a terminal cowbox commit -b %s asks what to "
+		        "do; look: "
 		        "cowbox diff -b %s PATH; give one up: cowbox discard -b %s PATH",
 		        conflicts, conflicts == 1 ? " conflicts" : "s conflict", name, name, name);
 	if (others)

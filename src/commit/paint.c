@@ -71,7 +71,12 @@ void diff_write_text(const char *text, size_t size, unsigned flags, FILE *out)
 	for (const char *at = text, *end = text + size; at < end;) {
 		const char *nl = memchr(at, '\n', (size_t)(end - at)), *next = nl ? nl + 1 : end;
 
-		paint(out, flags, *at == '@' ? PAINT_HUNK : *at == '+' ? PAINT_ADD : *at == '-' ? PAINT_DEL : PAINT_NONE, at, (size_t)(next - at));
+		paint(out, flags,
+		      *at == '@'   ? PAINT_HUNK
+		      : *at == '+' ? PAINT_ADD
+		      : *at == '-' ? PAINT_DEL
+		                   : PAINT_NONE,
+		      at, (size_t)(next - at));
 		at = next;
 	}
 }

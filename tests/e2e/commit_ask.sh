@@ -78,6 +78,7 @@ d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$OUT" "$2" 2>&1 | t
 again "echo a >a; rm other; echo box >text; printf x >'$(printf 'n\377')'; mv dir/in in"; echo host >text
 cb commit -a -n --json -b i; status "-n --json" 1; j "the plan" 'sorted((c["letter"], c["verdict"]) for c in d)' "[('A', 'apply'), ('A', 'apply'), ('D', 'apply'), ('M', 'conflict'), ('R', 'apply')]"
 j "each with path, kind, from, why" '[(c["path"].split("/")[-1], c["kind"], c["from"].split("/")[-2:]) for c in d if "from" in c], [c["why"] for c in d if c["why"]]' "([('in', 'renamed', ['dir', 'in'])], [\"the host's was changed since\"])"
+j "and the row that judged it" 'all(c["row"] > 0 for c in d)' True
 j "a path that is not UTF-8" '__import__("base64").b64decode([c["path_bytes"] for c in d if "path_bytes" in c][0])[-2:]' "b'n\\xff'"
 cb commit -n --on-conflict=host --json -b i; j "-n with a decision" '[(c["verdict"], c["how"]) for c in d if c["letter"] == "M"]' "[('same', 'host')]"; is "changes nothing" host "$(cat text)"
 cb commit -a --json -b i; status "--json" 1; j "what was done" 'len(d["committed"]), [(c["path"].split("/")[-1], c["why"]) for c in d["left"]], d["failed"], d["box"]' "(4, [('text', \"the host's was changed since\")], [], 'i')"; j "the entry of the history" '[d["entry"]]' "[$(ls "$COWBOX_HOME/history" | sort -n | grep -x '[0-9]*' | tail -n 1)]"

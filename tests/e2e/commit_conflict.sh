@@ -75,6 +75,11 @@ else
 	skip_part "merge tools: there is no git"
 fi
 
+# ---- not of the content alone ----
+again; cb discard -f -b i; seq 9 >mode; cb run -b i -- sh -c 'sed -i s/1/box/ mode; chmod 600 mode'; sed -i s/9/host/ mode; chmod 755 mode
+tty 'Conflict 1' s -- commit -a -b i; no_out "no merge that would settle a mode" '\[m\]'; cb discard -f -b i; chmod 644 mode; seq 9 >mode
+cb run -b i -- sed -i s/1/box/ mode; sed -i s/9/host/ mode; chmod 755 mode; cb commit -a -b i --on-conflict=merge; status "a mode that the host alone changed" 0; is "stays" 755 "$(stat -c %a mode)"; content "and the rest merges" mode "$merged"
+
 # ---- without asking ----
 again; cb commit -a -b i --on-conflict=skip; status "skip" 1; left "skip" "M bin;M clean;D gone;M hard;A lost;"
 again; cb commit -a -b i; status "skip is what happens without a terminal" 1; left "skip" "M bin;M clean;D gone;M hard;A lost;"
