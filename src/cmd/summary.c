@@ -270,7 +270,7 @@ static void ask(struct session *s, bool *ret_gone)
 			answer = -1;
 			break;
 		default:
-			log_say("c commits all changes, p asks for each, d shows them, k keeps the box, x discards it");
+			log_say("c commits all, p picks, d shows them, k keeps the box, x discards it");
 		}
 		if (answer < 0) {
 			say_kept(s);

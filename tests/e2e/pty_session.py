@@ -161,7 +161,7 @@ def session(s, boxed):
     step("files are made")
     s.send("exit 5\n")
     if boxed:
-        s.expect(r"\[c\]ommit +\[d\]iff +\[k\]eep +dis\[x\]card")
+        s.expect(r"\[c\]ommit all +\[p\]ick +\[d\]iff +\[k\]eep +dis\[x\]card")
         step("the question at the end")
         s.send("k\n")
     status = s.wait()
@@ -188,7 +188,7 @@ def hangup(s):
 
 
 def question(s, cowbox, box):
-    ask = r"\[c\]ommit +\[d\]iff +\[k\]eep +dis\[x\]card "
+    ask = r"\[c\]ommit all +\[p\]ick +\[d\]iff +\[k\]eep +dis\[x\]card "
     change = "%s run -b %s -- sh -c 'echo x >>changed'\n" % (cowbox, box)
     s.send("PS1='REA''DY> '\n")
     s.prompt()
