@@ -2,6 +2,7 @@
 #include "commit_ui.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/copy.h"
 #include "commit/history.h"
@@ -235,8 +236,8 @@ static struct counts count_items(const struct commit_plan *plan)
 	return n;
 }
 
-/* " (1 merged, 2 were the same already)", or nothing. */
-static void also_text(const struct counts *n, char ret[static 160])
+/* " (1 merged, 2 were the same already; cowbox undo takes it back)", or nothing. */
+static void also_text(const struct counts *n, const char *hint, char ret[static 160])
 {
 	const struct {
 		size_t count;
@@ -254,6 +255,8 @@ static void also_text(const struct counts *n, char ret[static 160])
 		if (row[k].count)
 			at += (size_t)snprintf(ret + at, 160 - at, "%s%zu %s", at ? ", " : " (", row[k].count,
 			                       row[k].count == 1 ? row[k].one : row[k].more);
+	if (*hint)
+		at += (size_t)snprintf(ret + at, 160 - at, "%s%s", at ? "; " : " (", hint);
 	if (at)
 		snprintf(ret + at, 160 - at, ")");
 }
@@ -264,7 +267,7 @@ static void tell_sum(const struct session *s, const struct commit_result *res, c
 	const char *name = s->box->name;
 	char also[160];
 
-	also_text(n, also);
+	also_text(n, res->changed && isatty(STDERR_FILENO) ? "cowbox undo takes it back" : "", also);
 	if (rest)
 		log_say("committed %zu change%s%s, %zu left in box %s: see cowbox diff -b %s", done, plural(done), also, rest, name,
 		        name);
