@@ -19,16 +19,16 @@ static bool is_for_layer(const char *name)
 	return false;
 }
 
-/* What overlay_strip takes away again. */
-static bool is_stripped(const char *name, bool directory)
+/* What overlay_strip takes away again: of directories, and of a file that is given alone. */
+static bool is_stripped(const char *name, bool directory, bool alone)
 {
-	return directory ? !strcmp(name, XATTR_OPAQUE) || !strcmp(name, XATTR_TIMES) : !strcmp(name, XATTR_RECORD);
+	return directory ? !strcmp(name, XATTR_OPAQUE) || !strcmp(name, XATTR_TIMES) : alone && !strcmp(name, XATTR_RECORD);
 }
 
-static bool attrs_are_plain(const char *names, ssize_t size, bool directory)
+static bool attrs_are_plain(const char *names, ssize_t size, bool directory, bool alone)
 {
 	for (const char *n = names; n < names + size; n += strlen(n) + 1)
-		if (is_for_layer(n) && !is_stripped(n, directory))
+		if (is_for_layer(n) && !is_stripped(n, directory, alone))
 			return false;
 	return size >= 0;
 }
@@ -39,15 +39,15 @@ static bool is_quiet(int fd)
 	return fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
 }
 
-static bool fd_is_plain(int fd, const struct stat *st)
+static bool fd_is_plain(int fd, const struct stat *st, bool alone)
 {
 	char names[ATTRS_MAX];
 
-	return attrs_are_plain(names, flistxattr(fd, names, sizeof names), S_ISDIR(st->st_mode)) && (!S_ISREG(st->st_mode) || is_quiet(fd));
+	return attrs_are_plain(names, flistxattr(fd, names, sizeof names), S_ISDIR(st->st_mode), alone) && (!S_ISREG(st->st_mode) || is_quiet(fd));
 }
 
 /* One object below top. 1: plain, a directory; 0: plain; -ENOTSUP: not plain. */
-static int check_object(int top, const char *path, dev_t dev)
+static int check_object(int top, const char *path, dev_t dev, bool alone)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
@@ -64,7 +64,7 @@ static int check_object(int top, const char *path, dev_t dev)
 	/* Made unreadable by its owner. */
 	if (r == -EACCES)
 		return -ENOTSUP;
-	return r < 0 ? r : fd_is_plain(fd, &st) ? S_ISDIR(st.st_mode) : -ENOTSUP;
+	return r < 0 ? r : fd_is_plain(fd, &st, alone) ? S_ISDIR(st.st_mode) : -ENOTSUP;
 }
 
 static int enter(int top, const char *path, struct descent *d)
@@ -88,7 +88,7 @@ static int check_tree(struct plain *p)
 
 	strcpy(path, p->name);
 	p->objects = 1;
-	r = check_object(p->dir, path, p->st.st_dev);
+	r = check_object(p->dir, path, p->st.st_dev, true);
 	if (r == 1)
 		r = enter(p->dir, path, &d);
 	while (r >= 0 && d.depth) {
@@ -96,7 +96,7 @@ static int check_tree(struct plain *p)
 		if (r <= 0)
 			continue;
 		p->objects++;
-		r = check_object(p->dir, path, p->st.st_dev);
+		r = check_object(p->dir, path, p->st.st_dev, false);
 		if (r == 1)
 			r = enter(p->dir, path, &d);
 	}

@@ -250,7 +250,8 @@ static int note_after(struct apply *a, struct replay *rp)
 			r = host_stat(&a->p->host, path, &st);
 		if (r == 0)
 			r = journal_add_after(a->j, path, &st);
-		if (r == 0)
+		/* What was given may go back as it is. */
+		if (r == 0 && !a->given[i])
 			r = replay_unlock(rp, path, &st);
 		if (r == 0 && st.st_nlink > 1 && !S_ISDIR(st.st_mode))
 			r = note_original(a, i, &st);

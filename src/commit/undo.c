@@ -323,14 +323,14 @@ static int begin(struct undo *u)
 /* ---- the undo itself ---- */
 
 /* Something has come where the commit took a name away: it goes aside, and into the undo's entry. */
-static int make_way(struct undo *u, const struct step *s)
+static int make_way(struct undo *u, const char *path)
 {
 	char temp[JOURNAL_TEMP_MAX], dir[PATH_MAX], to[PATH_MAX];
-	struct step aside = { .kind = STEP_RENAME, .a = s->a, .b = to, .old = OLD_B, .item = UINT64_MAX };
+	struct step aside = { .kind = STEP_RENAME, .a = (char *)path, .b = to, .old = OLD_B, .item = UINT64_MAX };
 	_cleanup_door_ struct door door = DOOR_NONE;
 	const char *name;
 	struct stat st;
-	int fd, r = host_parent(&u->host, s->a, &fd, &name);
+	int fd, r = host_parent(&u->host, path, &fd, &name);
 
 	if (r == 0)
 		door_open(&door, fd);
@@ -341,12 +341,36 @@ static int make_way(struct undo *u, const struct step *s)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	journal_temp_name(&u->u, temp);
-	if (!path_split(s->a, dir, sizeof dir) || path_join(to, sizeof to, dir, temp) < 0)
+	if (!path_split(path, dir, sizeof dir) || path_join(to, sizeof to, dir, temp) < 0)
 		return -ENAMETOOLONG;
 	aside.dir_a = aside.dir_b = ident_of(&st);
 	aside.kept = journal_new_kept(&u->u);
 	r = journal_add_step(&u->u, &aside);
 	return r < 0 ? r : sys_renameat2(fd, name, fd, temp, RENAME_NOREPLACE);
+}
+
+/* A tree that came to the host as a whole, and in which something has changed since: what has not goes, and the rest stays. */
+static int take_apart(struct undo *u, const char *top)
+{
+	const char *gone = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < u->n.after.count && r == 0; i++) {
+		const struct place *p = &u->n.after.list[i];
+
+		if (!p->st.st_mode || !path_below(p->path, top, NULL) || undo_in_conflict(u, p->path) || (gone && path_below(p->path, gone, NULL)))
+			continue;
+		gone = p->path;
+		r = make_way(u, gone);
+	}
+	return r;
+}
+
+static bool is_tree_left(const struct undo *u, size_t k)
+{
+	const struct step *s = &u->n.steps[k];
+
+	return u->skip[k] && s->given && S_ISDIR(s->at_a.st_mode) && !journal_is_temp(&u->n, strrchr(s->b, '/') + 1);
 }
 
 static int take_back_steps(struct undo *u)
@@ -361,8 +385,10 @@ static int take_back_steps(struct undo *u)
 			return r;
 		if (!u->skip[k - 1])
 			r = replay_step_back(&back, s, &u->u);
+		else if (is_tree_left(u, k - 1))
+			r = take_apart(u, s->b);
 		if (r == -EEXIST && u->wish->conflict == UNDO_REPLACE) {
-			r = make_way(u, s);
+			r = make_way(u, s->a);
 			if (r == 0)
 				r = replay_step_back(&back, s, &u->u);
 		}

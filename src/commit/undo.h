@@ -33,6 +33,9 @@ void undo_blame(struct undo *u, const char *path);
 /* Finds what the host has changed since the commit, tells of it, and fills conflicts and skip. */
 int undo_check(struct undo *u);
 
+/* True when the path, or something below it, is in conflict. */
+bool undo_in_conflict(const struct undo *u, const char *path);
+
 /* ---- undo.c ---- */
 
 /* Takes all steps back that are not to be skipped. *ret_unfinished: after a disk error, whatever is returned. */

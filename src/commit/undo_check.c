@@ -181,7 +181,7 @@ static int check_made(struct check *c)
 
 /* ---- what is left because of that ---- */
 
-static bool is_conflict(const struct undo *u, const char *path)
+bool undo_in_conflict(const struct undo *u, const char *path)
 {
 	for (size_t i = 0; path && i < u->nconflicts; i++)
 		if (path_below(u->conflicts[i], path, NULL))
@@ -197,8 +197,8 @@ static void fill_skip(struct undo *u)
 	for (size_t k = 0; k < u->n.nsteps; k++) {
 		const struct step *s = &u->n.steps[k];
 
-		if ((replay_forward(&u->n, k, s->a, a) == 0 && is_conflict(u, a)) ||
-		    (s->b && replay_forward(&u->n, k, s->b, b) == 0 && is_conflict(u, b))) {
+		if ((replay_forward(&u->n, k, s->a, a) == 0 && undo_in_conflict(u, a)) ||
+		    (s->b && replay_forward(&u->n, k, s->b, b) == 0 && undo_in_conflict(u, b))) {
 			u->skip[k] = true;
 			if (s->item < u->n.nitems)
 				u->left[s->item] = true;
@@ -261,6 +261,11 @@ static int not_to_the_box(struct undo *u)
 
 		if (!s->given)
 			continue;
+		/* It was a temporary first, and becomes that again: the step before has nothing to do. */
+		if (journal_is_temp(&u->n, strrchr(s->b, '/') + 1)) {
+			u->skip[k] = true;
+			continue;
+		}
 		snprintf(temp, sizeof temp, ".cowbox-%016llx-g%zu.tmp", (unsigned long long)u->n.tag, k);
 		if (!path_split(s->b, path, sizeof path) || path_join(path, sizeof path, path, temp) < 0)
 			return -ENAMETOOLONG;
@@ -278,15 +283,17 @@ int undo_check(struct undo *u)
 	struct check c = { .u = u };
 	int r;
 
-	r = not_to_the_box(u);
-	if (r < 0)
-		return r;
 	u->skip = calloc(u->n.nsteps + 1, sizeof *u->skip);
 	u->left = calloc(u->n.nitems + 1, sizeof *u->left);
 	c.after = calloc(u->n.after.count + 1, sizeof *c.after);
 	if (!u->skip || !u->left || !c.after) {
 		free(c.after);
 		return -ENOMEM;
+	}
+	r = not_to_the_box(u);
+	if (r < 0) {
+		free(c.after);
+		return r;
 	}
 	for (size_t i = 0; i < u->n.after.count; i++)
 		c.after[i] = &u->n.after.list[i];

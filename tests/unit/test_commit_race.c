@@ -51,7 +51,7 @@ static void test_written_while_copied(void **state)
 	box_write_big(x);
 	plan(x);
 	choose(x, "");
-	assert_true(inotify_add_watch(w.inotify, "w", IN_CREATE) >= 0);
+	assert_true(inotify_add_watch(w.inotify, "w", IN_CREATE | IN_MOVED_TO) >= 0);
 	assert_int_equal(pthread_create(&thread, NULL, write_at_once, &w), 0);
 	apply(x);
 	pthread_join(thread, NULL);
