@@ -106,7 +106,8 @@ int later_take(struct apply *a, size_t i, const char *path, const char *temp, co
 
 int later_meta(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
-	if (is_urgent(a))
+	/* What is done to one name of it is to be seen under the next. */
+	if (is_urgent(a) || (!S_ISDIR(seen->st_mode) && seen->st_nlink > 1))
 		return 0;
 	return add(a, LATER_META, i, path, NULL, seen);
 }
