@@ -43,9 +43,9 @@ tty 'A  new' n 'M  z' n 'Conflict 1 of 5' s 'Conflict 2' m 'Conflict 3' s 'Confl
 
 # ---- each way ----
 again; conflicts b b b b b; status "the box's" 0; left "the box's" ""; content "the box's" bin abox; content "the box's" hard '1 2 3 4 box 6 7 8 9'; content "the box's" lost 'lost box'; check "gone" test ! -e gone
-again; conflicts h h h h h; status "the host's" 0; left "the host's" ""; content "the host's" bin ahost; content "the host's" hard '1 2 3 4 host 6 7 8 9'; content "the host's" gone 'gone host'; check "lost" test ! -e lost; out "it is counted" '^cowbox: committed 2 changes of box i \(5 stay as the host has them\)$'
+again; conflicts h h h h h; status "the host's" 0; left "the host's" ""; content "the host's" bin ahost; content "the host's" hard '1 2 3 4 host 6 7 8 9'; content "the host's" gone 'gone host'; check "lost" test ! -e lost; out "it is counted" '^cowbox: committed 2 changes of box i \(5 stay as the host has them; cowbox undo takes it back\)$'
 again; conflicts 2 2 h 2 b; status "both" 0; left "both" ""; content "the host's" bin ahost; content "the box's" bin.i abox; content "the box's" hard.i '1 2 3 4 box 6 7 8 9'; out "it is told" '^cowbox: both: .*/w/bin: the box.s is .*/w/bin\.i$'
-again; conflicts s m s s s; status "merged" 1; content "merged" clean "$merged"; out "it is counted" '^cowbox: committed 3 changes \(1 merged\), 4 left'
+again; conflicts s m s s s; status "merged" 1; content "merged" clean "$merged"; out "it is counted" '^cowbox: committed 3 changes \(1 merged; cowbox undo takes it back\), 4 left'
 again; tty 'Conflict 1' s 'Conflict 2' v 'What the host changed:' '' '\+host' '' 'What the box changed:' '' '-1\n\+box' '' '\[s\]kip' q -- commit -a -b i; status "v" 1
 
 # ---- an editor ----
