@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "apply.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/stat.h"
@@ -169,6 +170,15 @@ static int bring_all_back(struct undo *u)
 	return 0;
 }
 
+int undo_stat(struct undo *u, const char *path, struct stat *ret)
+{
+	int r = host_stat(&u->host, path, ret);
+
+	if (r < 0)
+		memset(ret, 0, sizeof *ret);
+	return error_is_hard(r) ? r : 0;
+}
+
 /* ---- the journal of the undo ---- */
 
 /* Where a directory is now that was at the path before step k. */
@@ -178,12 +188,14 @@ static int note_dir(struct undo *u, size_t k, const char *was)
 	struct stat st;
 	int r = replay_forward(&u->n, k, was, path);
 
-	if (r == 0 && host_stat(&u->host, path, &st) == 0 && S_ISDIR(st.st_mode))
+	if (r == 0)
+		r = undo_stat(u, path, &st);
+	if (r == 0 && S_ISDIR(st.st_mode))
 		r = journal_add_dir(&u->u, path, &st);
 	return r;
 }
 
-/* The directories in which names will come and go: those of the commit, and what it has made. */
+/* The directories in which names will come and go: those of the commit, and what it has made or moved. */
 static int note_dirs(struct undo *u)
 {
 	int r = 0;
@@ -191,7 +203,7 @@ static int note_dirs(struct undo *u)
 	for (size_t i = 0; i < u->n.dirs.count && r == 0; i++)
 		r = note_dir(u, (size_t)-1, u->n.dirs.list[i].path);
 	for (size_t k = 0; k < u->n.nsteps && r == 0; k++)
-		if (journal_made(&u->n, &u->n.steps[k]))
+		if (u->n.steps[k].kind == STEP_RENAME && S_ISDIR(u->n.steps[k].at_a.st_mode))
 			r = note_dir(u, k, u->n.steps[k].b);
 	return r;
 }
@@ -206,7 +218,9 @@ static int note_name(struct undo *u, size_t k, const char *was, nlink_t several)
 	if (several < 2 || journal_is_temp(&u->n, strrchr(was, '/') + 1))
 		return 0;
 	r = replay_forward(&u->u, k, was, path);
-	if (r == 0 && host_stat(&u->host, path, &st) == 0 && st.st_nlink > 1 && !S_ISDIR(st.st_mode))
+	if (r == 0)
+		r = undo_stat(u, path, &st);
+	if (r == 0 && st.st_nlink > 1 && !S_ISDIR(st.st_mode))
 		r = journal_add_after(&u->u, path, &st);
 	return r;
 }
@@ -246,7 +260,10 @@ static int note_times(struct undo *u)
 		const struct place *was = &u->n.dirs.list[i];
 		struct stat st;
 
-		if (!u->same_time[i] || host_stat(&u->host, was->path, &st) < 0 || !S_ISDIR(st.st_mode))
+		if (!u->same_time[i])
+			continue;
+		r = undo_stat(u, was->path, &st);
+		if (r < 0 || !S_ISDIR(st.st_mode))
 			continue;
 		st.st_mtim = was->st.st_mtim;
 		r = journal_add_times(&u->u, was->path, &st);
@@ -262,9 +279,14 @@ static int remember_times(struct undo *u)
 	for (size_t i = 0; i < u->n.dirs.count; i++) {
 		char path[PATH_MAX];
 		struct stat st;
+		int r = replay_forward(&u->n, (size_t)-1, u->n.dirs.list[i].path, path);
 
-		u->same_time[i] = replay_forward(&u->n, (size_t)-1, u->n.dirs.list[i].path, path) == 0 &&
-		                  host_stat(&u->host, path, &st) == 0 && has_time_of_commit(u, &st);
+		if (r == 0)
+			r = undo_stat(u, path, &st);
+		if (r < 0)
+			return r;
+		/* One that the commit took away nobody else can have been at. */
+		u->same_time[i] = !st.st_mode || has_time_of_commit(u, &st);
 	}
 	return 0;
 }

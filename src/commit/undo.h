@@ -25,6 +25,8 @@ struct undo {
 	char blame[PATH_MAX]; /* blame: the path at which it failed, or "" */
 };
 
+/* What the host has at a path; what cannot be looked at for any reason but one of the disk's counts as nothing. */
+int undo_stat(struct undo *u, const char *path, struct stat *ret);
 /* It has failed at this path. */
 void undo_blame(struct undo *u, const char *path);
 

@@ -73,8 +73,9 @@ static int check_after(struct check *c)
 		const char *what;
 		struct stat now;
 
-		if (host_stat(&c->u->host, p->path, &now) < 0)
-			memset(&now, 0, sizeof now);
+		r = undo_stat(c->u, p->path, &now);
+		if (r < 0)
+			return r;
 		what = what_changed(&now, &p->st);
 		if (what)
 			r = conflict(c, p->path, what);
@@ -96,7 +97,12 @@ static int check_gone(struct check *c)
 		if (s->kind != STEP_RENAME || s->exchange || journal_is_temp(n, strrchr(s->a, '/') + 1))
 			continue;
 		r = replay_forward(n, k, s->a, path);
-		if (r < 0 || is_after(c, path) || host_stat(&c->u->host, path, &now) < 0 || !now.st_mode)
+		if (r < 0 || is_after(c, path))
+			continue;
+		r = undo_stat(c->u, path, &now);
+		if (r < 0)
+			return r;
+		if (!now.st_mode)
 			continue;
 		r = conflict(c, path, "something of that name has come since");
 		if (r < 0)

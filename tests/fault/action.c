@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "cmd.h"
+#include "commit/history.h"
 
 struct report *report;
 
@@ -93,6 +94,25 @@ int do_recover(struct world *x, const struct mode *m, uint64_t n)
 	disarm();
 	report->r = r;
 	snprintf(report->text, sizeof report->text, "%s", err.msg);
+	stage_close(x);
+	return 0;
+}
+
+int do_undo(struct world *x, const struct mode *m, uint64_t n)
+{
+	const struct undo_wish w = { 0 };
+	struct undo_result result;
+	struct err err = { 0 };
+
+	if (store_open(false, &x->store, &err) < 0)
+		return -ENOENT;
+	arm(m, n);
+	report->r = history_undo(x->store, &w, &result, &err);
+	disarm();
+	report->unfinished = result.unfinished;
+	snprintf(report->text, sizeof report->text, "%s", err.msg);
+	free(result.commit.box);
+	free(result.commit.command);
 	stage_close(x);
 	return 0;
 }

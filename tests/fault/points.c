@@ -1,6 +1,6 @@
-/* points.c - a commit, its recovery and a discard, each with something going wrong at each of its calls.
+/* points.c - a commit, an undo, their recovery and a discard, each with something going wrong at each of its calls.
  *
- *     fault_points [--scene NAME] [--phase commit|recover|discard] [OPTION...]
+ *     fault_points [--scene NAME] [--phase commit|recover|undo|unrecover|discard] [OPTION...]
  *         --step N         each Nth point only            --inner N     of a recovery each Nth call only
  *         --offset N       begin at the Nth               --full        every point
  *         --at N [--then M] this one only                 --mode NAME   only so: kill, tear, EIO, ENOSPC, EACCES, dead, full
@@ -179,6 +179,10 @@ static void run_phase(const char *phase)
 		take_seals(&x, &seals);
 		if (strcmp(phase, "commit") == 0)
 			phase_commit(&x, &seals);
+		else if (strcmp(phase, "undo") == 0)
+			phase_undo(&x, &seals);
+		else if (strcmp(phase, "unrecover") == 0)
+			phase_unrecover(&x, &seals);
 		else
 			phase_recover(&x, &seals);
 	}
@@ -296,6 +300,8 @@ static void run_scene(const struct scene *scene)
 	wish.scene = scene;
 	run_phase("commit");
 	run_phase("recover");
+	run_phase("undo");
+	run_phase("unrecover");
 	run_phase("discard");
 }
 

@@ -4,7 +4,7 @@
  *     check_commit(), check_recovers()   what must hold then
  *     point_failed()                     tells that it does not, and how to have it again
  *
- * An action is a function; a new one (an undo) needs that, and a phase that goes through its points.
+ * An action is a function; a new one needs that, and a phase that goes through its points.
  */
 #ifndef COWBOX_TESTS_FAULT_POINTS_H
 #define COWBOX_TESTS_FAULT_POINTS_H
@@ -54,6 +54,8 @@ extern unsigned long points;
 typedef int (*action)(struct world *x, const struct mode *m, uint64_t n);
 int do_commit(struct world *x, const struct mode *m, uint64_t n);
 int do_recover(struct world *x, const struct mode *m, uint64_t n);
+/* Of the last commit. */
+int do_undo(struct world *x, const struct mode *m, uint64_t n);
 /* Of discard_path; NULL: of the whole box. */
 int do_discard(struct world *x, const struct mode *m, uint64_t n);
 extern const char *discard_path;
@@ -85,6 +87,11 @@ bool check_commit(struct world *x, const struct seals *s, const struct report *s
 
 void point_failed(const char *what, const struct mode *m, unsigned long n, unsigned long k);
 unsigned long point_first(unsigned long step, unsigned long turn);
+
+/* ---- undos.c ---- */
+
+void phase_undo(struct world *x, const struct seals *s);
+void phase_unrecover(struct world *x, const struct seals *s);
 
 /* ---- discards.c ---- */
 
