@@ -1,6 +1,7 @@
 /* moveout.c - what a layer has, and could be given to the host as it is. */
 #include <sys/xattr.h>
 
+#include "base/cred.h"
 #include "base/descent.h"
 #include "base/dir.h"
 #include "overlay/changes.h"
@@ -25,10 +26,13 @@ static bool is_stripped(const char *name, bool directory, bool alone)
 	return directory ? !strcmp(name, XATTR_OPAQUE) || !strcmp(name, XATTR_TIMES) : alone && !strcmp(name, XATTR_RECORD);
 }
 
-static bool attrs_are_plain(const char *names, ssize_t size, bool directory, bool alone)
+static bool attrs_are_plain(const char *names, ssize_t size, const struct stat *st, bool alone)
 {
+	/* Only root takes attributes off what its mode keeps from being written. */
+	bool can_strip = (st->st_mode & S_IWUSR) || cred_process_is_root();
+
 	for (const char *n = names; n < names + size; n += strlen(n) + 1)
-		if (is_for_layer(n) && !is_stripped(n, directory, alone))
+		if (is_for_layer(n) && !(can_strip && is_stripped(n, S_ISDIR(st->st_mode), alone)))
 			return false;
 	return size >= 0;
 }
@@ -43,7 +47,7 @@ static bool fd_is_plain(int fd, const struct stat *st, bool alone)
 {
 	char names[ATTRS_MAX];
 
-	return attrs_are_plain(names, flistxattr(fd, names, sizeof names), S_ISDIR(st->st_mode), alone) && (!S_ISREG(st->st_mode) || is_quiet(fd));
+	return attrs_are_plain(names, flistxattr(fd, names, sizeof names), st, alone) && (!S_ISREG(st->st_mode) || is_quiet(fd));
 }
 
 /* One object below top. 1: plain, a directory; 0: plain; -ENOTSUP: not plain. */

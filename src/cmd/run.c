@@ -15,6 +15,7 @@
 static const struct option_row options[] = {
 	{ 'b', "box", "BOX", NULL, "the box, made when it is new (else $COWBOX_BOX, else a new one)" },
 	{ OPT_RM, "rm", NULL, NULL, "make a new box, and remove it at the end, whatever it changed" },
+	{ OPT_KEEP_ORIGINALS, "keep-originals", "SIZE", NULL, "keep what host files had, for merging, up to this size each (8M)" },
 	{ OPT_INHERIT_FD, "inherit-fd", "N", NULL, "let the command keep descriptor N; can be repeated" },
 	{ OPT_ALLOW_SOCKET, "allow-socket", "PATH", NULL, "let it connect to this socket of the host; can be repeated" },
 	{ 0 },
@@ -24,7 +25,8 @@ static const struct option_row options[] = {
 
 struct wish {
 	const char *box;
-	bool remove;
+	bool remove, limited; /* limited: base_limit is given */
+	uint64_t base_limit;
 	int *inherit;
 	size_t ninherit;
 	char **sockets; /* sockets: NULL-terminated; the strings are argv's */
@@ -334,6 +336,8 @@ static int run_in_box(const struct options *o, struct wish *w)
 	r = trace_check(&err);
 	if (r == 0)
 		r = open_box(&s, o, w->box, w->remove, &fresh, &made, &err);
+	if (r == 0 && w->limited)
+		overlay_set_base_limit(s.ov, w->base_limit);
 	if (r == 0)
 		r = hold = hold_box(s.box, &err);
 	if (r >= 0 && !o->nargs && prepare_shell(&c, w, s.box->name) < 0)
@@ -412,6 +416,10 @@ static int run_run(const struct verb *v, int argc, char **argv)
 			w.box = o.value;
 		else if (id == OPT_RM)
 			w.remove = true;
+		else if (id == OPT_KEEP_ORIGINALS && history_parse_size(o.value, &w.base_limit) < 0)
+			r = usage(v, "--keep-originals=%s: it is a size, as 500k or 64M; 0 keeps none", o.value);
+		else if (id == OPT_KEEP_ORIGINALS)
+			w.limited = true;
 		else if (id == OPT_INHERIT_FD)
 			r = add_fd(v, &w, o.value);
 		else if (id == OPT_ALLOW_SOCKET)

@@ -77,11 +77,18 @@ int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp
 	return inode_set_add(&a->made, p->st.st_dev, p->st.st_ino) < 0 ? -ENOMEM : 1;
 }
 
-/* The layer's directory lets it go, and a directory its "..". */
-static bool can_leave(const struct plain *p)
+/* The layer's directory lets it go, and a directory its ".."; and the way back is open. */
+static bool can_leave(struct apply *a, const struct plain *p)
 {
-	return faccessat(p->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 &&
-	       (!S_ISDIR(p->st.st_mode) || faccessat(p->dir, p->name, W_OK | X_OK, AT_EACCESS) == 0);
+	struct stat own, there;
+	const char *name;
+	int dir;
+
+	if (faccessat(p->dir, ".", W_OK | X_OK, AT_EACCESS) < 0 ||
+	    (S_ISDIR(p->st.st_mode) && faccessat(p->dir, p->name, W_OK | X_OK, AT_EACCESS) < 0))
+		return false;
+	return host_parent(&a->p->host, p->path, &dir, &name) == 0 && sys_fstat(dir, &there) == 0 && sys_fstat(p->dir, &own) == 0 &&
+	       own.st_ino == there.st_ino && own.st_dev == there.st_dev;
 }
 
 int give_object(struct apply *a, size_t i, const char *path)
@@ -92,7 +99,7 @@ int give_object(struct apply *a, size_t i, const char *path)
 
 	if (!tree_is_whole(a, i, end) || overlay_plain(a->p->p.ov, (struct vpath){ item(a, i)->change->path }, &p) < 0 || p.objects != end - i)
 		return 0;
-	r = can_leave(&p) ? give_move(a, i, &p, NULL, path) : 0;
+	r = can_leave(a, &p) ? give_move(a, i, &p, NULL, path) : 0;
 	if (r <= 0)
 		return r;
 	for (size_t k = i; k < end; k++) {
@@ -124,13 +131,15 @@ int give_file(struct apply *a, size_t i, const char *temp, const char *path, str
 		return 0;
 	if (overlay_plain(a->p->p.ov, (struct vpath){ it->change->path }, &p) < 0 || !is_native(&p.st, &it->change->box))
 		return 0;
+	if (!can_leave(a, &p))
+		return 0;
 	r = host_parent(&a->p->host, path, &dir, &name);
 	if (r == 0)
 		r = sys_fstat(dir, &there);
 	if (r < 0 || there.st_dev != p.st.st_dev)
 		return r < 0 ? r : 0;
 	/* Where no names can be made there is another way, which is to be found out now and not when it is too late. */
-	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0 || !can_leave(&p))
+	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
 		return 0;
 	*ret = p.st;
 	r = later_give(a, i, &p, temp, path);

@@ -106,8 +106,8 @@ int later_take(struct apply *a, size_t i, const char *path, const char *temp, co
 
 int later_meta(struct apply *a, size_t i, const char *path, const struct stat *seen)
 {
-	/* What is done to one name of it is to be seen under the next. */
-	if (is_urgent(a) || (!S_ISDIR(seen->st_mode) && seen->st_nlink > 1))
+	/* What is done to one name of it is to be seen under the next; what we have made needs no step. */
+	if (is_urgent(a) || inode_set_has(&a->made, seen->st_dev, seen->st_ino) || (!S_ISDIR(seen->st_mode) && seen->st_nlink > 1))
 		return 0;
 	return add(a, LATER_META, i, path, NULL, seen);
 }

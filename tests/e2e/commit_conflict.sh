@@ -95,6 +95,12 @@ tty -- commit -a -b i --on-conflict=skip; status "skip on a terminal asks nothin
 again; cb commit -a -b i --on-conflict=merge --keep; cb run -b i -- cat clean; is "--keep of what was merged: the box's is as it was" "box 2 3 4 5 6 7 8 9 " "$(tr '\n' ' ' <"$OUT")"
 cb commit -a -b i --on-conflict=box --json; is "--json tells how" "box merged" "$(python3 -c 'import json, sys; print(" ".join(sorted({c["how"] for c in json.load(open(sys.argv[1]))["committed"] if c["how"] in ("box", "merged")} | {"merged"})))' "$OUT")"
 
+# ---- without an original ----
+cb discard -f -b i; seq 9 >kept; cb run --keep-originals=4 -b i -- sed -i s/1/box/ kept; sed -i s/9/host/ kept
+cb commit -a -b i --on-conflict=merge; status "what was larger than --keep-originals" 1; left "is not merged" "M kept;"; cb discard -f -b i; seq 9 >kept
+cb run --keep-originals=1k -b i -- sed -i s/1/box/ kept; sed -i s/9/host/ kept; cb commit -a -b i --on-conflict=merge; status "what is not" 0; content "is" kept "$merged"
+cb run --keep-originals=much -- true; status "no size" 2; one_line "no size" 'it is a size'; rm kept; cb discard -f -b i
+
 # ---- after a run ----
 again; cb discard -f -b i bin clean gone lost z new
 tty 'ommit all  \[p\]ick' c 'commit all changes of box i' 'y\n' 'Conflict 1 of 1' h -- run -b i -- true; status "c asks about conflicts" 0; left "and does it" ""
