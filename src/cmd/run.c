@@ -438,7 +438,7 @@ static int run_run(const struct verb *v, int argc, char **argv)
 
 const struct verb verb_run = {
 	.name = "run",
-	.usage = "[-b BOX] [--rm] [--inherit-fd=N] [--allow-socket=PATH] [--] [CMD ARG...]",
+	.usage = "[-b BOX] [--rm] [--keep-originals=SIZE] [--inherit-fd=N] [--allow-socket=PATH] [--] [CMD ARG...]",
 	.summary = "run a command in a box",
 	.details = "The command sees the whole file system and may change it; the changes go into the box. Without CMD your shell "
 		   "runs, with the box's\n"
