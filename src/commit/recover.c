@@ -169,12 +169,13 @@ int commit_recover(struct store *store, void (*tell)(void *ctx, const char *text
 	if (r == 0)
 		r = history_open_entry(history, &number);
 	if (r < 0)
-		return err_sys(err, r, "%s/history", store->path);
+		return err_sys(err, r, "%s/history/open cannot be read (rename %s/history to go on without it)", store->path, store->path);
 	if (!number)
 		return 0;
 	r = journal_load(&j, history, TAKE_FD(lock), number);
 	/* Nothing is done before the entry is the open one. */
 	if (r < 0)
-		return err_sys(err, r, "%s/history/%u cannot be read, so what an interrupted commit has done is not known", store->path, number);
+		return err_sys(err, r, "%s/history/%u cannot be read, so what an interrupted commit has done is not known (what it took from the host is in there; "
+		               "rename %s/history to go on without it)", store->path, number, store->path);
 	return recover(store, &j, tell, ctx, err);
 }

@@ -240,4 +240,11 @@ cb commit -b shape -a; status "a parent became a file" 1; is "the file stays" fi
 rm "$T/w/a"
 cb commit -b shape -a; status "a parent is gone" 1; err "it says so" 'left: .*/a'
 cb status -b shape; status "status after that" 0
+# ---- a history that somebody has been at: nothing is done until it is seen to ----
+mkdir -p "$COWBOX_HOME/history"; echo 77 >"$COWBOX_HOME/history/open"
+cb list; status "its entry is gone" 3; one_line "its entry is gone" 'history/77 cannot be read.* rename .*/history to go on'
+cb run -- true; status "a run" 125; err "a run" 'history/77 cannot be read'
+echo torn >"$COWBOX_HOME/history/open"; cb list; status "it tells nothing" 3; one_line "it tells nothing" 'history/open cannot be read'
+mv "$COWBOX_HOME/history" "$T/history"; cb list; status "it is away" 0
+
 finish
