@@ -32,11 +32,12 @@ static int dir_ident(int dir, struct ident *ret)
 /* The step is on the disk; in a round of logging that comes for all at once. */
 static int log_step(struct apply *a, const struct step *s)
 {
-	int r = journal_add_step(a->j, s);
+	int r;
 
-	if (r < 0)
-		return r;
-	return a->making == MAKING_LOGGED ? -EINPROGRESS : journal_sync(a->j);
+	if (a->making != MAKING_LOGGED)
+		return journal_log(a->j, s);
+	r = journal_add_step(a->j, s);
+	return r < 0 ? r : -EINPROGRESS;
 }
 
 static int names_rename(struct apply *a, const struct host_name *from, const struct host_name *to, unsigned flags)

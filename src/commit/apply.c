@@ -505,7 +505,7 @@ static int try(struct plan *p, struct pass *pass, struct commit_result *ret, boo
 
 int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, struct commit_result *ret, struct err *err)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN }, limit;
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, limit, lease;
 	struct pass pass = { .progress = progress, .ctx = ctx };
 	bool again = true;
 	mode_t mask;
@@ -515,6 +515,8 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 		pass.total += plan->items[i].chosen;
 	/* A limit on the size of files is a failure like others, and not the end. */
 	sigaction(SIGXFSZ, &ignore, &limit);
+	/* Somebody opens what we have a lease of. */
+	sigaction(SIGIO, &ignore, &lease);
 	mask = umask(0);
 	keep_in_box(plan_of(plan));
 	for (int n = 0; n < TRIES && again && r == 0; n++) {
@@ -526,6 +528,7 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 	}
 	umask(mask);
 	sigaction(SIGXFSZ, &limit, NULL);
+	sigaction(SIGIO, &lease, NULL);
 	if (r == 0 && again)
 		snprintf(ret->trouble, sizeof ret->trouble, "the host keeps changing what is to be committed");
 	return r < 0 ? err_sys(err, r, "commit") : 0;

@@ -46,6 +46,15 @@ static int note_layer(struct apply *a, const struct plain *p, struct stat *ret)
 	return r < 0 ? r : journal_add_dir(a->j, dir, ret);
 }
 
+/* The two are in one mount, and not only on one file system. */
+static bool same_mount(int a, int b)
+{
+	struct statx x, y;
+
+	return sys_statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) == 0 && sys_statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &y) == 0 &&
+	       (x.stx_mask & y.stx_mask & STATX_MNT_ID) && x.stx_mnt_id == y.stx_mnt_id;
+}
+
 int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp, const char *path)
 {
 	const struct host_name from = { p->dir, p->name, p->path };
@@ -58,7 +67,7 @@ int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp
 		r = sys_fstat(to.dir, &there);
 	if (r < 0)
 		return r;
-	if (there.st_dev != p->st.st_dev)
+	if (there.st_dev != p->st.st_dev || !same_mount(p->dir, to.dir))
 		return 0;
 	if (temp)
 		to.name = temp;
@@ -136,7 +145,7 @@ int give_file(struct apply *a, size_t i, const char *temp, const char *path, str
 	r = host_parent(&a->p->host, path, &dir, &name);
 	if (r == 0)
 		r = sys_fstat(dir, &there);
-	if (r < 0 || there.st_dev != p.st.st_dev)
+	if (r < 0 || there.st_dev != p.st.st_dev || !same_mount(p.dir, dir))
 		return r < 0 ? r : 0;
 	/* Where no names can be made there is another way, which is to be found out now and not when it is too late. */
 	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
@@ -176,7 +185,7 @@ static int strip_file_once(struct host *h, const char *path)
 	if (r == 0)
 		r = sys_fstat(fd, &st);
 	if (r == 0)
-		r = own = sys_reopen(fd, O_RDONLY | O_CLOEXEC, 0);
+		r = own = S_ISREG(st.st_mode) ? sys_reopen(fd, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0) : -ENOENT;
 	/* Its mode keeps us out, whose it is. */
 	if (r == -EACCES && st.st_uid == geteuid() && (r = sys_chmod_fd(fd, st.st_mode | 0600)) == 0) {
 		r = own = sys_reopen(fd, O_RDONLY | O_CLOEXEC, 0);

@@ -375,6 +375,13 @@ int journal_sync(struct journal *j)
 	return sys_fsync(j->fd);
 }
 
+int journal_log(struct journal *j, const struct step *s)
+{
+	int r = journal_add_step(j, s);
+
+	return r < 0 ? r : journal_sync(j);
+}
+
 int journal_set_applied(struct journal *j)
 {
 	int r = journal_sync(j);
@@ -450,6 +457,8 @@ static int read_record(void *ctx, struct unpack *u)
 		break;
 	case RECORD_BACK:
 		j->back = unpack_u64(u);
+		/* What could not be told for sure to be applied was taken back. */
+		j->applied = false;
 		j->troubled = unpack_u64(u);
 		break;
 	default:

@@ -148,6 +148,8 @@ int journal_add_name(struct journal *j, const char *path, const struct stat *st)
 int journal_add_copy(struct journal *j, const char *path, const struct stat *st);
 /* a, b are copied. */
 int journal_add_step(struct journal *j, const struct step *s);
+/* The same, and it is on the disk. */
+int journal_log(struct journal *j, const struct step *s);
 int journal_cancel_step(struct journal *j);
 /* What the step took away is no longer old. */
 int journal_take_on(struct journal *j, size_t step);

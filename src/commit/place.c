@@ -376,7 +376,13 @@ static int place_new(struct apply *a, size_t i, int box, const char *path, const
 		if (r == 0)
 			r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
 	}
-	return r < 0 ? r : swap_put(a, i, dir, temp, &ours, name, path, seen);
+	if (r == 0 || r == 1)
+		r = swap_put(a, i, dir, temp, &ours, name, path, seen);
+	/* There may be another way. What we have made is nobody's; what came out of the name would be another. */
+	if ((r == -EACCES || r == -EPERM) && !a->given[i] && sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    inode_set_has(&a->made, ours.st_dev, ours.st_ino))
+		sys_unlinkat(dir, temp, S_ISDIR(ours.st_mode) ? AT_REMOVEDIR : 0);
+	return r;
 }
 
 /* True when a new file could not get the owner that this one has. */

@@ -150,12 +150,34 @@ static int sweep(struct replay *r, int dirfd, const struct inode_set *spare)
 	return x == -ENOTEMPTY || x == -EEXIST ? 0 : x;
 }
 
+/* What still stands under a temporary name, for it could not be put back. */
+static int collect_olds(const struct journal *j, struct inode_set *ret)
+{
+	int x = 0;
+
+	for (size_t i = 0; i < j->nsteps && x == 0; i++) {
+		const struct step *s = &j->steps[i];
+
+		if (s->kind == STEP_RENAME && journal_is_temp(j, last_name(s->b)))
+			x = inode_set_add(ret, s->at_a.st_dev, s->at_a.st_ino);
+		if (x == 0 && s->kind == STEP_RENAME && s->exchange && journal_is_temp(j, last_name(s->a)))
+			x = inode_set_add(ret, s->at_b.st_dev, s->at_b.st_ino);
+	}
+	return x;
+}
+
 /* A directory that we made is not there any more, or has something in it that is not ours. */
 static int remove_made(struct replay *r, const struct spot *at)
 {
 	_cleanup_close_ int in = sys_openat(at->dir, at->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	int x = in < 0 ? in : sweep(r, in, NULL);
+	struct inode_set spare = { 0 };
+	int x = in < 0 ? in : 0;
 
+	if (x == 0 && r->troubles)
+		x = collect_olds(r->j, &spare);
+	if (x == 0)
+		x = sweep(r, in, &spare);
+	inode_set_release(&spare);
 	return x < 0 ? x : sys_unlinkat(at->dir, at->name, AT_REMOVEDIR);
 }
 
@@ -189,7 +211,7 @@ static int log_rename(struct journal *into, const struct step *s, const struct s
 		back.old = OLD_B;
 		back.kept = journal_new_kept(into);
 	}
-	return x < 0 ? x : journal_add_step(into, &back);
+	return x < 0 ? x : journal_log(into, &back);
 }
 
 /* An exchange by way of a spare name was left half-way (host_exchange), on the way there or back. */
@@ -213,7 +235,10 @@ static int complete_exchange(struct replay *r, const struct step *s, struct spot
 /* The names are as they were before the step. What was to be put there may not have got its temporary name yet, or lost it again. */
 static bool was_not_made(const struct replay *r, const struct step *s, const struct spot *a, const struct spot *b)
 {
-	if (is_same(&a->st, &s->at_a) || S_ISDIR(s->at_a.st_mode))
+	if (is_same(&a->st, &s->at_a))
+		return true;
+	/* An empty one that we had made is removed, and not renamed. */
+	if (!s->exchange && !s->given && s->old == OLD_NONE && S_ISDIR(s->at_a.st_mode) && journal_made(r->j, s))
 		return true;
 	return journal_is_temp(r->j, a->name) && !a->st.st_mode && (s->at_b.st_mode ? is_same(&b->st, &s->at_b) : !b->st.st_mode);
 }
@@ -298,7 +323,7 @@ static int log_object(struct journal *into, const struct step *s, int fd, const 
 	if (!into)
 		return 0;
 	x = journal_keep(into, fd, now, s->kind == STEP_WRITE, &back.kept);
-	return x < 0 ? x : journal_add_step(into, &back);
+	return x < 0 ? x : journal_log(into, &back);
 }
 
 static int back_meta(struct replay *r, const struct step *s, struct journal *into)
@@ -323,6 +348,13 @@ static int back_write(struct replay *r, const struct step *s, struct journal *in
 
 	if (x == 0)
 		x = open_kept(r->j, s->kept, &kept);
+	/* Its mode is another as long as it is written to. */
+	if (x == 0 && into && now.st_uid == geteuid() && (now.st_mode & 0600) != 0600) {
+		struct step mode = *s;
+
+		mode.kind = STEP_META;
+		x = log_object(into, &mode, path, &now);
+	}
 	if (x == 0)
 		x = fd = inplace_reopen(path, &now);
 	if (x < 0)
@@ -493,24 +525,6 @@ static int unlock_done(struct replay *r, bool unlock)
 }
 
 /* ---- all of them back ---- */
-
-/* What still stands under a temporary name, for it could not be put back. */
-static int collect_olds(const struct journal *j, struct inode_set *ret)
-{
-	int x = 0;
-
-	for (size_t i = 0; i < j->nsteps && x == 0; i++) {
-		const struct step *s = &j->steps[i];
-		const struct stat *st = s->old == OLD_A ? &s->at_b : &s->at_a;
-
-		if (s->old != OLD_NONE)
-			x = inode_set_add(ret, st->st_dev, st->st_ino);
-		/* Nor is what the box gave, and could not get back. */
-		if (s->given && x == 0)
-			x = inode_set_add(ret, s->at_a.st_dev, s->at_a.st_ino);
-	}
-	return x;
-}
 
 static int set_times(struct replay *r, const struct place *p, bool atime)
 {

@@ -124,7 +124,9 @@ static int rename_first(struct apply *a, size_t i, const struct host_name *from,
 
 	if (r != -EINVAL)
 		return r;
-	r = swap_check(a, i, to->dir, to->name, &nothing);
+	r = a->making == MAKING_NONE ? journal_cancel_step(a->j) : 0;
+	if (r == 0)
+		r = swap_check(a, i, to->dir, to->name, &nothing);
 	return r < 0 ? r : act_rename(a, i, from, to, there, NULL, 0, old);
 }
 

@@ -70,7 +70,7 @@ static int move_out(struct undo *u, size_t k, const char *kept, const char *to, 
 		return -ENAMETOOLONG;
 	s.dir_a = ident_of(&entry);
 	s.dir_b = ident_of(&there);
-	r = journal_add_step(&u->u, &s);
+	r = journal_log(&u->u, &s);
 	return r < 0 ? r : sys_renameat2(u->n.dir_fd, kept, dir, name, RENAME_NOREPLACE);
 }
 
@@ -367,7 +367,7 @@ static int make_way(struct undo *u, const char *path)
 		return -ENAMETOOLONG;
 	aside.dir_a = aside.dir_b = ident_of(&st);
 	aside.kept = journal_new_kept(&u->u);
-	r = journal_add_step(&u->u, &aside);
+	r = journal_log(&u->u, &aside);
 	return r < 0 ? r : sys_renameat2(fd, name, fd, temp, RENAME_NOREPLACE);
 }
 

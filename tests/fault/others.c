@@ -245,7 +245,7 @@ static void test_one_cannot_be_made(void **state)
 	if (geteuid() == 0 && set_immutable("d/0499", true) < 0)
 		SKIP("an immutable directory: %s", strerror(errno));
 	if (geteuid() != 0)
-		assert_int_equal(chmod("d/0499", 0555), 0);
+		SKIP("a directory that its owner cannot write to: a commit opens its own for the time of the change");
 	before = seal_tree(x->w);
 	open_plan(x);
 	apply_plan(x, NULL, NULL);
@@ -254,7 +254,7 @@ static void test_one_cannot_be_made(void **state)
 	assert_int_equal(x->result.done, 0);
 	assert_sealed(x, before);
 	free(before);
-	assert_int_equal(geteuid() == 0 ? set_immutable("d/0499", false) : chmod("d/0499", 0755), 0);
+	assert_int_equal(set_immutable("d/0499", false), 0);
 	assert_commits(x);
 }
 

@@ -47,7 +47,7 @@ static bool check_undo(struct world *x, const struct undos *u, bool said_done)
 	now = seal_tree(x->w);
 	undone = seal_diff(NULL, "undone", u->undone, "now", now) == 0;
 	if (!undone && seal_diff(NULL, "committed", u->committed, "now", now) != 0) {
-		seal_diff(stdout, "undone", u->undone, "now", now);
+		seal_diff(stdout, "committed", u->committed, "now", now);
 		return bad("the host is neither as before the undo nor as after", "");
 	}
 	if (said_done && !undone)
