@@ -3,7 +3,6 @@
 
 #include "base/cred.h"
 #include "base/descent.h"
-#include "base/dir.h"
 #include "overlay/changes.h"
 #include "overlay/internal.h"
 
@@ -71,19 +70,6 @@ static int check_object(int top, const char *path, dev_t dev, bool alone)
 	return r < 0 ? r : fd_is_plain(fd, &st, alone) ? S_ISDIR(st.st_mode) : -ENOTSUP;
 }
 
-static int enter(int top, const char *path, struct descent *d)
-{
-	_cleanup_closedir_ DIR *dir = NULL;
-	char **names;
-	int r = sys_openat2(top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_LAYER);
-
-	if (r < 0)
-		return r;
-	dir = dir_take(r);
-	r = dir ? dir_names(dir, &names) : -ENOMEM;
-	return r < 0 ? r : descent_enter(d, names);
-}
-
 static int check_tree(struct plain *p)
 {
 	char path[PATH_MAX];
@@ -94,7 +80,7 @@ static int check_tree(struct plain *p)
 	p->objects = 1;
 	r = check_object(p->dir, path, p->st.st_dev, true);
 	if (r == 1)
-		r = enter(p->dir, path, &d);
+		r = descent_enter_at(&d, p->dir, path);
 	while (r >= 0 && d.depth) {
 		r = descent_step(&d);
 		if (r <= 0)
@@ -102,7 +88,7 @@ static int check_tree(struct plain *p)
 		p->objects++;
 		r = check_object(p->dir, path, p->st.st_dev, false);
 		if (r == 1)
-			r = enter(p->dir, path, &d);
+			r = descent_enter_at(&d, p->dir, path);
 	}
 	return r < 0 ? r : 0;
 }

@@ -29,6 +29,8 @@ struct descent {
 
 /* Enters the directory that the paths are of; names (a strv, owned from here on, also on failure) are what to visit in it. 0 or -ENOMEM. */
 int descent_enter(struct descent *d, char **names);
+/* The same, with the names of the directory at path below top: no symlink is followed, nor is top left. 0, -ENOMEM, or why it cannot be read. */
+int descent_enter_at(struct descent *d, int top, const char *path);
 /* To the next name (1), or out of the directory that has none left (0). -ENAMETOOLONG: one that no path can name; it is passed over by the next step. */
 int descent_step(struct descent *d);
 void descent_release(struct descent *d);

@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir.h"
+#include "base/fd.h"
 #include "base/path.h"
 #include "base/strv.h"
+#include "base/sys.h"
 
 static const char *path_of(const struct descent *d, int k)
 {
@@ -29,6 +32,20 @@ int descent_enter(struct descent *d, char **names)
 	}
 	d->levels[d->depth++] = (struct descent_level){ .names = names, .len = { strlen(path_of(d, 0)), strlen(path_of(d, 1)) } };
 	return 0;
+}
+
+int descent_enter_at(struct descent *d, int top, const char *path)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	char **names;
+	int r = sys_openat2(top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+	                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+
+	if (r < 0)
+		return r;
+	dir = dir_take(r);
+	r = dir ? dir_names(dir, &names) : -ENOMEM;
+	return r < 0 ? r : descent_enter(d, names);
 }
 
 int descent_step(struct descent *d)

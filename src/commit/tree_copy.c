@@ -12,7 +12,6 @@
 
 #include "base/copy.h"
 #include "base/descent.h"
-#include "base/dir.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sys.h"
@@ -33,19 +32,6 @@ static int parent_of(int top, const char *path, int *ret_fd, const char **ret_na
 		return r;
 	*ret_fd = r;
 	return 0;
-}
-
-static int enter(int top, const char *path, struct descent *d)
-{
-	_cleanup_closedir_ DIR *dir = NULL;
-	char **names;
-	int r = sys_openat2(top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, BELOW);
-
-	if (r < 0)
-		return r;
-	dir = dir_take(r);
-	r = dir ? dir_names(dir, &names) : -ENOMEM;
-	return r < 0 ? r : descent_enter(d, names);
 }
 
 /* ---- copying ---- */
@@ -181,7 +167,7 @@ static int copy_walk(struct copying *c)
 	int r = copy_one(c);
 
 	if (r == 1)
-		r = enter(c->from, c->src, &d);
+		r = descent_enter_at(&d, c->from, c->src);
 	while (r >= 0 && d.depth) {
 		r = descent_step(&d);
 		if (r == 0) {
@@ -191,7 +177,7 @@ static int copy_walk(struct copying *c)
 		if (r > 0)
 			r = copy_one(c);
 		if (r == 1)
-			r = enter(c->from, c->src, &d);
+			r = descent_enter_at(&d, c->from, c->src);
 	}
 	return r < 0 ? r : 0;
 }
