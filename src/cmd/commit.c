@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const struct option_row options[] = {
@@ -26,7 +25,7 @@ static const struct option_row options[] = {
  * Until the changes are applied nothing has happened, and we can end anywhere; while they are, the library stops and takes back. Questions see to
  * the signals themselves. */
 
-static volatile sig_atomic_t applying, interrupted;
+static volatile sig_atomic_t applying;
 static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
 #define ENDS (sizeof ends / sizeof *ends)
 
@@ -35,7 +34,6 @@ static void on_end(int sig)
 	static const char text[] = "\ncowbox: nothing was committed\n";
 
 	(void)sig;
-	interrupted = 1;
 	if (applying)
 		return;
 	if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
@@ -51,7 +49,7 @@ static void signals_take(struct signals *s)
 {
 	struct sigaction act = { .sa_handler = on_end };
 
-	applying = interrupted = 0;
+	applying = 0;
 	for (size_t i = 0; i < ENDS; i++) {
 		sigaction(ends[i], NULL, &s->before[i]);
 		if (s->before[i].sa_handler != SIG_IGN)
@@ -68,44 +66,24 @@ static void signals_restore(struct signals *s)
 
 /* ---- applying ---- */
 
-struct progress {
-	bool terminal, shown;
-	struct timespec last;
-};
-
-/* Stops at ^C between two changes; tells how far it is, ten times a second, from the first second on. */
+/* Stops at ^C between two changes. */
 static int tell_progress(void *ctx, const struct commit_item *item, size_t done, size_t total)
 {
-	struct progress *p = ctx;
-	struct timespec now;
-
+	(void)ctx;
 	(void)item;
-	if (interrupted)
-		return 1;
-	if (!p->terminal)
-		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (done == 0)
-		p->last = now;
-	if ((now.tv_sec - p->last.tv_sec) * 1000 + (now.tv_nsec - p->last.tv_nsec) / 1000000 < (p->shown ? 100 : 1000))
-		return 0;
-	p->last = now;
-	p->shown = true;
-	fprintf(stderr, "\rcommitting: %zu of %zu", done, total);
-	return 0;
+	return progress_step(done, total);
 }
 
 static int apply(struct session *s, struct commit_plan *plan, enum form form)
 {
-	struct progress progress = { .terminal = isatty(STDERR_FILENO) };
 	struct commit_result res;
 	struct err err = { 0 };
 	int r;
 
 	applying = 1;
-	r = commit_apply(plan, tell_progress, &progress, &res, &err);
-	if (progress.shown)
-		fputs("\r\033[K", stderr);
+	progress_begin("committing");
+	r = commit_apply(plan, tell_progress, NULL, &res, &err);
+	progress_end();
 	if (r == 0 && res.changed && !res.unfinished)
 		history_trim(s->store);
 	r = r < 0 ? say_error("commit", &err) : tell_result(s, plan, &res, form);
