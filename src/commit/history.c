@@ -121,19 +121,11 @@ void summary_release(struct journal_summary *s)
 static int read_summary(void *ctx, struct unpack *u)
 {
 	struct journal_summary *s = ctx;
-	struct journal_head *h = &s->head;
 
-	summary_release(s);
-	h->kind = (enum journal_kind)unpack_u64(u);
-	h->when_ns = unpack_u64(u);
-	for (size_t i = 0; i < JOURNAL_KINDS; i++)
-		h->counts[i] = unpack_u64(u);
-	h->undoes = unpack_u64(u);
-	h->box = unpack_text(u);
-	h->command = unpack_text(u);
+	journal_unpack_head(u, &s->head);
 	s->bytes = unpack_u64(u);
 	s->undone_by = unpack_u64(u);
-	return u->failed || !h->box || !h->command ? -EBADMSG : 1;
+	return u->failed || !s->head.box || !s->head.command ? -EBADMSG : 1;
 }
 
 int summary_read(int history_fd, unsigned number, struct journal_summary *ret)
@@ -158,13 +150,7 @@ int summary_read(int history_fd, unsigned number, struct journal_summary *ret)
 
 static void pack_summary(struct pack *p, const struct journal_summary *s)
 {
-	pack_u64(p, s->head.kind);
-	pack_u64(p, s->head.when_ns);
-	for (size_t i = 0; i < JOURNAL_KINDS; i++)
-		pack_u64(p, s->head.counts[i]);
-	pack_u64(p, s->head.undoes);
-	pack_text(p, s->head.box);
-	pack_text(p, s->head.command);
+	journal_pack_head(p, &s->head);
 	pack_u64(p, s->bytes);
 	pack_u64(p, s->undone_by);
 }

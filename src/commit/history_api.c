@@ -107,7 +107,7 @@ static mode_t *item_modes(const struct journal *j)
 	for (size_t k = 0; modes && k < j->nsteps; k++) {
 		const struct step *s = &j->steps[k];
 
-		if (s->kind == STEP_RENAME && s->item < j->nitems && !modes[s->item] && !journal_is_temp(j, strrchr(s->a, '/') + 1))
+		if (s->kind == STEP_RENAME && s->item < j->nitems && !modes[s->item] && !journal_is_temp_path(j, s->a))
 			modes[s->item] = s->at_a.st_mode;
 	}
 	return modes;

@@ -165,7 +165,7 @@ static int pack_write(struct journal *j)
 	return r;
 }
 
-static void pack_head(struct pack *p, const struct journal_head *h)
+void journal_pack_head(struct pack *p, const struct journal_head *h)
 {
 	pack_u64(p, h->kind);
 	pack_u64(p, h->when_ns);
@@ -176,7 +176,7 @@ static void pack_head(struct pack *p, const struct journal_head *h)
 	pack_text(p, h->command);
 }
 
-static void unpack_head(struct unpack *u, struct journal_head *ret)
+void journal_unpack_head(struct unpack *u, struct journal_head *ret)
 {
 	ret->kind = (enum journal_kind)unpack_u64(u);
 	ret->when_ns = unpack_u64(u);
@@ -420,7 +420,7 @@ static int read_record(void *ctx, struct unpack *u)
 	switch ((enum record)unpack_u64(u)) {
 	case RECORD_HEAD:
 		j->tag = unpack_u64(u);
-		unpack_head(u, &j->head);
+		journal_unpack_head(u, &j->head);
 		break;
 	case RECORD_ITEM:
 		r = read_item(j, u);
@@ -576,7 +576,7 @@ int journal_begin(struct journal *j, const char *store_path, const struct journa
 		return r;
 	pack_begin(j, RECORD_HEAD);
 	pack_u64(&j->pack, j->tag);
-	pack_head(&j->pack, &j->head);
+	journal_pack_head(&j->pack, &j->head);
 	r = pack_write(j);
 	snprintf(text, sizeof text, "%u\n", j->number);
 	return r < 0 ? r : write_file(j->history_fd, "open", text, strlen(text));
@@ -602,10 +602,15 @@ bool journal_is_temp(const struct journal *j, const char *name)
 	return strncmp(name, head, (size_t)n) == 0;
 }
 
+bool journal_is_temp_path(const struct journal *j, const char *path)
+{
+	return journal_is_temp(j, strrchr(path, '/') + 1);
+}
+
 bool journal_made(const struct journal *j, const struct step *s)
 {
-	if (s->kind != STEP_RENAME || s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp(j, strrchr(s->a, '/') + 1) ||
-	    journal_is_temp(j, strrchr(s->b, '/') + 1))
+	if (s->kind != STEP_RENAME || s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp_path(j, s->a) ||
+	    journal_is_temp_path(j, s->b))
 		return false;
 	for (const struct step *was = j->steps; was < s; was++)
 		if (was->kind == STEP_RENAME && was->at_a.st_ino == s->at_a.st_ino && was->at_a.st_dev == s->at_a.st_dev &&

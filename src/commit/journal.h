@@ -173,6 +173,8 @@ void journal_temp_name(struct journal *j, char ret[static JOURNAL_TEMP_MAX]);
 /* The one that host_exchange takes for its spare name. */
 void journal_spare_name(const struct journal *j, char ret[static JOURNAL_TEMP_MAX]);
 bool journal_is_temp(const struct journal *j, const char *name);
+/* Of an absolute path: its last name is one. */
+bool journal_is_temp_path(const struct journal *j, const char *path);
 /* A number for what is to be kept, and its name in the entry. */
 unsigned journal_new_kept(struct journal *j);
 enum { JOURNAL_KEPT_MAX = 16 };
@@ -183,6 +185,10 @@ bool journal_made(const struct journal *j, const struct step *s);
 int journal_keep(struct journal *j, int fd, const struct stat *st, bool content, unsigned *ret_kept);
 
 /* ---- summaries ---- */
+
+/* The head as both a journal and a summary have it. What ret had before is freed. */
+void journal_pack_head(struct pack *p, const struct journal_head *h);
+void journal_unpack_head(struct unpack *u, struct journal_head *ret);
 
 struct journal_summary {
 	struct journal_head head;

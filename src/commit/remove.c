@@ -33,7 +33,7 @@ static bool is_temp(void *ctx, const char *was)
 {
 	const struct apply *a = ctx;
 
-	return journal_is_temp(a->j, strrchr(was, '/') + 1);
+	return journal_is_temp_path(a->j, was);
 }
 
 /* All below the directory is known to the box. was: where the box saw it. */

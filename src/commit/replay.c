@@ -98,13 +98,6 @@ static bool is_it(const struct replay *r, const struct stat *now, const struct s
 	return is_same(now, was) || (r->alike && was->st_mode && replay_is_alike(now, was));
 }
 
-static const char *last_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* To a name where nothing is. Some file systems know no flags: then that is looked at right before. */
 static int rename_new(int dir, const char *name, int new_dir, const char *new)
 {
@@ -158,9 +151,9 @@ static int collect_olds(const struct journal *j, struct inode_set *ret)
 	for (size_t i = 0; i < j->nsteps && x == 0; i++) {
 		const struct step *s = &j->steps[i];
 
-		if (s->kind == STEP_RENAME && journal_is_temp(j, last_name(s->b)))
+		if (s->kind == STEP_RENAME && journal_is_temp_path(j, s->b))
 			x = inode_set_add(ret, s->at_a.st_dev, s->at_a.st_ino);
-		if (x == 0 && s->kind == STEP_RENAME && s->exchange && journal_is_temp(j, last_name(s->a)))
+		if (x == 0 && s->kind == STEP_RENAME && s->exchange && journal_is_temp_path(j, s->a))
 			x = inode_set_add(ret, s->at_b.st_dev, s->at_b.st_ino);
 	}
 	return x;
@@ -203,11 +196,11 @@ static int log_rename(struct journal *into, const struct step *s, const struct s
 
 	if (!into)
 		return 0;
-	x = journal_is_temp(into, last_name(s->b)) ? take_on(into, s->b) : 0;
-	if (x == 0 && s->exchange && journal_is_temp(into, last_name(s->a)))
+	x = journal_is_temp_path(into, s->b) ? take_on(into, s->b) : 0;
+	if (x == 0 && s->exchange && journal_is_temp_path(into, s->a))
 		x = take_on(into, s->a);
 	/* What the commit had brought is what the undo takes away: it stands under its temporary name then. */
-	if (journal_is_temp(into, last_name(s->a))) {
+	if (journal_is_temp_path(into, s->a)) {
 		back.old = OLD_B;
 		back.kept = journal_new_kept(into);
 	}
@@ -489,7 +482,7 @@ static int unlock_made(struct replay *r, size_t from)
 		if (s->kind != STEP_RENAME)
 			continue;
 		/* One that had another name before is the host's, and only had to wait. */
-		if (S_ISDIR(s->at_a.st_mode) && journal_is_temp(r->j, last_name(s->a)) && !journal_is_temp(r->j, last_name(s->b)) &&
+		if (S_ISDIR(s->at_a.st_mode) && journal_is_temp_path(r->j, s->a) && !journal_is_temp_path(r->j, s->b) &&
 		    !inode_set_has(&hosts, s->at_a.st_dev, s->at_a.st_ino) && forward_to(r->j, k, from, s->b, path) == 0)
 			x = give_mode(r, path, &s->at_a, 0700);
 		if (x == 0 && S_ISDIR(s->at_a.st_mode))
@@ -594,7 +587,7 @@ static int replay_given(const struct journal *j, size_t k, char ret[static PATH_
 {
 	const struct step *s = &j->steps[k];
 
-	if (journal_is_temp(j, last_name(s->b)))
+	if (journal_is_temp_path(j, s->b))
 		for (size_t i = k + 1; i < j->nsteps; i++)
 			if (j->steps[i].kind == STEP_RENAME && strcmp(j->steps[i].a, s->b) == 0)
 				return replay_forward(j, i, j->steps[i].b, ret);
@@ -626,7 +619,7 @@ static int old_find(struct replay *r, size_t k, struct old *ret)
 	if (x == 0)
 		x = spot_find(r, path, s->old == OLD_A ? s->dir_a : s->dir_b, &ret->at);
 	/* path is not ours to keep. */
-	ret->at.name = last_name(s->old == OLD_A ? s->a : s->b);
+	ret->at.name = strrchr(s->old == OLD_A ? s->a : s->b, '/') + 1;
 	if (x == -ENOENT || x == -ENOTDIR || x == -ESTALE) {
 		ret->at.st = nothing;
 		x = 0;

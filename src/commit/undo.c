@@ -215,7 +215,7 @@ static int note_name(struct undo *u, size_t k, const char *was, nlink_t several)
 	struct stat st;
 	int r;
 
-	if (several < 2 || journal_is_temp(&u->n, strrchr(was, '/') + 1))
+	if (several < 2 || journal_is_temp_path(&u->n, was))
 		return 0;
 	r = replay_forward(&u->u, k, was, path);
 	if (r == 0)
@@ -392,7 +392,7 @@ static bool is_tree_left(const struct undo *u, size_t k)
 {
 	const struct step *s = &u->n.steps[k];
 
-	return u->skip[k] && s->given && S_ISDIR(s->at_a.st_mode) && !journal_is_temp(&u->n, strrchr(s->b, '/') + 1);
+	return u->skip[k] && s->given && S_ISDIR(s->at_a.st_mode) && !journal_is_temp_path(&u->n, s->b);
 }
 
 static int take_back_steps(struct undo *u)

@@ -94,7 +94,7 @@ static int check_gone(struct check *c)
 		struct stat now;
 		int r;
 
-		if (s->kind != STEP_RENAME || s->exchange || journal_is_temp(n, strrchr(s->a, '/') + 1))
+		if (s->kind != STEP_RENAME || s->exchange || journal_is_temp_path(n, s->a))
 			continue;
 		r = replay_forward(n, k, s->a, path);
 		if (r < 0 || is_after(c, path))
@@ -268,7 +268,7 @@ static int not_to_the_box(struct undo *u)
 		if (!s->given)
 			continue;
 		/* It was a temporary first, and becomes that again: the step before has nothing to do. */
-		if (journal_is_temp(&u->n, strrchr(s->b, '/') + 1)) {
+		if (journal_is_temp_path(&u->n, s->b)) {
 			u->skip[k] = true;
 			continue;
 		}
