@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/xattr.h>
 #include <xxhash.h>
 
 #define DEPTH_MAX (PATH_MAX / 2)
@@ -50,6 +51,11 @@ static const struct origin *origin_of(struct collector *c, const char *path)
 	return NULL;
 }
 
+static bool has_capabilities(const struct pair *p)
+{
+	return S_ISREG(p->box.st_mode) && cred_process_is_root() && getxattr(FD_PATH(p->box_fd), "security.capability", NULL, 0) >= 0;
+}
+
 static int add(struct collector *c, enum change_kind kind, const struct pair *p, const char *from, const char *host_view, bool content)
 {
 	if (c->out->count == c->cap) {
@@ -62,7 +68,7 @@ static int add(struct collector *c, enum change_kind kind, const struct pair *p,
 	}
 	struct change *ch = &c->out->list[c->out->count];
 	*ch = (struct change){ .kind = kind, .box = p->box, .host = p->host, .content = content,
-			       .times = kind == CHANGE_META && pair_time_differs(p) };
+			       .times = kind == CHANGE_META && pair_time_differs(p), .capabilities = has_capabilities(p) };
 	ch->path = strdup(c->view);
 	ch->from = from ? strdup(from) : NULL;
 	if (!ch->path || (from && !ch->from)) {

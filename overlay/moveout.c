@@ -152,12 +152,12 @@ void overlay_moved_back(struct overlay *ov)
 	change_end(ov, true);
 }
 
-int overlay_strip(int fd)
+int overlay_strip(int fd, bool directory)
 {
-	static const char *const names[] = { XATTR_OPAQUE, XATTR_TIMES, XATTR_RECORD };
+	static const char *const of_directory[] = { XATTR_OPAQUE, XATTR_TIMES, NULL }, *const of_file[] = { XATTR_RECORD, NULL };
 	int r = 0;
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0] && (r == 0 || r == -ENODATA); i++)
-		r = sys_fremovexattr(fd, names[i]);
+	for (const char *const *name = directory ? of_directory : of_file; *name && (r == 0 || r == -ENODATA); name++)
+		r = sys_removexattr(FD_PATH(fd), *name);
 	return r == -ENODATA ? 0 : r;
 }

@@ -51,6 +51,15 @@ char *unpack_text(struct unpack *u);
 int reclog_begin(int fd, const char magic[static RECLOG_MAGIC]);
 /* One record, in one write at the file position. */
 int reclog_append(int fd, struct pack *p);
+/* Records that are written together. Zeroed is none. */
+struct reclog_held {
+	uint8_t *buf;
+	size_t size, room;
+};
+int reclog_hold(struct reclog_held *h, struct pack *p);
+/* In one write at the file position. After a failure they are still held, and the file ends where it did, if it can be cut. */
+int reclog_write_held(int fd, struct reclog_held *h);
+void reclog_held_release(struct reclog_held *h);
 /* Calls fn for each whole record from the start, until it returns non-zero, which is returned; 0 at the end, and *ret_end (may be NULL) is where
  * whole records end. -EBADMSG: another magic. A file shorter than the magic has no records. */
 int reclog_read(int fd, const char magic[static RECLOG_MAGIC], int (*fn)(void *ctx, struct unpack *u), void *ctx, int64_t *ret_end);

@@ -45,7 +45,6 @@ int sys_fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags);
 int sys_utimensat(int dirfd, const char *path, const struct timespec ts[2], int flags);
 int sys_ftruncate(int fd, off_t size);
 int sys_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags);
-int sys_fremovexattr(int fd, const char *name);
 int sys_setxattr(const char *path, const char *name, const void *value, size_t size, int flags);
 int sys_lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags);
 int sys_removexattr(const char *path, const char *name);

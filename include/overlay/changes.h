@@ -25,6 +25,7 @@ struct change {
 	const struct origin *origin; /* origin: borrowed from the list; NULL: below a directory the box made, or damaged origins */
 	bool host_changed;      /* host_changed: the host's object is no longer the origin (identity; commit compares further) */
 	bool times;             /* times: of a change of metadata: the modification time is part of it */
+	bool capabilities;      /* capabilities: a program of the box's that has them (root alone can put them on the host's) */
 	bool content;           /* content: a renamed or type-same file whose bytes differ (false: metadata only) */
 };
 
@@ -74,8 +75,8 @@ void plain_release(struct plain *p);
 void overlay_moved_out(struct overlay *ov, struct vpath path);
 /* Such things are in it again, wherever they were. */
 void overlay_moved_back(struct overlay *ov);
-/* Takes from a directory or file that came out of a layer what was for the layer. */
-int overlay_strip(int fd);
+/* Takes from a directory or file that came out of a layer what was for the layer. fd may be O_PATH. */
+int overlay_strip(int fd, bool directory);
 /* What the host has at the path now, after a commit put it there or took it away, becomes the origin of what the box has there. */
 int overlay_reorigin(struct overlay *ov, struct vpath path);
 

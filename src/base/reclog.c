@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/sys.h"
@@ -149,7 +150,8 @@ int reclog_begin(int fd, const char magic[static RECLOG_MAGIC])
 	return sys_write_all(fd, magic, RECLOG_MAGIC);
 }
 
-int reclog_append(int fd, struct pack *p)
+/* The record is whole, and *ret_size bytes. */
+static int seal(struct pack *p, size_t *ret_size)
 {
 	size_t size;
 
@@ -161,7 +163,60 @@ int reclog_append(int fd, struct pack *p)
 	memset(p->buf + p->size, 0, size - p->size);
 	put32(p->buf + AT_SIZE, (uint32_t)size);
 	put32(p->buf + AT_SUM, XXH32(p->buf + HEAD, size - HEAD, 0));
-	return sys_write_all(fd, p->buf, size);
+	*ret_size = size;
+	return 0;
+}
+
+int reclog_append(int fd, struct pack *p)
+{
+	size_t size;
+	int r = seal(p, &size);
+
+	return r < 0 ? r : sys_write_all(fd, p->buf, size);
+}
+
+int reclog_hold(struct reclog_held *h, struct pack *p)
+{
+	size_t size;
+	int r = seal(p, &size);
+
+	if (r == 0 && h->size + size > h->room) {
+		size_t room = 2 * (h->size + size);
+		uint8_t *buf = realloc(h->buf, room);
+
+		if (!buf)
+			return -ENOMEM;
+		h->buf = buf;
+		h->room = room;
+	}
+	if (r < 0)
+		return r;
+	memcpy(h->buf + h->size, p->buf, size);
+	h->size += size;
+	return 0;
+}
+
+int reclog_write_held(int fd, struct reclog_held *h)
+{
+	off_t at;
+	int r;
+
+	if (!h->size)
+		return 0;
+	at = lseek(fd, 0, SEEK_CUR);
+	r = at < 0 ? -errno : sys_write_all(fd, h->buf, h->size);
+	/* Half a record would end the log, and hide those that follow. */
+	if (r < 0 && at >= 0 && sys_ftruncate(fd, at) == 0)
+		(void)lseek(fd, at, SEEK_SET);
+	if (r == 0)
+		h->size = 0;
+	return r;
+}
+
+void reclog_held_release(struct reclog_held *h)
+{
+	free(h->buf);
+	*h = (struct reclog_held){ 0 };
 }
 
 struct reader {

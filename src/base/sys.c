@@ -252,11 +252,6 @@ int sys_fsetxattr(int fd, const char *name, const void *value, size_t size, int 
 	return GATED_RETRY(fsetxattr(fd, name, value, size, flags));
 }
 
-int sys_fremovexattr(int fd, const char *name)
-{
-	return GATED_RETRY(fremovexattr(fd, name));
-}
-
 int sys_setxattr(const char *path, const char *name, const void *value, size_t size, int flags)
 {
 	return GATED_RETRY(setxattr(path, name, value, size, flags));

@@ -19,16 +19,6 @@ static int end_path(const struct host_name *e, char ret[static PATH_MAX])
 	return r < 0 ? r : 0;
 }
 
-static int dir_ident(int dir, struct ident *ret)
-{
-	struct stat st;
-	int r = sys_fstat(dir, &st);
-
-	if (r == 0)
-		*ret = ident_of(&st);
-	return r;
-}
-
 /* The step is on the disk; in a round of logging that comes for all at once. */
 static int log_step(struct apply *a, const struct step *s)
 {
@@ -50,28 +40,12 @@ static int names_rename(struct apply *a, const struct host_name *from, const str
 	return host_exchange(from->dir, from->name, to->dir, to->name, spare);
 }
 
-/* What stood aside for a later rename goes to its place now: it will not be there to be kept. */
-static int take_on(struct apply *a, const char *temp, const struct stat *st)
-{
-	for (size_t k = a->j->nsteps; k > 0; k--) {
-		const struct step *s = &a->j->steps[k - 1];
-		const struct stat *old = s->old == OLD_A ? &s->at_b : &s->at_a;
-
-		/* A link to it is another temporary. */
-		if (s->old != OLD_NONE && old->st_ino == st->st_ino && old->st_dev == st->st_dev &&
-		    strcmp(strrchr(s->old == OLD_A ? s->a : s->b, '/') + 1, temp) == 0)
-			return journal_take_on(a->j, k - 1);
-	}
-	return 0;
-}
-
 static int rename_step(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *at_from,
                        const struct stat *at_to, unsigned flags, enum step_old old, bool given)
 {
 	char from_path[PATH_MAX], to_path[PATH_MAX];
 	struct step s = { .kind = STEP_RENAME, .a = from_path, .b = to_path, .at_a = *at_from, .old = old, .item = i, .given = given,
 		          .exchange = (flags & RENAME_EXCHANGE) != 0 };
-	const struct stat *at_old;
 	int r = later_make(a);
 
 	if (a->making == MAKING_DONE)
@@ -84,18 +58,14 @@ static int rename_step(struct apply *a, size_t i, const struct host_name *from, 
 	if (r == 0)
 		r = end_path(to, to_path);
 	if (r == 0)
-		r = dir_ident(from->dir, &s.dir_a);
+		r = host_ident(&a->p->host, from->dir, &s.dir_a);
 	if (r == 0)
-		r = dir_ident(to->dir, &s.dir_b);
+		r = host_ident(&a->p->host, to->dir, &s.dir_b);
 	if (r < 0)
 		return r;
-	if (old != OLD_NONE) {
+	if (old != OLD_NONE)
 		s.kept = journal_new_kept(a->j);
-		at_old = old == OLD_A ? at_to : at_from;
-		r = inode_set_add(&a->olds, at_old->st_dev, at_old->st_ino);
-	}
-	if (r == 0 && journal_is_temp(a->j, from->name) && inode_set_has(&a->olds, at_from->st_dev, at_from->st_ino))
-		r = take_on(a, from->name, at_from);
+	r = journal_take_on(a->j, from_path, at_from);
 	if (r == 0)
 		r = log_step(a, &s);
 	return r < 0 ? r : names_rename(a, from, to, flags);
@@ -125,7 +95,7 @@ static int parent_ident(struct apply *a, const char *path, struct ident *ret)
 	const char *name;
 	int dir, r = host_parent(&a->p->host, path, &dir, &name);
 
-	return r < 0 ? r : dir_ident(dir, ret);
+	return r < 0 ? r : host_ident(&a->p->host, dir, ret);
 }
 
 static int act_object(struct apply *a, struct step *s, int fd, bool content)

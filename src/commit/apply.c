@@ -357,7 +357,6 @@ static void apply_release(struct apply *a)
 	free(a->parents);
 	free(a->doomed);
 	inode_set_release(&a->touched);
-	inode_set_release(&a->olds);
 	free(a->busy);
 	free(a->given);
 	later_free(a);
@@ -451,12 +450,14 @@ static bool has_work(const struct commit_plan *plan)
 /* One try. True: the host has all of it. */
 static bool apply_once(struct apply *a, struct pass *pass)
 {
-	bool work = has_work(&a->p->p);
+	bool work = has_work(&a->p->p), done;
 	int r = work ? begin(a) : 0;
 
 	if (r < 0)
 		stopped(a, "the journal", r);
-	if (r == 0 && apply_all(a, pass) && check_doomed(a) && finish_directories(a) && (!work || all_done(a))) {
+	done = r == 0 && apply_all(a, pass);
+	give_leave(a);
+	if (done && check_doomed(a) && finish_directories(a) && (!work || all_done(a))) {
 		if (work)
 			finish(a);
 		else
@@ -480,7 +481,7 @@ static bool was_raced(const struct commit_plan *plan)
 static int try(struct plan *p, struct pass *pass, struct commit_result *ret, bool *ret_again)
 {
 	_cleanup_journal_ struct journal j;
-	struct apply a = { .p = p, .result = ret, .j = &j };
+	struct apply a = { .p = p, .result = ret, .j = &j, .left_fd = -1 };
 	bool done;
 
 	journal_init(&j);
@@ -519,6 +520,8 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 	sigaction(SIGIO, &ignore, &lease);
 	mask = umask(0);
 	keep_in_box(plan_of(plan));
+	/* The plan was made some time ago. */
+	host_moved(&plan_of(plan)->host);
 	for (int n = 0; n < TRIES && again && r == 0; n++) {
 		if (n > 0)
 			r = plan_judge_again(plan_of(plan));

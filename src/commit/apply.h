@@ -78,7 +78,6 @@ struct apply {
 	struct inode_set made;    /* made: those it has made; their numbers may be those of files that it has removed */
 	struct inode_set settled; /* settled: see twins_settle */
 	struct inode_set wanted;  /* wanted: those that are to get a new name by some item */
-	struct inode_set olds;    /* olds: what was taken away, and stands under a temporary name */
 	struct inode_set chosen;  /* chosen: those that some item which is to be applied is about */
 	struct doomed *doomed;
 	size_t ndoomed;
@@ -88,6 +87,9 @@ struct apply {
 	enum making making;
 	bool *given; /* given: items that came to the host by a rename (give.c) */
 	struct inode_set layers; /* layers: directories of the layer that gave something */
+	int left_fd;             /* left_fd: the one that gave last, or -1, and which it is, and the times that it is to get back (give_leave) */
+	struct ident left;
+	struct timespec left_times[2];
 	struct item_doors *doors; /* doors: of the item being applied */
 	bool *busy; /* busy: items being applied, higher up on our stack */
 	int stuck;  /* stuck: -errno of what was to leave the box, and is to be tried again */
@@ -210,6 +212,8 @@ int give_object(struct apply *a, size_t i, const char *path);
 int give_file(struct apply *a, size_t i, const char *temp, const char *path, struct stat *ret);
 /* The rename itself. temp: the name it gets; NULL: the path's own. 0: it cannot be renamed there. */
 int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp, const char *path);
+/* The layer's directories have the times again that they had. */
+void give_leave(struct apply *a);
 
 /* ---- inplace.c ---- */
 

@@ -32,56 +32,75 @@ static bool tree_is_whole(struct apply *a, size_t begin, size_t end)
 	return true;
 }
 
-/* The layer's directory gets its times back when the step is taken back. */
-static int note_layer(struct apply *a, const struct plain *p, struct stat *ret)
-{
-	char dir[PATH_MAX];
-	int r = sys_fstat(p->dir, ret);
+/* ---- the directory that it comes out of ---- */
 
-	if (r < 0 || inode_set_has(&a->layers, ret->st_dev, ret->st_ino))
-		return r;
-	r = inode_set_add(&a->layers, ret->st_dev, ret->st_ino);
-	if (r == 0 && !path_split(p->path, dir, sizeof dir))
-		r = -ENAMETOOLONG;
-	return r < 0 ? r : journal_add_dir(a->j, dir, ret);
+void give_leave(struct apply *a)
+{
+	if (a->left_fd >= 0)
+		(void)sys_utimensat(a->left_fd, "", a->left_times, AT_EMPTY_PATH);
+	fd_closep(&a->left_fd);
+	a->left_fd = -1;
 }
 
-/* The two are in one mount, and not only on one file system. */
+/* It gets its times back when the next one is come to, and when the step is taken back. */
+static int note_layer(struct apply *a, const struct plain *p)
+{
+	char dir[PATH_MAX];
+	struct stat st;
+	int r = sys_fstat(p->dir, &st);
+
+	if (r < 0 || (a->left_fd >= 0 && ident_is(&a->left, &st)))
+		return r;
+	give_leave(a);
+	a->left = ident_of(&st);
+	a->left_times[0] = st.st_atim;
+	a->left_times[1] = st.st_mtim;
+	a->left_fd = fcntl(p->dir, F_DUPFD_CLOEXEC, 3);
+	if (a->left_fd < 0)
+		return -errno;
+	if (inode_set_has(&a->layers, st.st_dev, st.st_ino))
+		return 0;
+	r = inode_set_add(&a->layers, st.st_dev, st.st_ino);
+	if (r == 0 && !path_split(p->path, dir, sizeof dir))
+		r = -ENAMETOOLONG;
+	return r < 0 ? r : journal_add_dir(a->j, dir, &st);
+}
+
+/* The two are on one file system, and in one mount of it; parts of one mount can be different file systems still (btrfs). */
 static bool same_mount(int a, int b)
 {
 	struct statx x, y;
 
 	return sys_statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) == 0 && sys_statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &y) == 0 &&
-	       (x.stx_mask & y.stx_mask & STATX_MNT_ID) && x.stx_mnt_id == y.stx_mnt_id;
+	       (x.stx_mask & y.stx_mask & STATX_MNT_ID) && x.stx_mnt_id == y.stx_mnt_id && x.stx_dev_major == y.stx_dev_major &&
+	       x.stx_dev_minor == y.stx_dev_minor;
 }
 
 int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp, const char *path)
 {
 	const struct host_name from = { p->dir, p->name, p->path };
 	struct host_name to = { .path = path };
-	struct timespec times[2];
-	struct stat layer, there;
+	struct stat there;
 	int r = host_parent(&a->p->host, path, &to.dir, &to.name);
 
-	if (r == 0)
-		r = sys_fstat(to.dir, &there);
 	if (r < 0)
 		return r;
-	if (there.st_dev != p->st.st_dev || !same_mount(p->dir, to.dir))
+	/* That was found out before the step was put off. */
+	if (!a->making && !same_mount(p->dir, to.dir))
 		return 0;
 	if (temp)
 		to.name = temp;
-	r = note_layer(a, p, &layer);
+	r = note_layer(a, p);
 	if (r == 0)
 		r = act_give(a, i, &from, &to, &p->st);
 	/* Some file systems know no flags; the step is logged. */
 	if (r == -EINVAL && sys_fstatat(to.dir, to.name, &there, AT_SYMLINK_NOFOLLOW) == -ENOENT)
 		r = sys_renameat2(from.dir, from.name, to.dir, to.name, 0);
+	/* The step stays in the journal, as one that was not made. */
+	if (r == -EXDEV || r == -EINVAL || r == -EACCES || r == -EPERM)
+		return 0;
 	if (r < 0)
-		return r == -EXDEV || r == -EINVAL ? 0 : r == -EEXIST ? swap_refuse(a, i) : r;
-	times[0] = layer.st_atim;
-	times[1] = layer.st_mtim;
-	(void)sys_utimensat(p->dir, "", times, AT_EMPTY_PATH);
+		return r == -EEXIST ? swap_refuse(a, i) : r;
 	overlay_moved_out(a->p->p.ov, (struct vpath){ item(a, i)->change->path });
 	return inode_set_add(&a->made, p->st.st_dev, p->st.st_ino) < 0 ? -ENOMEM : 1;
 }
@@ -89,15 +108,15 @@ int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp
 /* The layer's directory lets it go, and a directory its ".."; and the way back is open. */
 static bool can_leave(struct apply *a, const struct plain *p)
 {
-	struct stat own, there;
+	struct ident own, there;
 	const char *name;
 	int dir;
 
 	if (faccessat(p->dir, ".", W_OK | X_OK, AT_EACCESS) < 0 ||
 	    (S_ISDIR(p->st.st_mode) && faccessat(p->dir, p->name, W_OK | X_OK, AT_EACCESS) < 0))
 		return false;
-	return host_parent(&a->p->host, p->path, &dir, &name) == 0 && sys_fstat(dir, &there) == 0 && sys_fstat(p->dir, &own) == 0 &&
-	       own.st_ino == there.st_ino && own.st_dev == there.st_dev;
+	return host_parent(&a->p->host, p->path, &dir, &name) == 0 && host_ident(&a->p->host, dir, &there) == 0 &&
+	       host_ident(&a->p->host, p->dir, &own) == 0 && own.ino == there.ino && own.dev == there.dev;
 }
 
 int give_object(struct apply *a, size_t i, const char *path)
@@ -132,7 +151,6 @@ int give_file(struct apply *a, size_t i, const char *temp, const char *path, str
 {
 	__attribute__((cleanup(plain_release))) struct plain p = { .dir = -1 };
 	const struct commit_item *it = item(a, i);
-	struct stat there;
 	const char *name;
 	int dir, r;
 
@@ -143,9 +161,7 @@ int give_file(struct apply *a, size_t i, const char *temp, const char *path, str
 	if (!can_leave(a, &p))
 		return 0;
 	r = host_parent(&a->p->host, path, &dir, &name);
-	if (r == 0)
-		r = sys_fstat(dir, &there);
-	if (r < 0 || there.st_dev != p.st.st_dev || !same_mount(p.dir, dir))
+	if (r < 0 || !same_mount(p.dir, dir))
 		return r < 0 ? r : 0;
 	/* Where no names can be made there is another way, which is to be found out now and not when it is too late. */
 	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
@@ -168,9 +184,9 @@ static int enter(struct host *h, const char *path, struct descent *d)
 
 	if (r < 0)
 		return r;
-	r = overlay_strip(fd);
+	r = overlay_strip(fd, true);
 	if (r == -EACCES || r == -EPERM)
-		r = overlay_strip(fd);
+		r = overlay_strip(fd, true);
 	if (r == 0)
 		r = host_list(h, path, &names);
 	return r < 0 ? r : descent_enter(d, names);
@@ -178,22 +194,20 @@ static int enter(struct host *h, const char *path, struct descent *d)
 
 static int strip_file_once(struct host *h, const char *path)
 {
-	_cleanup_close_ int fd = -1, own = -1;
+	_cleanup_close_ int fd = -1;
 	struct stat st;
 	int r = host_open(h, path, O_PATH, &fd);
 
 	if (r == 0)
 		r = sys_fstat(fd, &st);
 	if (r == 0)
-		r = own = S_ISREG(st.st_mode) ? sys_reopen(fd, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0) : -ENOENT;
+		r = S_ISREG(st.st_mode) ? overlay_strip(fd, false) : -ENOENT;
 	/* Its mode keeps us out, whose it is. */
 	if (r == -EACCES && st.st_uid == geteuid() && (r = sys_chmod_fd(fd, st.st_mode | 0600)) == 0) {
-		r = own = sys_reopen(fd, O_RDONLY | O_CLOEXEC, 0);
-		if (r >= 0)
-			r = overlay_strip(own);
+		r = overlay_strip(fd, false);
 		return sys_chmod_fd(fd, st.st_mode & 07777) < 0 ? -EIO : r;
 	}
-	return r < 0 ? r : overlay_strip(own);
+	return r;
 }
 
 /* What keeps us out once may not do so twice; what does stays marked, which is of no harm. */

@@ -14,37 +14,48 @@
 #include "overlay/box.h"
 
 #define RESOLVE_HOST (RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+#define N_DIRS (sizeof ((struct host *)NULL)->dirs / sizeof ((struct host *)NULL)->dirs[0])
 
 int host_init(struct host *h)
 {
 	int fd = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 
-	h->dir_fd = -1;
-	h->dir[0] = h->pinned[0] = '\0';
-	h->root_fd = fd;
+	host_blank(h, fd);
 	return fd < 0 ? fd : 0;
+}
+
+void host_blank(struct host *h, int root_fd)
+{
+	h->root_fd = root_fd;
+	h->last = 0;
+	h->pinned[0] = '\0';
+	for (size_t i = 0; i < N_DIRS; i++)
+		h->dirs[i].fd = -1;
 }
 
 void host_release(struct host *h)
 {
-	fd_closep(&h->dir_fd);
+	host_moved(h);
 	fd_closep(&h->root_fd);
-	h->dir_fd = h->root_fd = -1;
+	h->root_fd = -1;
+}
+
+static void forget(struct host_dir *d)
+{
+	fd_closep(&d->fd);
+	d->fd = -1;
 }
 
 void host_moved(struct host *h)
 {
-	fd_closep(&h->dir_fd);
-	h->dir_fd = -1;
-	h->dir[0] = '\0';
+	for (size_t i = 0; i < N_DIRS; i++)
+		forget(&h->dirs[i]);
 }
 
 /* The directory, which was opened by its path, is not another than the one that is to be there. */
-static bool pin_holds(const struct host *h, const char *dir, int fd)
+static bool pin_holds(const struct host *h, const struct host_dir *d)
 {
-	struct stat st;
-
-	return !h->pinned[0] || strcmp(dir, h->pinned) != 0 || (sys_fstat(fd, &st) == 0 && ident_is(&h->pin, &st));
+	return !h->pinned[0] || strcmp(d->path, h->pinned) != 0 || (h->pin.ino && h->pin.ino == d->id.ino && h->pin.dev == d->id.dev);
 }
 
 void host_pin(struct host *h, const char *path, struct ident dir)
@@ -52,8 +63,9 @@ void host_pin(struct host *h, const char *path, struct ident dir)
 	h->pin = dir;
 	if (!path_split(path, h->pinned, sizeof h->pinned))
 		h->pinned[0] = '\0';
-	if (h->dir_fd >= 0 && !pin_holds(h, h->dir, h->dir_fd))
-		host_moved(h);
+	for (size_t i = 0; i < N_DIRS; i++)
+		if (h->dirs[i].fd >= 0 && !pin_holds(h, &h->dirs[i]))
+			forget(&h->dirs[i]);
 }
 
 void host_unpin(struct host *h)
@@ -61,31 +73,71 @@ void host_unpin(struct host *h)
 	h->pinned[0] = '\0';
 }
 
+static struct host_dir *find_dir(struct host *h, const char *path)
+{
+	for (unsigned i = 0; i < N_DIRS; i++) {
+		unsigned k = (h->last + i) % N_DIRS;
+
+		if (h->dirs[k].fd >= 0 && strcmp(h->dirs[k].path, path) == 0) {
+			h->last = k;
+			return &h->dirs[k];
+		}
+	}
+	return NULL;
+}
+
+static int open_dir(struct host *h, const char *path, struct host_dir **ret)
+{
+	_cleanup_close_ int fd = sys_openat2(h->root_fd, path_relative(path), O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_HOST);
+	struct host_dir *d = &h->dirs[(h->last + 1) % N_DIRS];
+	struct stat st;
+	int r = fd < 0 ? fd : sys_fstat(fd, &st);
+
+	if (r < 0)
+		return r;
+	forget(d);
+	strcpy(d->path, path);
+	d->id = ident_of(&st);
+	if (!pin_holds(h, d))
+		return -ESTALE;
+	d->fd = TAKE_FD(fd);
+	h->last = (unsigned)(d - h->dirs);
+	*ret = d;
+	return 0;
+}
+
 int host_parent(struct host *h, const char *path, int *ret_fd, const char **ret_name)
 {
 	char dir[PATH_MAX];
 	const char *name = path_split(path, dir, sizeof dir);
-	int fd;
+	struct host_dir *d;
+	int r;
 
 	if (!name)
 		return -ENAMETOOLONG;
-	if (!*name)
-		name = ".";
-	if (h->dir_fd < 0 || strcmp(dir, h->dir) != 0) {
-		fd = sys_openat2(h->root_fd, path_relative(dir), O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_HOST);
-		if (fd < 0)
-			return fd;
-		host_moved(h);
-		if (!pin_holds(h, dir, fd)) {
-			fd_closep(&fd);
-			return -ESTALE;
-		}
-		h->dir_fd = fd;
-		strcpy(h->dir, dir);
-	}
-	*ret_fd = h->dir_fd;
-	*ret_name = name;
+	d = find_dir(h, dir);
+	r = d ? 0 : open_dir(h, dir, &d);
+	if (r < 0)
+		return r;
+	*ret_fd = d->fd;
+	*ret_name = *name ? name : ".";
 	return 0;
+}
+
+int host_ident(const struct host *h, int fd, struct ident *ret)
+{
+	struct stat st;
+	int r;
+
+	for (size_t i = 0; i < N_DIRS; i++)
+		if (h->dirs[i].fd == fd) {
+			*ret = h->dirs[i].id;
+			return 0;
+		}
+	r = sys_fstat(fd, &st);
+	if (r == 0)
+		*ret = ident_of(&st);
+	return r;
 }
 
 int host_open(struct host *h, const char *path, int flags, int *ret_fd)

@@ -27,17 +27,25 @@ static inline bool ident_is(const struct ident *id, const struct stat *st)
 	return id->ino && id->ino == st->st_ino && id->dev == st->st_dev;
 }
 
+struct host_dir {
+	int fd; /* fd: O_PATH, or -1: none */
+	struct ident id;
+	char path[PATH_MAX];
+};
+
 struct host {
-	int root_fd;        /* root_fd: "/", O_PATH */
-	int dir_fd;         /* dir_fd: the parent used last, or -1 */
-	char dir[PATH_MAX]; /* dir: its path */
-	char pinned[PATH_MAX]; /* pinned: see host_pin, or "" */
+	int root_fd;             /* root_fd: "/", O_PATH */
+	struct host_dir dirs[2]; /* dirs: the parents used last: of the layer and of the host in turn, where something moves between them */
+	unsigned last;           /* last: the one used last */
+	char pinned[PATH_MAX];   /* pinned: see host_pin, or "" */
 	struct ident pin;
 };
 
 int host_init(struct host *h);
+/* No parent is known, and none is pinned. root_fd is the host's from now on. */
+void host_blank(struct host *h, int root_fd);
 void host_release(struct host *h);
-/* Forgets the parent used last: after a directory has been moved. */
+/* Forgets the parents used last: after a directory has been moved. */
 void host_moved(struct host *h);
 /* Until host_unpin the directory that holds the path is this one, or host_parent says -ESTALE: who owns a directory above it can put another in
  * its place at any time. */
@@ -45,6 +53,8 @@ void host_pin(struct host *h, const char *path, struct ident dir);
 void host_unpin(struct host *h);
 /* The parent of an absolute canonical path (borrowed until the next call), and the last component (borrowed from path). */
 int host_parent(struct host *h, const char *path, int *ret_fd, const char **ret_name);
+/* Which directory it is that host_parent gave, or that somebody else opened. */
+int host_ident(const struct host *h, int fd, struct ident *ret);
 /* Opens the object itself, never what a symlink leads to. A regular file is never waited for. */
 int host_open(struct host *h, const char *path, int flags, int *ret_fd);
 /* 0 and all zero when nothing is there (also when a parent is missing). -ELOOP: a parent is a symlink now. */

@@ -17,6 +17,7 @@
 
 #define MAGIC "cbxjrnl1"
 #define TEMP_PREFIX ".cowbox-"
+#define HELD_MAX (64u << 10)
 
 void journal_init(struct journal *j)
 {
@@ -42,6 +43,8 @@ void journal_release(struct journal *j)
 	}
 	free(j->items);
 	free(j->steps);
+	free(j->moves);
+	inode_set_release(&j->olds);
 	places_release(&j->dirs);
 	places_release(&j->times);
 	places_release(&j->after);
@@ -50,6 +53,7 @@ void journal_release(struct journal *j)
 	free(j->head.box);
 	free(j->head.command);
 	pack_release(&j->pack);
+	reclog_held_release(&j->held);
 	fd_closep(&j->fd);
 	fd_closep(&j->dir_fd);
 	fd_closep(&j->history_fd);
@@ -101,15 +105,27 @@ static int items_take(struct journal *j, const struct journal_item *it)
 	return 0;
 }
 
+static bool moves_directory(const struct step *s)
+{
+	return s->kind == STEP_RENAME && (S_ISDIR(s->at_a.st_mode) || S_ISDIR(s->at_b.st_mode));
+}
+
 static int steps_take(struct journal *j, const struct step *s)
 {
+	const struct stat *old = s->old == OLD_A ? &s->at_b : &s->at_a;
 	int r = s->a && (s->b || s->kind != STEP_RENAME) ? grow(&j->steps, j->nsteps, &j->steps_room, sizeof *j->steps) : -ENOMEM;
 
+	if (r == 0 && s->old != OLD_NONE)
+		r = inode_set_add(&j->olds, old->st_dev, old->st_ino);
+	if (r == 0 && moves_directory(s))
+		r = grow(&j->moves, j->nmoves, &j->moves_room, sizeof *j->moves);
 	if (r < 0) {
 		free(s->a);
 		free(s->b);
 		return r;
 	}
+	if (moves_directory(s))
+		j->moves[j->nmoves++] = j->nsteps;
 	j->steps[j->nsteps++] = *s;
 	return 0;
 }
@@ -154,15 +170,19 @@ static void pack_begin(struct journal *j, enum record type)
 	pack_u64(&j->pack, type);
 }
 
-/* Half a record would end the log, and hide those that follow. */
+/* With others, when there are many or they have to be there. */
 static int pack_write(struct journal *j)
 {
-	off_t at = lseek(j->fd, 0, SEEK_CUR);
-	int r = at < 0 ? -errno : reclog_append(j->fd, &j->pack);
+	int r = reclog_hold(&j->held, &j->pack);
 
-	if (r < 0 && at >= 0 && sys_ftruncate(j->fd, at) == 0)
-		(void)lseek(j->fd, at, SEEK_SET);
-	return r;
+	return r == 0 && j->held.size >= HELD_MAX ? reclog_write_held(j->fd, &j->held) : r;
+}
+
+static int pack_write_now(struct journal *j)
+{
+	int r = pack_write(j);
+
+	return r < 0 ? r : reclog_write_held(j->fd, &j->held);
 }
 
 void journal_pack_head(struct pack *p, const struct journal_head *h)
@@ -333,6 +353,8 @@ static void drop_step(struct journal *j)
 	if (!j->nsteps)
 		return;
 	j->nsteps--;
+	if (moves_directory(&j->steps[j->nsteps]))
+		j->nmoves--;
 	free(j->steps[j->nsteps].a);
 	free(j->steps[j->nsteps].b);
 }
@@ -348,10 +370,29 @@ int journal_cancel_step(struct journal *j)
 	return r;
 }
 
-int journal_take_on(struct journal *j, size_t step)
+/* The step that has taken it away. */
+static size_t find_old(const struct journal *j, const char *path, const struct stat *st)
 {
+	const char *name = strrchr(path, '/');
+
+	if (!journal_is_temp_path(j, path) || !inode_set_has(&j->olds, st->st_dev, st->st_ino))
+		return SIZE_MAX;
+	for (size_t k = j->nsteps; k > 0; k--) {
+		const struct step *s = &j->steps[k - 1];
+
+		if (s->old != OLD_NONE && strcmp(strrchr(s->old == OLD_A ? s->a : s->b, '/'), name) == 0)
+			return k - 1;
+	}
+	return SIZE_MAX;
+}
+
+int journal_take_on(struct journal *j, const char *path, const struct stat *st)
+{
+	size_t step = find_old(j, path, st);
 	int r;
 
+	if (step == SIZE_MAX)
+		return 0;
 	pack_begin(j, RECORD_TAKEN);
 	pack_u64(&j->pack, step);
 	r = pack_write(j);
@@ -372,7 +413,9 @@ static int read_taken(struct journal *j, struct unpack *u)
 
 int journal_sync(struct journal *j)
 {
-	return sys_fsync(j->fd);
+	int r = reclog_write_held(j->fd, &j->held);
+
+	return r < 0 ? r : sys_fsync(j->fd);
 }
 
 int journal_log(struct journal *j, const struct step *s)
@@ -385,14 +428,22 @@ int journal_log(struct journal *j, const struct step *s)
 int journal_set_applied(struct journal *j)
 {
 	int r = journal_sync(j);
+	off_t end = r < 0 ? -1 : lseek(j->fd, 0, SEEK_CUR);
 
+	if (r < 0 || end < 0)
+		return r < 0 ? r : -errno;
 	pack_begin(j, RECORD_APPLIED);
-	if (r == 0)
-		r = pack_write(j);
+	r = pack_write_now(j);
 	if (r == 0)
 		r = journal_sync(j);
-	if (r == 0)
+	if (r == 0) {
 		j->applied = true;
+		return 0;
+	}
+	/* It may be on the disk all the same, and is not to be believed. */
+	j->held.size = 0;
+	if (sys_ftruncate(j->fd, end) == 0 && lseek(j->fd, end, SEEK_SET) >= 0)
+		(void)sys_fsync(j->fd);
 	return r;
 }
 
@@ -403,13 +454,13 @@ int journal_set_back(struct journal *j, size_t step, bool troubled)
 	pack_begin(j, RECORD_BACK);
 	pack_u64(&j->pack, step);
 	pack_u64(&j->pack, troubled);
-	return pack_write(j);
+	return pack_write_now(j);
 }
 
 int journal_add_forgotten(struct journal *j)
 {
 	pack_begin(j, RECORD_FORGOTTEN);
-	return pack_write(j);
+	return pack_write_now(j);
 }
 
 static int read_record(void *ctx, struct unpack *u)
@@ -577,7 +628,7 @@ int journal_begin(struct journal *j, const char *store_path, const struct journa
 	pack_begin(j, RECORD_HEAD);
 	pack_u64(&j->pack, j->tag);
 	journal_pack_head(&j->pack, &j->head);
-	r = pack_write(j);
+	r = pack_write_now(j);
 	snprintf(text, sizeof text, "%u\n", j->number);
 	return r < 0 ? r : write_file(j->history_fd, "open", text, strlen(text));
 }
@@ -612,10 +663,12 @@ bool journal_made(const struct journal *j, const struct step *s)
 	if (s->kind != STEP_RENAME || s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp_path(j, s->a) ||
 	    journal_is_temp_path(j, s->b))
 		return false;
-	for (const struct step *was = j->steps; was < s; was++)
-		if (was->kind == STEP_RENAME && was->at_a.st_ino == s->at_a.st_ino && was->at_a.st_dev == s->at_a.st_dev &&
-		    strcmp(was->b, s->a) == 0)
+	for (size_t i = 0; i < j->nmoves && &j->steps[j->moves[i]] < s; i++) {
+		const struct step *was = &j->steps[j->moves[i]];
+
+		if (was->at_a.st_ino == s->at_a.st_ino && was->at_a.st_dev == s->at_a.st_dev && strcmp(was->b, s->a) == 0)
 			return false;
+	}
 	return true;
 }
 

@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/inode_set.h"
 #include "base/reclog.h"
 #include "host.h"
 
@@ -115,8 +116,12 @@ struct journal {
 	size_t nitems, items_room;
 	struct step *steps;
 	size_t nsteps, steps_room;
+	size_t *moves;           /* moves: indices of the steps that rename directories, ascending */
+	size_t nmoves, moves_room;
+	struct inode_set olds;   /* olds: what they have taken away */
 	struct places dirs, times, after, names, copies;
 	struct pack pack;
+	struct reclog_held held; /* held: records that are still to be written */
 };
 
 /* ---- the history ---- */
@@ -151,8 +156,8 @@ int journal_add_step(struct journal *j, const struct step *s);
 /* The same, and it is on the disk. */
 int journal_log(struct journal *j, const struct step *s);
 int journal_cancel_step(struct journal *j);
-/* What the step took away is no longer old. */
-int journal_take_on(struct journal *j, size_t step);
+/* What was taken away, and stands under that temporary name, goes on from there: it will not be there to be kept. Nothing to do is no error. */
+int journal_take_on(struct journal *j, const char *path, const struct stat *st);
 /* What was added is on the disk. */
 int journal_sync(struct journal *j);
 /* The commit point (J1, J2). */

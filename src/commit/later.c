@@ -28,7 +28,7 @@ struct later {
 static int add(struct apply *a, int kind, size_t i, const char *path, const char *temp, const struct stat *seen)
 {
 	struct later *l;
-	struct stat st;
+	struct ident id;
 	const char *name;
 	int dir, r;
 
@@ -43,11 +43,11 @@ static int add(struct apply *a, int kind, size_t i, const char *path, const char
 		return -ENOMEM;
 	r = host_parent(&a->p->host, path, &dir, &name);
 	if (r == 0)
-		r = sys_fstat(dir, &st);
+		r = host_ident(&a->p->host, dir, &id);
 	if (r < 0)
 		return r;
 	l = &a->later[a->nlater];
-	*l = (struct later){ .kind = kind, .i = i, .path = strdup(path), .dir = ident_of(&st), .seen = *seen };
+	*l = (struct later){ .kind = kind, .i = i, .path = strdup(path), .dir = id, .seen = *seen };
 	if (!l->path)
 		return -ENOMEM;
 	if (temp)
@@ -186,8 +186,7 @@ int later_make(struct apply *a)
 		return 0;
 	/* The directory that the caller has of it, and what it has pinned, stay. */
 	caller = a->p->host;
-	a->p->host.dir_fd = -1;
-	a->p->host.dir[0] = a->p->host.pinned[0] = '\0';
+	host_blank(&a->p->host, caller.root_fd);
 	r = round_of(a, MAKING_LOGGED);
 	if (r == 0)
 		r = journal_sync(a->j);

@@ -355,10 +355,27 @@ static int keep_metadata(struct apply *a, size_t i, int dir, const char *name, c
 	return copy_metadata(from, to, &st, place_kept_bits(a, i), &item(a, i)->lost);
 }
 
+/* 0: the layer's file cannot be given, so that it has to be copied. */
+static int place_given(struct apply *a, size_t i, const char *path, const struct stat *seen)
+{
+	char temp[JOURNAL_TEMP_MAX];
+	struct stat ours;
+	const char *name;
+	int dir, r;
+
+	journal_temp_name(a->j, temp);
+	r = give_file(a, i, temp, path, &ours);
+	if (r <= 0)
+		return r;
+	r = host_parent(&a->p->host, path, &dir, &name);
+	if (r == 0)
+		r = swap_put(a, i, dir, temp, &ours, name, path, seen);
+	return r < 0 ? r : 1;
+}
+
 static int place_new(struct apply *a, size_t i, int box, const char *path, const struct stat *seen)
 {
 	_cleanup_close_ int dir = -1;
-	bool regular = S_ISREG(a->p->p.items[i].change->box.st_mode);
 	char temp[JOURNAL_TEMP_MAX];
 	struct stat ours;
 	const char *name;
@@ -368,18 +385,15 @@ static int place_new(struct apply *a, size_t i, int box, const char *path, const
 	if (r < 0)
 		return r;
 	journal_temp_name(a->j, temp);
-	r = regular ? give_file(a, i, temp, path, &ours) : 0;
-	if (r == 0) {
-		r = regular ? make_regular(a, i, box, dir, temp) : make_special(a, i, box, dir, temp);
-		if (r == 0 && seen->st_mode && place_kept_bits(a, i))
-			r = keep_metadata(a, i, dir, name, temp, seen);
-		if (r == 0)
-			r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
-	}
-	if (r == 0 || r == 1)
+	r = S_ISREG(a->p->p.items[i].change->box.st_mode) ? make_regular(a, i, box, dir, temp) : make_special(a, i, box, dir, temp);
+	if (r == 0 && seen->st_mode && place_kept_bits(a, i))
+		r = keep_metadata(a, i, dir, name, temp, seen);
+	if (r == 0)
+		r = sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW);
+	if (r == 0)
 		r = swap_put(a, i, dir, temp, &ours, name, path, seen);
 	/* There may be another way. What we have made is nobody's; what came out of the name would be another. */
-	if ((r == -EACCES || r == -EPERM) && !a->given[i] && sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if ((r == -EACCES || r == -EPERM) && sys_fstatat(dir, temp, &ours, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    inode_set_has(&a->made, ours.st_dev, ours.st_ino))
 		sys_unlinkat(dir, temp, S_ISDIR(ours.st_mode) ? AT_REMOVEDIR : 0);
 	return r;
@@ -440,7 +454,7 @@ static int place_regular(struct apply *a, size_t i, int box, const char *path, c
 	} else {
 		r = place_new(a, i, box, path, seen);
 		/* A directory that takes no names from us may still hold a file that we can write. */
-		if ((r == -EACCES || r == -EPERM) && !a->given[i] && twins_is_copy_of(a, i, seen))
+		if ((r == -EACCES || r == -EPERM) && twins_is_copy_of(a, i, seen))
 			r = place_in_inode(a, i, path, seen);
 	}
 	return r == 0 && many ? twins_add(a, &layer, path) : r;
@@ -470,8 +484,11 @@ int place_object(struct apply *a, size_t i, const char *path, const struct stat 
 {
 	_cleanup_close_ int box = -1;
 	const struct change *ch = a->p->p.items[i].change;
-	int r = changes_open(a->p->p.ov, ch, &box);
+	int r = S_ISREG(ch->box.st_mode) && !keeps_inode(a, i, seen) ? place_given(a, i, path, seen) : 0;
 
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = changes_open(a->p->p.ov, ch, &box);
 	if (r < 0)
 		return r;
 	if (S_ISREG(ch->box.st_mode))

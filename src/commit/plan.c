@@ -363,17 +363,12 @@ static int find_twins(struct plan *p)
 	return r;
 }
 
-static unsigned marks_of(struct plan *p, const struct change *ch)
+static unsigned marks_of(const struct change *ch)
 {
-	unsigned marks = (ch->box.st_mode & S_ISUID ? COMMIT_SETUID : 0) | (ch->box.st_mode & S_ISGID ? COMMIT_SETGID : 0);
-	_cleanup_close_ int fd = -1;
-
 	if (!S_ISREG(ch->box.st_mode))
 		return 0;
-	/* Nobody else can put them on a file, or commit them. */
-	if (geteuid() == 0 && changes_open(p->p.ov, ch, &fd) == 0 && sys_fgetxattr(fd, "security.capability", NULL, 0) >= 0)
-		marks |= COMMIT_CAPABILITIES;
-	return marks;
+	return (ch->box.st_mode & S_ISUID ? COMMIT_SETUID : 0) | (ch->box.st_mode & S_ISGID ? COMMIT_SETGID : 0) |
+	       (ch->capabilities ? COMMIT_CAPABILITIES : 0);
 }
 
 static int judge_all(struct plan *p)
@@ -448,7 +443,7 @@ static int build(struct plan *p, struct err *err)
 		return err_sys(err, r, "commit");
 	r = judge_all(p);
 	for (size_t i = 0; i < p->p.count; i++)
-		p->p.items[i].marks = marks_of(p, p->p.items[i].change);
+		p->p.items[i].marks = marks_of(p->p.items[i].change);
 	if (r == 0)
 		r = find_twins(p);
 	if (r < 0)
@@ -466,7 +461,7 @@ int commit_plan_new(struct overlay *ov, struct commit_plan **ret, struct err *er
 	if (!p)
 		return err_sys(err, -ENOMEM, "commit");
 	p->p.ov = ov;
-	p->host.root_fd = p->host.dir_fd = -1;
+	host_blank(&p->host, -1);
 	p->base_fd = box_open_in(overlay_box(ov), "base", O_RDONLY | O_DIRECTORY);
 	r = host_init(&p->host);
 	if (r < 0)

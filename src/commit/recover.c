@@ -99,7 +99,7 @@ static int forget_items(struct store *store, const struct journal *j)
 		r = plan_from_changes(ov, &changes, &p);
 	changes_release(&changes);
 	if (p) {
-		struct apply a = { .p = p, .result = &result };
+		struct apply a = { .p = p, .result = &result, .left_fd = -1 };
 
 		for (size_t i = 0; i < p->p.count; i++) {
 			p->p.items[i].part = j->items[i].part;

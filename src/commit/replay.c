@@ -176,18 +176,6 @@ static int remove_made(struct replay *r, const struct spot *at)
 
 /* ---- a rename taken back ---- */
 
-/* What the undo has taken away before goes on from its temporary name: it is not old. */
-static int take_on(struct journal *into, const char *path)
-{
-	for (size_t k = into->nsteps; k > 0; k--) {
-		const struct step *s = &into->steps[k - 1];
-
-		if (s->old != OLD_NONE && strcmp(s->old == OLD_A ? s->a : s->b, path) == 0)
-			return journal_take_on(into, k - 1);
-	}
-	return 0;
-}
-
 static int log_rename(struct journal *into, const struct step *s, const struct spot *from, const struct spot *to)
 {
 	int x;
@@ -196,9 +184,9 @@ static int log_rename(struct journal *into, const struct step *s, const struct s
 
 	if (!into)
 		return 0;
-	x = journal_is_temp_path(into, s->b) ? take_on(into, s->b) : 0;
-	if (x == 0 && s->exchange && journal_is_temp_path(into, s->a))
-		x = take_on(into, s->a);
+	x = journal_take_on(into, s->b, &from->st);
+	if (x == 0 && s->exchange)
+		x = journal_take_on(into, s->a, &to->st);
 	/* What the commit had brought is what the undo takes away: it stands under its temporary name then. */
 	if (journal_is_temp_path(into, s->a)) {
 		back.old = OLD_B;
@@ -426,6 +414,22 @@ int replay_step_back(struct replay *r, const struct step *s, struct journal *int
 
 /* ---- paths of then and now ---- */
 
+/* Of the steps that rename directories, by its place among them, the first from step k on. */
+static size_t first_move(const struct journal *j, size_t k)
+{
+	size_t low = 0, high = j->nmoves;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (j->moves[mid] < k)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 /* Where the host path of step k is before step end. */
 static int forward_to(const struct journal *j, size_t k, size_t end, const char *path, char ret[static PATH_MAX])
 {
@@ -435,12 +439,10 @@ static int forward_to(const struct journal *j, size_t k, size_t end, const char 
 	if (strlen(path) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	memmove(ret, path, strlen(path) + 1);
-	for (size_t i = k + 1; i < end && x >= 0; i++) {
-		const struct step *s = &j->steps[i];
+	/* Only what directories carry along; of itself, what a step takes away is touched by no other. */
+	for (size_t m = first_move(j, k + 1); m < j->nmoves && j->moves[m] < end && x >= 0; m++) {
+		const struct step *s = &j->steps[j->moves[m]];
 
-		/* Only what directories carry along; of itself, what a step takes away is touched by no other. */
-		if (s->kind != STEP_RENAME || !(S_ISDIR(s->at_a.st_mode) || S_ISDIR(s->at_b.st_mode)))
-			continue;
 		if (path_below(ret, s->a, &rest))
 			x = path_join(ret, PATH_MAX, s->b, rest);
 		else if (s->exchange && path_below(ret, s->b, &rest))
@@ -596,6 +598,7 @@ static int replay_given(const struct journal *j, size_t k, char ret[static PATH_
 
 struct old {
 	struct spot at;
+	struct ident dir; /* dir: that it is in */
 	const struct stat *was;
 	char name[JOURNAL_KEPT_MAX];
 };
@@ -616,8 +619,9 @@ static int old_find(struct replay *r, size_t k, struct old *ret)
 
 	ret->was = s->old == OLD_A ? &s->at_b : &s->at_a;
 	journal_kept_name(s->kept, true, ret->name);
+	ret->dir = s->old == OLD_A ? s->dir_a : s->dir_b;
 	if (x == 0)
-		x = spot_find(r, path, s->old == OLD_A ? s->dir_a : s->dir_b, &ret->at);
+		x = spot_find(r, path, ret->dir, &ret->at);
 	/* path is not ours to keep. */
 	ret->at.name = strrchr(s->old == OLD_A ? s->a : s->b, '/') + 1;
 	if (x == -ENOENT || x == -ENOTDIR || x == -ESTALE) {
@@ -634,13 +638,27 @@ static uint64_t mount_of(int fd)
 	return sys_statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) == 0 && (sx.stx_mask & STATX_MNT_ID) ? sx.stx_mnt_id : 0;
 }
 
-/* A directory's ".." changes with its place, which who may not write into it may not do. */
-static bool can_be_moved(const struct replay *r, const struct old *o)
+static bool in_entrys_mount(struct replay *r, const struct old *o)
 {
 	struct stat entry;
 
+	if (!r->entry_mount && sys_fstat(r->j->dir_fd, &entry) == 0) {
+		r->entry_mount = mount_of(r->j->dir_fd);
+		r->entry_dev = entry.st_dev;
+	}
+	/* Neighbours come one after another. */
+	if (r->mounted.ino != o->dir.ino || r->mounted.dev != o->dir.dev) {
+		r->mounted = o->dir;
+		r->mount = mount_of(o->at.dir);
+	}
+	return r->mount && r->mount == r->entry_mount && r->entry_dev == o->was->st_dev;
+}
+
+/* A directory's ".." changes with its place, which who may not write into it may not do. */
+static bool can_be_moved(struct replay *r, const struct old *o)
+{
 	/* Parts of one mount can be different file systems still (btrfs). */
-	if (mount_of(o->at.dir) != mount_of(r->j->dir_fd) || sys_fstat(r->j->dir_fd, &entry) < 0 || entry.st_dev != o->was->st_dev)
+	if (!in_entrys_mount(r, o))
 		return false;
 	return !S_ISDIR(o->was->st_mode) || geteuid() == 0 || o->was->st_uid == geteuid() || (o->was->st_mode & S_IWOTH);
 }

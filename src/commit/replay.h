@@ -15,6 +15,9 @@ struct replay {
 	void *ctx;
 	bool alike;       /* alike: an object may be a copy of the one that was logged (undo) */
 	size_t troubles;  /* troubles: what could not be put back, since somebody else has been there; told */
+	struct ident mounted; /* mounted: the directory that was asked last for its mount, and that; its and the entry's */
+	uint64_t mount, entry_mount;
+	uint64_t entry_dev;
 };
 
 /* Takes all steps back, from any point at which they were left, and removes the temporary names. What cannot be put back stays in the entry, and is
