@@ -25,6 +25,12 @@
 #include "base/sys.h"
 #include "replay.h"
 
+void apply_stopped(struct apply *a, const char *what, int r)
+{
+	if (!a->result->trouble[0])
+		snprintf(a->result->trouble, sizeof a->result->trouble, "%s: %s", what, strerror(-r));
+}
+
 /* ---- passes ---- */
 
 struct pass {
@@ -372,13 +378,6 @@ static void tell(void *ctx, const char *text)
 	(void)strv_add(&p->p.notes, &p->p.nnotes, text);
 }
 
-/* A step that is no item's: the commit's own. */
-static void stopped(struct apply *a, const char *what, int r)
-{
-	if (!a->result->trouble[0])
-		snprintf(a->result->trouble, sizeof a->result->trouble, "%s: %s", what, strerror(-r));
-}
-
 static bool all_done(struct apply *a)
 {
 	struct replay rp = { .j = a->j, .host = &a->p->host, .tell = tell, .ctx = a->p };
@@ -393,7 +392,7 @@ static bool all_done(struct apply *a)
 	if (r == 0)
 		r = journal_set_applied(a->j);
 	if (r < 0)
-		stopped(a, "the journal", r);
+		apply_stopped(a, "the journal", r);
 	return r == 0;
 }
 
@@ -454,7 +453,7 @@ static bool apply_once(struct apply *a, struct pass *pass)
 	int r = work ? begin(a) : 0;
 
 	if (r < 0)
-		stopped(a, "the journal", r);
+		apply_stopped(a, "the journal", r);
 	done = r == 0 && apply_all(a, pass);
 	give_leave(a);
 	if (done && check_doomed(a) && finish_directories(a) && (!work || all_done(a))) {

@@ -87,6 +87,7 @@ struct apply {
 	enum making making;
 	bool *given; /* given: items that came to the host by a rename (give.c) */
 	struct inode_set layers; /* layers: directories of the layer that gave something */
+	int broken;              /* broken: what was put off could not be made: all is taken back */
 	int left_fd;             /* left_fd: the one that gave last, or -1, and which it is, and the times that it is to get back (give_leave) */
 	struct ident left;
 	struct timespec left_times[2];
@@ -115,6 +116,8 @@ static inline struct commit_item *item(struct apply *a, size_t i)
 int apply_item(struct apply *a, size_t i);
 /* Writes down how item i went. */
 void apply_settle(struct apply *a, size_t i, int r);
+/* A step that is no item's, but the commit's own, has failed. */
+void apply_stopped(struct apply *a, const char *what, int r);
 
 /* ---- forget.c ---- */
 

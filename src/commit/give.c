@@ -200,17 +200,13 @@ static int strip_file_once(struct host *h, const char *path)
 
 	if (r == 0)
 		r = sys_fstat(fd, &st);
-	if (r == 0)
-		r = S_ISREG(st.st_mode) ? overlay_strip(fd, false) : -ENOENT;
-	/* Its mode keeps us out, whose it is. */
-	if (r == -EACCES && st.st_uid == geteuid() && (r = sys_chmod_fd(fd, st.st_mode | 0600)) == 0) {
-		r = overlay_strip(fd, false);
-		return sys_chmod_fd(fd, st.st_mode & 07777) < 0 ? -EIO : r;
-	}
-	return r;
+	if (r < 0)
+		return r;
+	return S_ISREG(st.st_mode) ? overlay_strip(fd, false) : -ENOENT;
 }
 
-/* What keeps us out once may not do so twice; what does stays marked, which is of no harm. */
+/* What its mode keeps us from writing to has no mark (overlay_plain). What keeps us out once may not do so twice; what does stays marked, which is of no
+ * harm. */
 static int strip_file(struct host *h, const char *path)
 {
 	int r = strip_file_once(h, path);

@@ -182,14 +182,18 @@ int later_make(struct apply *a)
 	struct host caller;
 	int r;
 
-	if (!a->nlater || a->making)
-		return 0;
+	/* What was put off and could not be made is not to be forgotten over another way to do the next one. */
+	if (a->broken || !a->nlater || a->making)
+		return a->broken;
 	/* The directory that the caller has of it, and what it has pinned, stay. */
 	caller = a->p->host;
 	host_blank(&a->p->host, caller.root_fd);
 	r = round_of(a, MAKING_LOGGED);
-	if (r == 0)
+	if (r == 0) {
 		r = journal_sync(a->j);
+		if (r < 0)
+			apply_stopped(a, "the journal", r);
+	}
 	if (r == 0)
 		r = round_of(a, MAKING_DONE);
 	a->making = MAKING_NONE;
@@ -200,7 +204,8 @@ int later_make(struct apply *a)
 		free(a->later[k].layer);
 	}
 	a->nlater = 0;
-	return r;
+	a->broken = r < 0 ? -ECANCELED : 0;
+	return a->broken;
 }
 
 void later_free(struct apply *a)
