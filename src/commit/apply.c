@@ -305,32 +305,6 @@ static int note_times(struct apply *a)
 	return r;
 }
 
-/* All that was written is on the disk. */
-static int sync_host(struct apply *a)
-{
-	struct inode_set synced = { 0 };
-	int r = 0;
-
-	for (size_t i = 0; i < a->j->nsteps && r == 0; i++) {
-		const struct step *s = &a->j->steps[i];
-		const char *path = s->b ? s->b : s->a;
-		_cleanup_closedir_ DIR *dir = NULL;
-		uint64_t dev = s->b ? s->dir_b.dev : s->dir_a.dev;
-		char parent[PATH_MAX];
-		int fd;
-
-		if (inode_set_has(&synced, dev, 1) || !path_split(path, parent, sizeof parent) ||
-		    host_open(&a->p->host, parent, O_RDONLY | O_DIRECTORY, &fd) < 0)
-			continue;
-		dir = dir_take(fd);
-		r = dir ? sys_syncfs(dirfd(dir)) : -ENOMEM;
-		if (r == 0)
-			r = inode_set_add(&synced, dev, 1);
-	}
-	inode_set_release(&synced);
-	return r;
-}
-
 /* ---- the whole ---- */
 
 static void count(struct apply *a)
@@ -388,7 +362,7 @@ static bool all_done(struct apply *a)
 	if (r == 0)
 		r = replay_prepare(&rp);
 	if (r == 0)
-		r = sync_host(a);
+		r = replay_sync(&rp);
 	if (r == 0)
 		r = journal_set_applied(a->j);
 	if (r < 0)

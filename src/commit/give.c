@@ -119,6 +119,13 @@ static bool can_leave(struct apply *a, const struct plain *p)
 	       host_ident(&a->p->host, p->dir, &own) == 0 && own.ino == there.ino && own.dev == there.dev;
 }
 
+/* What the layer's file is natively is what it is in the box: of who is not root, another's may be recorded only. */
+static bool is_native(const struct stat *layer, const struct stat *box)
+{
+	return S_ISREG(layer->st_mode) && layer->st_mode == box->st_mode && layer->st_uid == box->st_uid && layer->st_gid == box->st_gid &&
+	       stat_same_content(layer, box);
+}
+
 int give_object(struct apply *a, size_t i, const char *path)
 {
 	__attribute__((cleanup(plain_release))) struct plain p = { .dir = -1 };
@@ -126,6 +133,8 @@ int give_object(struct apply *a, size_t i, const char *path)
 	int r;
 
 	if (!tree_is_whole(a, i, end) || overlay_plain(a->p->p.ov, (struct vpath){ item(a, i)->change->path }, &p) < 0 || p.objects != end - i)
+		return 0;
+	if (S_ISREG(p.st.st_mode) && !is_native(&p.st, &item(a, i)->change->box))
 		return 0;
 	r = can_leave(a, &p) ? give_move(a, i, &p, NULL, path) : 0;
 	if (r <= 0)
@@ -138,13 +147,6 @@ int give_object(struct apply *a, size_t i, const char *path)
 	}
 	a->held[i] = ident_of(&p.st);
 	return 1;
-}
-
-/* What the layer's file is natively is what it is in the box: of who is not root, another's may be recorded only. */
-static bool is_native(const struct stat *layer, const struct stat *box)
-{
-	return S_ISREG(layer->st_mode) && layer->st_mode == box->st_mode && layer->st_uid == box->st_uid && layer->st_gid == box->st_gid &&
-	       stat_same_content(layer, box);
 }
 
 int give_file(struct apply *a, size_t i, const char *temp, const char *path, struct stat *ret)

@@ -174,6 +174,46 @@ int host_stat(struct host *h, const char *path, struct stat *ret)
 	return 0;
 }
 
+static int rename_new(int dir, const char *name, int new_dir, const char *new)
+{
+	struct stat st;
+	int r = sys_renameat2(dir, name, new_dir, new, RENAME_NOREPLACE);
+
+	if (r != -EINVAL)
+		return r;
+	r = sys_fstatat(new_dir, new, &st, AT_SYMLINK_NOFOLLOW);
+	if (r == 0)
+		return -EEXIST;
+	return r == -ENOENT ? sys_renameat2(dir, name, new_dir, new, 0) : r;
+}
+
+int host_move(int dir, const char *name, int new_dir, const char *new)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_door_ struct door door = DOOR_NONE;
+	int r = rename_new(dir, name, new_dir, new);
+
+	if (r != -EACCES || geteuid() == 0)
+		return r;
+	/* Its ".." becomes another. */
+	fd = sys_openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd < 0)
+		return r;
+	door_open(&door, fd);
+	return door.fd < 0 ? r : rename_new(dir, name, new_dir, new);
+}
+
+int host_sync(struct host *h, const char *dir)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (host_open(h, dir, O_RDONLY | O_DIRECTORY, &fd) == 0)
+		return sys_syncfs(fd);
+	/* We may write into it, but not read it, or it has got another place: then all file systems are. */
+	sync();
+	return 0;
+}
+
 int host_exchange(int dir_a, const char *a, int dir_b, const char *b, const char *spare)
 {
 	int r = sys_renameat2(dir_a, a, dir_b, b, RENAME_EXCHANGE);

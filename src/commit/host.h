@@ -59,9 +59,14 @@ int host_ident(const struct host *h, int fd, struct ident *ret);
 int host_open(struct host *h, const char *path, int flags, int *ret_fd);
 /* 0 and all zero when nothing is there (also when a parent is missing). -ELOOP: a parent is a symlink now. */
 int host_stat(struct host *h, const char *path, struct stat *ret);
+/* A name gets another place, where nothing is: -EEXIST. Some file systems know no flags: then that is looked at right before. A directory of ours that
+ * we may not write into, and that comes into another, is made writable for the moment. */
+int host_move(int dir, const char *name, int new_dir, const char *new);
 /* Exchanges two names. Where the file system cannot, and neither is a directory: by a link of that spare name, which stands in a's directory for what
  * b was, until a is. At no moment b is missing. -EINVAL: that is not possible either. */
 int host_exchange(int dir_a, const char *a, int dir_b, const char *b, const char *spare);
+/* All that was written to the file system that has the directory is on the disk. */
+int host_sync(struct host *h, const char *dir);
 /* The names in a directory, sorted, NULL-terminated; free with strv_free. */
 int host_list(struct host *h, const char *path, char ***ret);
 

@@ -415,7 +415,12 @@ int journal_sync(struct journal *j)
 {
 	int r = reclog_write_held(j->fd, &j->held);
 
-	return r < 0 ? r : sys_fsync(j->fd);
+	if (r == 0 && j->unsynced)
+		r = sys_syncfs(j->dir_fd);
+	if (r < 0)
+		return r;
+	j->unsynced = false;
+	return sys_fsync(j->fd);
 }
 
 int journal_log(struct journal *j, const struct step *s)
@@ -699,8 +704,10 @@ int journal_keep(struct journal *j, int fd, const struct stat *st, bool content,
 		r = copy_data(fd, kept, st->st_size);
 	if (r >= 0)
 		r = copy_metadata(fd, kept, st, COPY_XATTRS, &lost);
+	/* Attributes are so small, and so many files have some, that they wait for the step. */
 	if (r >= 0 && content)
 		r = sys_fsync(kept);
+	j->unsynced |= !content;
 	if (r < 0) {
 		sys_unlinkat(j->dir_fd, name, 0);
 		return r;

@@ -110,6 +110,7 @@ struct journal {
 	unsigned serial, kept;   /* serial, kept: the last numbers given */
 	bool applied, forgotten;
 	size_t back;             /* back: the steps from this one on were taken back; SIZE_MAX: none was */
+	bool unsynced;           /* unsynced: the entry has files that are not on the disk yet */
 	bool troubled;           /* troubled: not all that they took away could be put back */
 	struct journal_head head;
 	struct journal_item *items;

@@ -98,20 +98,6 @@ static bool is_it(const struct replay *r, const struct stat *now, const struct s
 	return is_same(now, was) || (r->alike && was->st_mode && replay_is_alike(now, was));
 }
 
-/* To a name where nothing is. Some file systems know no flags: then that is looked at right before. */
-static int rename_new(int dir, const char *name, int new_dir, const char *new)
-{
-	struct stat st;
-	int x = sys_renameat2(dir, name, new_dir, new, RENAME_NOREPLACE);
-
-	if (x != -EINVAL)
-		return x;
-	x = sys_fstatat(new_dir, new, &st, AT_SYMLINK_NOFOLLOW);
-	if (x == 0)
-		return -EEXIST;
-	return x == -ENOENT ? sys_renameat2(dir, name, new_dir, new, 0) : x;
-}
-
 /* ---- directories that the commit made ---- */
 
 /* Removes temporary names of the entry's in a directory. */
@@ -207,7 +193,7 @@ static int complete_exchange(struct replay *r, const struct step *s, struct spot
 	if (x == -ENOENT || (x == 0 && !is_same(&st, &s->at_b) && !is_same(&st, &s->at_a)))
 		return 0;
 	if (x == 0)
-		x = rename_new(a->dir, spare, a->dir, a->name);
+		x = host_move(a->dir, spare, a->dir, a->name);
 	if (x == 0)
 		a->st = st;
 	return x;
@@ -256,7 +242,7 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 	}
 	journal_spare_name(r->j, spare);
 	x = s->exchange ? host_exchange(a.dir, a.name, b.dir, b.name, spare)
-	                : rename_new(b.dir, b.name, a.dir, a.name);
+	                : host_move(b.dir, b.name, a.dir, a.name);
 	host_moved(r->host);
 	return x;
 }
@@ -379,7 +365,7 @@ static int save_old(struct replay *r, const struct step *s)
 	if (x < 0 || !at.st.st_mode || !journal_is_temp(r->j, at.name))
 		return x;
 	journal_kept_name(s->kept, true, name);
-	x = rename_new(at.dir, at.name, r->j->dir_fd, name);
+	x = host_move(at.dir, at.name, r->j->dir_fd, name);
 	if (x < 0 && !error_is_hard(x)) {
 		x = tree_copy(at.dir, at.name, r->j->dir_fd, name, NULL, NULL);
 		if (x == 0)
@@ -560,6 +546,39 @@ static int sweep_all(struct replay *r)
 	return x;
 }
 
+static int sync_one(struct replay *r, struct ident dir, const char *path, struct inode_set *synced)
+{
+	char parent[PATH_MAX];
+
+	if (!dir.dev || inode_set_has(synced, dir.dev, 1) || !path_split(path, parent, sizeof parent))
+		return 0;
+	return inode_set_add(synced, dir.dev, 1) < 0 ? -ENOMEM : host_sync(r->host, parent);
+}
+
+/* Each file system that steps were made on, or those that had something taken away; nothing else is told that it is safe before. */
+static int sync_steps(struct replay *r, bool olds)
+{
+	struct inode_set synced = { 0 };
+	int x = 0;
+
+	for (size_t k = 0; k < r->j->nsteps && x == 0; k++) {
+		const struct step *s = &r->j->steps[k];
+
+		if (olds && s->old == OLD_NONE)
+			continue;
+		x = sync_one(r, s->dir_a, s->a, &synced);
+		if (x == 0 && s->b)
+			x = sync_one(r, s->dir_b, s->b, &synced);
+	}
+	inode_set_release(&synced);
+	return x;
+}
+
+int replay_sync(struct replay *r)
+{
+	return sync_steps(r, false);
+}
+
 int replay_back(struct replay *r)
 {
 	size_t from = r->j->back < r->j->nsteps ? r->j->back : r->j->nsteps;
@@ -579,7 +598,7 @@ int replay_back(struct replay *r)
 	x = sweep_all(r);
 	for (size_t i = 0; i < r->j->dirs.count && x == 0; i++)
 		x = set_times(r, &r->j->dirs.list[i], true);
-	return x;
+	return x < 0 ? x : replay_sync(r);
 }
 
 /* ---- finishing ---- */
@@ -710,24 +729,6 @@ int replay_prepare(struct replay *r)
 	return x == 0 && copied ? sys_syncfs(r->j->dir_fd) : x;
 }
 
-static int move_into_entry(struct replay *r, const struct old *o)
-{
-	_cleanup_close_ int fd = -1;
-	bool locked = S_ISDIR(o->was->st_mode) && geteuid() != 0 && !(o->was->st_mode & S_IWUSR);
-	int x = 0;
-
-	if (locked) {
-		x = fd = sys_openat(o->at.dir, o->at.name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-		if (x >= 0)
-			x = sys_chmod_fd(fd, 0700);
-	}
-	if (x >= 0)
-		x = rename_new(o->at.dir, o->at.name, r->j->dir_fd, o->name);
-	if (locked && fd >= 0)
-		(void)sys_chmod_fd(fd, o->was->st_mode & 07777);
-	return x;
-}
-
 /* -EEXIST: it is there now, or cannot be. */
 static int copy_into_entry(struct replay *r, const struct old *o)
 {
@@ -747,6 +748,9 @@ static int copy_into_entry(struct replay *r, const struct old *o)
 	}
 	if (x == 0)
 		x = sys_renameat2(r->j->dir_fd, part, r->j->dir_fd, o->name, 0);
+	/* What it was copied from is removed next. */
+	if (x == 0)
+		x = sys_syncfs(r->j->dir_fd);
 	return x < 0 ? x : -EEXIST;
 }
 
@@ -778,7 +782,7 @@ static int finish_old(struct replay *r, size_t k)
 	}
 	if (has_other_name(r, &o))
 		return sys_unlinkat(o.at.dir, o.at.name, 0);
-	x = move_into_entry(r, &o);
+	x = host_move(o.at.dir, o.at.name, r->j->dir_fd, o.name);
 	if (x == -EXDEV || x == -EACCES || x == -EPERM)
 		x = copy_into_entry(r, &o);
 	/* It was copied, now or before, or could not be read. */
@@ -802,5 +806,5 @@ int replay_finish(struct replay *r)
 		x = set_times(r, &r->j->times.list[i], false);
 	if (x >= 0)
 		x = unlock_done(r, false);
-	return x < 0 ? x : 0;
+	return x < 0 ? x : sync_steps(r, true);
 }

@@ -25,6 +25,8 @@ struct replay {
 int replay_back(struct replay *r);
 /* Before the commit point: what cannot be moved into the entry later, for it is another file system, is copied now. */
 int replay_prepare(struct replay *r);
+/* All that the steps have done is on the disk. */
+int replay_sync(struct replay *r);
 /* After it: what was taken away goes into the entry; directories get their times. Can be called again. */
 int replay_finish(struct replay *r);
 /* A directory that is to have such a mode at the end (RECORD_AFTER) that its owner, who is not root, cannot reach what is in it: he can until

@@ -50,14 +50,13 @@ static int link_other(struct undo *u, size_t k, int dir, const char *name)
 }
 
 /* Out of the entry by a rename, which is written down first; -EXDEV: that needs a copy. */
-static int move_out(struct undo *u, size_t k, const char *kept, const char *to, int dir, const char *name)
+static int move_out(struct undo *u, const char *kept, const char *to, int dir, const char *name)
 {
 	char from[PATH_MAX];
 	struct step s = { .kind = STEP_RENAME, .a = from, .b = (char *)to, .item = UINT64_MAX };
 	struct stat entry, there;
 	int r = sys_fstatat(u->n.dir_fd, kept, &s.at_a, AT_SYMLINK_NOFOLLOW);
 
-	(void)k;
 	if (r == 0)
 		r = sys_fstat(u->n.dir_fd, &entry);
 	if (r == 0)
@@ -71,26 +70,7 @@ static int move_out(struct undo *u, size_t k, const char *kept, const char *to, 
 	s.dir_a = ident_of(&entry);
 	s.dir_b = ident_of(&there);
 	r = journal_log(&u->u, &s);
-	return r < 0 ? r : sys_renameat2(u->n.dir_fd, kept, dir, name, RENAME_NOREPLACE);
-}
-
-/* A directory that its owner may not write to does not change its place. */
-static int move_out_anyway(struct undo *u, size_t k, const char *kept, const char *to, int dir, const char *name)
-{
-	const struct stat *st = old_stat(&u->n.steps[k]);
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (!S_ISDIR(st->st_mode) || (st->st_mode & S_IWUSR) || geteuid() == 0)
-		return move_out(u, k, kept, to, dir, name);
-	r = fd = sys_openat(u->n.dir_fd, kept, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (r >= 0)
-		r = sys_chmod_fd(fd, 0700);
-	if (r >= 0)
-		r = move_out(u, k, kept, to, dir, name);
-	if (fd >= 0)
-		(void)sys_chmod_fd(fd, st->st_mode & 07777);
-	return r;
+	return r < 0 ? r : host_move(u->n.dir_fd, kept, dir, name);
 }
 
 static int bring_back(struct undo *u, size_t k)
@@ -113,7 +93,7 @@ static int bring_back(struct undo *u, size_t k)
 	journal_kept_name(u->n.steps[k].kept, true, kept);
 	if (sys_fstatat(u->n.dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT)
 		return link_other(u, k, own, name);
-	r = move_out_anyway(u, k, kept, path, own, name);
+	r = move_out(u, kept, path, own, name);
 	if (r == -EXDEV || r == -EACCES || r == -EPERM)
 		r = tree_copy(u->n.dir_fd, kept, u->host.root_fd, path + 1, &u->links, NULL);
 	host_moved(&u->host);
@@ -368,7 +348,7 @@ static int make_way(struct undo *u, const char *path)
 	aside.dir_a = aside.dir_b = ident_of(&st);
 	aside.kept = journal_new_kept(&u->u);
 	r = journal_log(&u->u, &aside);
-	return r < 0 ? r : sys_renameat2(fd, name, fd, temp, RENAME_NOREPLACE);
+	return r < 0 ? r : host_move(fd, name, fd, temp);
 }
 
 /* A tree that came to the host as a whole, and in which something has changed since: what has not goes, and the rest stays. */
@@ -423,23 +403,6 @@ static int take_back_steps(struct undo *u)
 	return 0;
 }
 
-static int sync_host(struct undo *u)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < u->u.dirs.count && r == 0; i++) {
-		const struct place *d = &u->u.dirs.list[i];
-		_cleanup_close_ int fd = -1;
-
-		/* One call for each file system. */
-		if (i && d->st.st_dev == u->u.dirs.list[i - 1].st.st_dev)
-			continue;
-		if (host_open(&u->host, d->path, O_RDONLY | O_DIRECTORY, &fd) == 0)
-			r = sys_syncfs(fd);
-	}
-	return r;
-}
-
 int undo_mark(int history_fd, const struct journal *u)
 {
 	struct journal_summary s;
@@ -476,7 +439,7 @@ int undo_apply(struct undo *u, bool *ret_unfinished)
 	if (r == 0)
 		r = replay_prepare(&rp);
 	if (r == 0)
-		r = sync_host(u);
+		r = replay_sync(&rp);
 	if (r == 0)
 		r = journal_set_applied(&u->u);
 	if (r < 0) {
