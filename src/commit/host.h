@@ -75,7 +75,7 @@ struct box;
 bool host_older(const struct box *box, const struct stat *st);
 
 /* A directory of ours in which we may not change names, for its mode: it may be written to as long as the door is open. Else nothing is done. Who
- * is killed before it is closed leaves u+rwx; set_times in replay.c sees to that. */
+ * is killed before it is closed leaves u+rwx; replay_set_times sees to that. */
 struct door {
 	int fd;      /* fd: the directory, when its mode was changed; else -1 */
 	mode_t mode; /* mode: that it had */

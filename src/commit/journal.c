@@ -1,4 +1,4 @@
-/* journal.c - writing and reading journals. The steps' meaning is in replay.c. */
+/* journal.c - writing and reading journals. What the steps mean is in replay.c and finish.c. */
 #include "journal.h"
 
 #include <errno.h>

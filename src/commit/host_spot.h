@@ -1,0 +1,30 @@
+/* host_spot.h - where the names of a journal's steps are by now, for those who take steps back (replay.c) and who finish them (finish.c). */
+#ifndef COWBOX_COMMIT_HOST_SPOT_H
+#define COWBOX_COMMIT_HOST_SPOT_H
+
+#include "replay.h"
+
+struct host_spot {
+	int dir; /* dir: of our own */
+	const char *name;
+	struct stat st; /* st: what is there; st_mode 0: nothing */
+	struct door door; /* door: of dir, open as long as we are here */
+};
+#define HOST_SPOT_NONE ((struct host_spot){ .dir = -1, .door = DOOR_NONE })
+void host_spot_release(struct host_spot *s);
+#define _cleanup_host_spot_ _cleanup_(host_spot_release)
+/* What is at the path, in the directory that it was in. -ESTALE: that is another by now. */
+int host_spot_find(struct replay *r, const char *path, struct ident dir, struct host_spot *ret);
+bool host_spot_is_same(const struct stat *now, const struct stat *was);
+
+/* Tells of something that could not be put back, and counts it. */
+void replay_trouble(struct replay *r, const char *path, const char *what);
+/* What was so then has that mode, where it is ours. */
+int replay_give_mode(struct replay *r, const char *path, const struct stat *want, mode_t mode);
+int replay_set_times(struct replay *r, const struct place *p, bool atime);
+/* Where the host path of step k is before step end. */
+int replay_forward_to(const struct journal *j, size_t k, size_t end, const char *path, char ret[static PATH_MAX]);
+/* All that was done is on the disk. olds: by the steps that took something away. */
+int replay_sync_steps(struct replay *r, bool olds);
+
+#endif
