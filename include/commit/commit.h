@@ -86,8 +86,10 @@ struct commit_item {
 	int code;                 /* code: -errno of a failure */
 	unsigned lost;            /* lost: bits of enum copy_lost: what of the metadata could not be kept */
 	enum commit_resolution resolved;
-	int text_fd;              /* text_fd: of RESOLVE_TEXT: the content, else -1; the plan's */
+	char *text;               /* text, text_size: of RESOLVE_TEXT: the content; the plan's */
+	size_t text_size;
 	bool part;                /* part: that is some of the box's change only: the rest stays in the box */
+	bool stays;               /* stays: all of it does (keep) */
 	char *beside;             /* beside: of RESOLVE_BOTH: the host path that the box's gets */
 	bool in_place;            /* in_place: was written into the existing file (see above) */
 	char why[COMMIT_WHY_MAX]; /* why: for all but plain success, one phrase */

@@ -194,7 +194,7 @@ static int note_items(struct apply *a)
 
 	for (size_t i = 0; i < a->p->p.count && r == 0; i++) {
 		const struct change *ch = item(a, i)->change;
-		struct journal_item it = { .kind = ch->kind, .done = item_planned(item(a, i)), .part = item(a, i)->part, .path = ch->path, .from = ch->from,
+		struct journal_item it = { .kind = ch->kind, .done = item_planned(item(a, i)), .part = item(a, i)->part || item(a, i)->stays, .path = ch->path, .from = ch->from,
 			                   .same = item(a, i)->verdict == COMMIT_SAME, .mode = ch->box.st_mode, .nlink = ch->box.st_nlink };
 
 		r = journal_add_item(a->j, &it);
@@ -307,17 +307,17 @@ static int note_times(struct apply *a)
 
 /* ---- the whole ---- */
 
-static void count(struct apply *a)
+static void count(const struct commit_plan *plan, struct commit_result *ret)
 {
-	for (size_t i = 0; i < a->p->p.count; i++) {
-		const struct commit_item *it = item(a, i);
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct commit_item *it = &plan->items[i];
 
 		if (!it->chosen)
 			continue;
-		a->result->done += it->outcome == COMMIT_DONE;
-		a->result->left += it->outcome == COMMIT_LEFT;
-		a->result->failed += it->outcome == COMMIT_FAILED;
-		a->result->untried += it->outcome == COMMIT_UNTRIED;
+		ret->done += it->outcome == COMMIT_DONE;
+		ret->left += it->outcome == COMMIT_LEFT;
+		ret->failed += it->outcome == COMMIT_FAILED;
+		ret->untried += it->outcome == COMMIT_UNTRIED;
 	}
 }
 
@@ -370,6 +370,19 @@ static bool all_done(struct apply *a)
 	return r == 0;
 }
 
+/* What came back to its name has another time of change by that alone, and is still what was decided on (resolve_again). */
+static void renew_judged(struct apply *a, size_t i)
+{
+	struct stat *was = &a->p->now[i], now;
+	char path[PATH_MAX];
+	int r = item(a, i)->change->kind == CHANGE_RENAMED ? path_join(path, sizeof path, item(a, i)->change->from, "")
+	                                                   : plan_host_path(a->p, item(a, i)->change->path, path);
+
+	if (r >= 0 && was->st_mode && host_stat(&a->p->host, path, &now) == 0 && now.st_mode == was->st_mode && now.st_uid == was->st_uid &&
+	    now.st_gid == was->st_gid && now.st_dev == was->st_dev && now.st_ino == was->st_ino && stat_same_content(&now, was))
+		was->st_ctim = now.st_ctim;
+}
+
 static void take_back(struct apply *a)
 {
 	struct replay rp = { .j = a->j, .host = &a->p->host, .tell = tell, .ctx = a->p };
@@ -385,8 +398,10 @@ static void take_back(struct apply *a)
 	a->result->unfinished = r < 0;
 	for (size_t i = 0; i < p->p.count; i++) {
 		p->p.items[i].in_place = false;
-		if (p->p.items[i].outcome == COMMIT_DONE)
-			p->p.items[i].outcome = COMMIT_UNTRIED;
+		if (p->p.items[i].outcome != COMMIT_DONE)
+			continue;
+		p->p.items[i].outcome = COMMIT_UNTRIED;
+		renew_judged(a, i);
 	}
 }
 
@@ -408,7 +423,9 @@ static void keep_in_box(struct plan *p)
 	for (size_t i = 0; p->p.keep && i < p->p.count; i++) {
 		struct commit_item *it = &p->p.items[i];
 
-		it->part |= item_planned(it) && !item_is_dir_rename(it) && plan_renamed_above(p, it->change->path) == NO_ITEM;
+		/* A decision for the host's is one against the box's. */
+		it->stays = item_planned(it) && it->resolved != RESOLVE_HOST && !item_is_dir_rename(it) &&
+		            plan_renamed_above(p, it->change->path) == NO_ITEM;
 	}
 }
 
@@ -469,8 +486,6 @@ static int try(struct plan *p, struct pass *pass, struct commit_result *ret, boo
 	memset(ret, 0, sizeof *ret);
 	done = apply_once(&a, pass);
 	*ret_again = !done && !ret->unfinished && !ret->trouble[0] && was_raced(&p->p);
-	if (!*ret_again)
-		count(&a);
 	apply_release(&a);
 	return 0;
 }
@@ -505,6 +520,8 @@ int commit_apply(struct commit_plan *plan, commit_progress progress, void *ctx, 
 	umask(mask);
 	sigaction(SIGXFSZ, &limit, NULL);
 	sigaction(SIGIO, &lease, NULL);
+	if (r == 0)
+		count(plan, ret);
 	if (r == 0 && again)
 		snprintf(ret->trouble, sizeof ret->trouble, "the host keeps changing what is to be committed");
 	return r < 0 ? err_sys(err, r, "commit") : 0;

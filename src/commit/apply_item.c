@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -281,7 +282,7 @@ static int finish_renamed_file(struct apply *a, size_t i, const char *dst, const
 			return r;
 		return place_in_inode(a, i, dst, &now);
 	}
-	return (ch->content && !(item(a, i)->keep & COMMIT_KEEP_CONTENT)) || item(a, i)->text_fd >= 0 ? place_object(a, i, dst, &now) : place_metadata(a, i, dst, &now);
+	return (ch->content && !(item(a, i)->keep & COMMIT_KEEP_CONTENT)) || item(a, i)->resolved == RESOLVE_TEXT ? place_object(a, i, dst, &now) : place_metadata(a, i, dst, &now);
 }
 
 static int apply_rename(struct apply *a, size_t i)
@@ -381,6 +382,33 @@ void apply_settle(struct apply *a, size_t i, int r)
 		snprintf(a->result->trouble, sizeof a->result->trouble, "%s", strerror(-r));
 }
 
+/* What is to be the content, as a file. */
+static int open_text(const struct commit_item *it, int *ret_fd)
+{
+	_cleanup_close_ int fd = memfd_create("cowbox-text", MFD_CLOEXEC);
+	int r = fd < 0 ? -errno : sys_write_all(fd, it->text, it->text_size);
+
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
+static int apply_one(struct apply *a, size_t i)
+{
+	const struct commit_item *it = item(a, i);
+	_cleanup_close_ int text = -1;
+	int outer = a->text_fd, r = it->resolved == RESOLVE_TEXT ? open_text(it, &text) : 0;
+
+	if (r < 0)
+		return r;
+	a->text_fd = text;
+	r = it->change->kind == CHANGE_RENAMED   ? apply_rename(a, i)
+	    : it->change->kind == CHANGE_DELETED ? apply_deletion(a, i)
+	                                         : apply_present(a, i);
+	a->text_fd = outer;
+	return r;
+}
+
 int apply_item(struct apply *a, size_t i)
 {
 	struct item_doors doors = { 0 }, *outer = a->doors;
@@ -403,9 +431,7 @@ int apply_item(struct apply *a, size_t i)
 	}
 	a->doors = &doors;
 	if (r == 0)
-		r = it->change->kind == CHANGE_RENAMED   ? apply_rename(a, i)
-		    : it->change->kind == CHANGE_DELETED ? apply_deletion(a, i)
-		                                         : apply_present(a, i);
+		r = apply_one(a, i);
 	lock_again(&doors);
 	a->doors = outer;
 	a->busy[i] = false;

@@ -10,7 +10,7 @@
 
 static bool item_done(const struct commit_item *it)
 {
-	return it->outcome == COMMIT_DONE && !it->part;
+	return it->outcome == COMMIT_DONE && !it->part && !it->stays;
 }
 
 static bool renames_done(const struct plan *p, size_t i, void *ctx)
@@ -193,13 +193,19 @@ static size_t forget_item(struct apply *a, size_t i)
 	return i + 1;
 }
 
+/* The box and the host still differ, as it was decided, by more than what is left of the box's change: it is a conflict as before. */
+static bool stays_in_conflict(const struct commit_item *it)
+{
+	return it->resolved == RESOLVE_HOST || it->resolved == RESOLVE_BOTH || (it->resolved == RESOLVE_TEXT && !it->part);
+}
+
 /* What is left in the box is from now on compared with what this commit has made of the host. */
 static void reorigin_done(struct apply *a)
 {
 	if (all_done(a, 0, a->p->p.count))
 		return;
 	for (size_t i = 0; i < a->p->p.count; i++)
-		if (item(a, i)->outcome == COMMIT_DONE && met(a, overlay_reorigin(a->p->p.ov, (struct vpath){ item(a, i)->change->path })) < 0)
+		if (item(a, i)->outcome == COMMIT_DONE && !stays_in_conflict(item(a, i)) && met(a, overlay_reorigin(a->p->p.ov, (struct vpath){ item(a, i)->change->path })) < 0)
 			a->result->unforgotten++;
 }
 

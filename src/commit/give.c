@@ -156,7 +156,7 @@ int give_file(struct apply *a, size_t i, const char *temp, const char *path, str
 	const char *name;
 	int dir, r;
 
-	if (it->resolved == RESOLVE_TEXT || it->part || it->keep || it->one_with || it->beside || it->change->box.st_nlink > 1)
+	if (it->resolved == RESOLVE_TEXT || it->part || it->stays || it->keep || it->one_with || it->beside || it->change->box.st_nlink > 1)
 		return 0;
 	if (overlay_plain(a->p->p.ov, (struct vpath){ it->change->path }, &p) < 0 || !is_native(&p.st, &it->change->box))
 		return 0;

@@ -184,17 +184,14 @@ static int give_metadata(struct apply *a, size_t i, int box, int dst, unsigned w
 
 int place_content(const struct apply *a, size_t i, int box)
 {
-	int text = a->p->p.items[i].text_fd;
-
-	return text >= 0 ? text : box;
+	return a->p->p.items[i].resolved == RESOLVE_TEXT ? a->text_fd : box;
 }
 
 off_t place_size(const struct apply *a, size_t i)
 {
-	struct stat st;
-	int text = a->p->p.items[i].text_fd;
+	const struct commit_item *it = &a->p->p.items[i];
 
-	return text >= 0 && sys_fstat(text, &st) == 0 ? st.st_size : a->p->p.items[i].change->box.st_size;
+	return it->resolved == RESOLVE_TEXT ? (off_t)it->text_size : it->change->box.st_size;
 }
 
 unsigned place_kept_bits(const struct apply *a, size_t i)
@@ -208,7 +205,7 @@ unsigned place_kept_bits(const struct apply *a, size_t i)
 /* A text that neither the box nor the host had is new. */
 static unsigned place_metadata_bits(const struct apply *a, size_t i)
 {
-	return a->p->p.items[i].text_fd >= 0 ? COPY_ALL & ~(unsigned)COPY_TIMES : COPY_ALL;
+	return a->p->p.items[i].resolved == RESOLVE_TEXT ? COPY_ALL & ~(unsigned)COPY_TIMES : COPY_ALL;
 }
 
 static int make_regular(struct apply *a, size_t i, int box, int dir, const char *temp)

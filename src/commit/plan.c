@@ -256,6 +256,15 @@ bool plan_knows_inode(struct plan *p, const struct stat *st)
 	return inode_set_has(&p->known, st->st_dev, st->st_ino);
 }
 
+static int from_cmp(const void *a, const void *b, void *ctx)
+{
+	const struct plan *p = ctx;
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+	int c = path_cmp(p->p.items[x].change->from, p->p.items[y].change->from);
+
+	return c ? c : x < y ? -1 : x > y;
+}
+
 static int index_renames(struct plan *p)
 {
 	size_t n = 0;
@@ -266,19 +275,10 @@ static int index_renames(struct plan *p)
 	p->taken = calloc(n + 1, sizeof *p->taken);
 	if (!p->renames || !p->taken)
 		return -ENOMEM;
-	for (size_t i = 0; i < p->p.count; i++) {
-		size_t k = p->nrenames;
-
-		if (p->p.items[i].change->kind != CHANGE_RENAMED)
-			continue;
-		/* Insertion into a sorted list: most come in order already. */
-		p->nrenames++;
-		while (k && path_cmp(p->p.items[p->renames[k - 1]].change->from, p->p.items[i].change->from) > 0) {
-			p->renames[k] = p->renames[k - 1];
-			k--;
-		}
-		p->renames[k] = i;
-	}
+	for (size_t i = 0; i < p->p.count; i++)
+		if (p->p.items[i].change->kind == CHANGE_RENAMED)
+			p->renames[p->nrenames++] = i;
+	qsort_r(p->renames, n, sizeof *p->renames, from_cmp, p);
 	return 0;
 }
 
@@ -428,7 +428,6 @@ static int list_items(struct plan *p)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->p.count; i++) {
 		p->p.items[i].change = &p->p.changes.list[i];
-		p->p.items[i].text_fd = -1;
 	}
 	qsort(p->p.items, p->p.count, sizeof *p->p.items, item_cmp);
 	r = index_above(p);
@@ -512,7 +511,7 @@ void commit_plan_free(struct commit_plan *plan)
 	for (size_t i = 0; p->p.items && i < p->p.count; i++) {
 		free(p->p.items[i].one_with);
 		free(p->p.items[i].beside);
-		fd_closep(&p->p.items[i].text_fd);
+		free(p->p.items[i].text);
 	}
 	free(p->p.items);
 	strv_free(p->p.notes);
