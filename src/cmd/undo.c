@@ -139,7 +139,7 @@ static void attempt_make(struct attempt *a, struct store *store, const struct wi
 
 static void tell_conflicts(const struct attempt *a, enum undo_conflict how)
 {
-	static const char *const label[] = { [UNDO_REFUSE] = "conflict", [UNDO_SKIP] = "left", [UNDO_REPLACE] = "replaced" };
+	static const char *const label[] = { [UNDO_REFUSE] = "conflict", [UNDO_SKIP] = "left", [UNDO_REPLACE] = "conflict" };
 	char text[4 * PATH_MAX];
 
 	for (size_t i = 0; i < a->told.nconflicts; i++) {
@@ -179,7 +179,7 @@ static void say_done(const struct attempt *a, const struct store *store, enum un
 		         res->skipped == 1 ? "it" : "them");
 	log_say("took back commit %u of box %s (%s%s; it is kept as undo %u)", res->commit.number, res->commit.box,
 	        changes_text(res->done, changes), left, res->number);
-	if (how == UNDO_REPLACE && res->conflicts)
+	if (how == UNDO_REPLACE && res->conflicts && res->done)
 		log_say("what the host had instead is in %s/history/%u", path_printable(store->path, path, sizeof path),
 		        res->number);
 	if (res->unfinished)
@@ -252,17 +252,25 @@ static void show_list(const struct told *t)
 static void show_summary(const struct attempt *a)
 {
 	const struct history_entry *e = &a->result.commit;
+	struct history_entry would = { 0 };
 	char age[32], when[32] = "", counts[COUNTS_MAX], command[4 * PATH_MAX];
 	time_t t = (time_t)(e->when_ns / 1000000000u);
 	struct tm tm;
 
+	/* Without what is left. */
+	for (size_t i = 0; i < a->told.nchanges; i++) {
+		const char *letter = strchr(HISTORY_LETTERS, a->told.changes[i].letter);
+
+		if (letter && *letter)
+			would.counts[letter - HISTORY_LETTERS]++;
+	}
 	if (localtime_r(&t, &tm))
 		strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
 	text_printable(e->command, command, sizeof command);
 	text_cut(command, 60);
 	log_say("commit %u of box %s, made %s ago (%s): %s", e->number, e->box, age_text((int64_t)(time(NULL) - t), age), when,
 	        command);
-	log_say("what is taken back: %s", history_counts(e, counts));
+	log_say("what is taken back: %s", history_counts(&would, counts));
 	print_changes(stderr, &a->told, SUMMARY_LINES, "  ");
 }
 

@@ -285,7 +285,8 @@ static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 		tell_changes(u);
 	if (u->nconflicts && u->wish->conflict == UNDO_REFUSE)
 		return err_set(err, -EBUSY, "the host has changed since commit %u", u->n.number);
-	if (ret->skipped && !ret->done)
+	/* With replace no more can be done about it, and older commits can be taken back then. */
+	if (ret->skipped && !ret->done && u->wish->conflict != UNDO_REPLACE)
 		return err_set(err, -EBUSY, "the host has changed all that commit %u did", u->n.number);
 	if (u->wish->dry)
 		return 0;

@@ -43,6 +43,8 @@ int host_spot_find(struct replay *r, const char *path, struct ident dir, struct 
 		host_pin(r->host, path, dir);
 	e = host_parent(r->host, path, &fd, &ret->name);
 	host_unpin(r->host);
+	if (e == 0)
+		e = host_ident(r->host, fd, &ret->in);
 	if (e == 0) {
 		ret->dir = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		e = ret->dir < 0 ? -errno : 0;

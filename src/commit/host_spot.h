@@ -6,6 +6,7 @@
 
 struct host_spot {
 	int dir; /* dir: of our own */
+	struct ident in; /* in: which it is, now */
 	const char *name;
 	struct stat st; /* st: what is there; st_mode 0: nothing */
 	struct door door; /* door: of dir, open as long as we are here */

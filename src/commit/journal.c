@@ -110,6 +110,21 @@ static bool moves_directory(const struct step *s)
 	return s->kind == STEP_RENAME && (S_ISDIR(s->at_a.st_mode) || S_ISDIR(s->at_b.st_mode));
 }
 
+int journal_index_moves(struct journal *j)
+{
+	int r = 0;
+
+	j->nmoves = 0;
+	for (size_t k = 0; k < j->nsteps && r == 0; k++) {
+		if (!moves_directory(&j->steps[k]))
+			continue;
+		r = grow(&j->moves, j->nmoves, &j->moves_room, sizeof *j->moves);
+		if (r == 0)
+			j->moves[j->nmoves++] = k;
+	}
+	return r;
+}
+
 static int steps_take(struct journal *j, const struct step *s)
 {
 	const struct stat *old = s->old == OLD_A ? &s->at_b : &s->at_a;

@@ -156,6 +156,8 @@ int journal_add_copy(struct journal *j, const char *path, const struct stat *st)
 int journal_add_step(struct journal *j, const struct step *s);
 /* The same, and it is on the disk. */
 int journal_log(struct journal *j, const struct step *s);
+/* Anew, after steps were altered in memory. */
+int journal_index_moves(struct journal *j);
 int journal_cancel_step(struct journal *j);
 /* What was taken away, and stands under that temporary name, goes on from there: it will not be there to be kept. Nothing to do is no error. */
 int journal_take_on(struct journal *j, const char *path, const struct stat *st);

@@ -98,7 +98,7 @@ static int remove_made(struct replay *r, const struct host_spot *at)
 static int log_rename(struct journal *into, const struct step *s, const struct host_spot *from, const struct host_spot *to)
 {
 	int x;
-	struct step back = { .kind = STEP_RENAME, .a = s->b, .b = s->a, .at_a = from->st, .at_b = to->st, .dir_a = s->dir_b, .dir_b = s->dir_a,
+	struct step back = { .kind = STEP_RENAME, .a = s->b, .b = s->a, .at_a = from->st, .at_b = to->st, .dir_a = from->in, .dir_b = to->in,
 		             .exchange = s->exchange, .item = s->item };
 
 	if (!into)
@@ -154,8 +154,9 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 		x = host_spot_find(r, s->a, s->dir_a, &a);
 	if (x < 0)
 		return x;
-	if (s->exchange && !a.st.st_mode)
-		x = complete_exchange(r, s, &a);
+	/* Of an undo's step it is the other name that is a temporary. */
+	if (s->exchange && (!a.st.st_mode || !b.st.st_mode))
+		x = complete_exchange(r, s, a.st.st_mode ? &b : &a);
 	if (x < 0)
 		return x;
 	arrived = is_it(r, &b.st, &s->at_a) || (!s->exchange && b.st.st_mode && journal_is_temp(r->j, b.name));
@@ -215,14 +216,19 @@ static int open_kept(const struct journal *j, unsigned kept, int *ret_fd)
 	return 0;
 }
 
-static int log_object(struct journal *into, const struct step *s, int fd, const struct stat *now)
+static int log_object(struct replay *r, struct journal *into, const struct step *s, int fd, const struct stat *now)
 {
-	struct step back = { .kind = s->kind, .a = s->a, .at_a = *now, .at_b = { .st_size = s->at_a.st_size }, .dir_a = s->dir_a, .item = s->item };
-	int x;
+	struct step back = { .kind = s->kind, .a = s->a, .at_a = *now, .at_b = { .st_size = s->at_a.st_size }, .item = s->item };
+	const char *name;
+	int dir, x;
 
 	if (!into)
 		return 0;
-	x = journal_keep(into, fd, now, s->kind == STEP_WRITE, &back.kept);
+	x = host_parent(r->host, s->a, &dir, &name);
+	if (x == 0)
+		x = host_ident(r->host, dir, &back.dir_a);
+	if (x == 0)
+		x = journal_keep(into, fd, now, s->kind == STEP_WRITE, &back.kept);
 	return x < 0 ? x : journal_log(into, &back);
 }
 
@@ -235,7 +241,7 @@ static int back_meta(struct replay *r, const struct step *s, struct journal *int
 	if (x == 0)
 		x = open_kept(r->j, s->kept, &kept);
 	if (x == 0)
-		x = log_object(into, s, fd, &now);
+		x = log_object(r, into, s, fd, &now);
 	return x < 0 ? x : copy_metadata(kept, fd, &s->at_a, COPY_ALL, NULL);
 }
 
@@ -253,13 +259,13 @@ static int back_write(struct replay *r, const struct step *s, struct journal *in
 		struct step mode = *s;
 
 		mode.kind = STEP_META;
-		x = log_object(into, &mode, path, &now);
+		x = log_object(r, into, &mode, path, &now);
 	}
 	if (x == 0)
 		x = fd = inplace_reopen(path, &now);
 	if (x < 0)
 		return x;
-	x = log_object(into, s, fd, &now);
+	x = log_object(r, into, s, fd, &now);
 	if (x == 0 && now.st_size > longest)
 		x = -ESTALE;
 	if (x == 0 && copy_content_equal(kept, fd) != 1)

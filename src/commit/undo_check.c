@@ -1,4 +1,5 @@
 /* undo_check.c - what the host has changed since a commit: an undo would take that away. */
+#include "plan.h"
 #include "undo.h"
 
 #include <errno.h>
@@ -187,12 +188,31 @@ static int check_made(struct check *c)
 
 /* ---- what is left because of that ---- */
 
+static int by_place(const void *a, const void *b)
+{
+	return path_cmp(*(char *const *)a, *(char *const *)b);
+}
+
 bool undo_in_conflict(const struct undo *u, const char *path)
 {
-	for (size_t i = 0; path && i < u->nconflicts; i++)
-		if (path_below(u->conflicts[i], path, NULL))
-			return true;
-	return false;
+	size_t lo = 0, hi = path ? u->nconflicts : 0;
+
+	/* What is below a path comes directly after it. */
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (path_cmp(u->conflicts[mid], path) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return path && lo < u->nconflicts && path_below(u->conflicts[lo], path, NULL);
+}
+
+static void leave_item(struct undo *u, uint64_t item)
+{
+	if (item < u->n.nitems)
+		u->left[item] = true;
 }
 
 /* Every step about a path in conflict, or about a directory with one in it, and all others of the same change. */
@@ -206,10 +226,13 @@ static void fill_skip(struct undo *u)
 		if ((replay_forward(&u->n, k, s->a, a) == 0 && undo_in_conflict(u, a)) ||
 		    (s->b && replay_forward(&u->n, k, s->b, b) == 0 && undo_in_conflict(u, b))) {
 			u->skip[k] = true;
-			if (s->item < u->n.nitems)
-				u->left[s->item] = true;
+			leave_item(u, s->item);
 		}
 	}
+	/* What came with a directory above it has no step of its own. */
+	for (size_t i = 0; i < u->n.nitems; i++)
+		if (u->n.items[i].done && undo_in_conflict(u, u->n.items[i].path))
+			u->left[i] = true;
 	for (size_t k = 0; k < u->n.nsteps; k++)
 		u->skip[k] |= u->n.steps[k].item < u->n.nitems && u->left[u->n.steps[k].item];
 }
@@ -230,6 +253,34 @@ static size_t last_put(const struct undo *u, const char *path)
 	return u->n.nsteps;
 }
 
+static void note(const struct undo *u, const char *path, const char *text)
+{
+	char line[5 * PATH_MAX], shown[4 * PATH_MAX];
+
+	if (!u->wish->note || u->wish->dry)
+		return;
+	snprintf(line, sizeof line, "%s: %s", path_printable(path, shown, sizeof shown), text);
+	u->wish->note(u->wish->ctx, line);
+}
+
+/* What was done to the object that is gone need not be, and cannot be, taken back. */
+static void accept_gone(struct undo *u, const char *path)
+{
+	char a[PATH_MAX];
+	bool lost = false;
+
+	for (size_t k = 0; k < u->n.nsteps; k++) {
+		const struct step *s = &u->n.steps[k];
+
+		if (s->kind == STEP_RENAME || replay_forward(&u->n, k, s->a, a) < 0 || strcmp(a, path) != 0)
+			continue;
+		u->skip[k] = lost = true;
+		leave_item(u, s->item);
+	}
+	if (lost)
+		note(u, path, "it was removed since, and is not brought back");
+}
+
 /* What is there now stands for what the commit put there. */
 static void accept(struct undo *u, const char *path)
 {
@@ -238,11 +289,21 @@ static void accept(struct undo *u, const char *path)
 	struct stat now;
 	char *temp;
 
-	if (k == u->n.nsteps)
-		return;
 	if (host_stat(&u->host, path, &now) < 0)
 		memset(&now, 0, sizeof now);
+	if (k == u->n.nsteps || (!now.st_mode && !s->exchange && !journal_is_temp_path(&u->n, s->a))) {
+		if (!now.st_mode)
+			accept_gone(u, path);
+		if (k == u->n.nsteps)
+			return;
+		/* A name of the host's, that went elsewhere. */
+		u->skip[k] = true;
+		leave_item(u, s->item);
+		return;
+	}
 	if (now.st_mode) {
+		if (!s->exchange && !journal_is_temp_path(&u->n, s->a))
+			note(u, path, "it gets its old name with what is in it now");
 		s->at_a = now;
 	} else if (s->exchange) {
 		/* Nothing is to be exchanged: as if the commit had only taken the old one away. */
@@ -256,6 +317,13 @@ static void accept(struct undo *u, const char *path)
 	} else {
 		u->skip[k] = true;
 	}
+}
+
+static int accept_all(struct undo *u)
+{
+	for (size_t i = 0; i < u->nconflicts; i++)
+		accept(u, u->conflicts[i]);
+	return journal_index_moves(&u->n);
 }
 
 /* What came out of the box by a rename does not go back there, but where all else goes that the commit brought: so it had a temporary name before. */
@@ -311,9 +379,10 @@ int undo_check(struct undo *u)
 		r = check_made(&c);
 	inode_set_release(&c.made);
 	free(c.after);
-	if (r == 0 && u->wish->conflict == UNDO_SKIP)
+	if (r < 0)
+		return r;
+	qsort(u->conflicts, u->nconflicts, sizeof *u->conflicts, by_place);
+	if (u->wish->conflict == UNDO_SKIP)
 		fill_skip(u);
-	for (size_t i = 0; i < u->nconflicts && r == 0 && u->wish->conflict == UNDO_REPLACE; i++)
-		accept(u, u->conflicts[i]);
-	return r;
+	return u->wish->conflict == UNDO_REPLACE ? accept_all(u) : 0;
 }

@@ -157,12 +157,22 @@ for l in a c new made/2 m t; do err "what is left is named" "^cowbox: left: $T/w
 cb discard -f -b c
 conflicts; echo later >>a; echo later >c; rm new; chmod 700 m; rm b; sealed changed
 cb undo --on-conflict=replace; status "replace" 0; is "replace restores" "host host host 644 in in" "$(cat a b c | tr '\n' ' ')$(stat -c %a m) $(cat d/in t/in | tr '\n' ' ' | sed 's/ $//')"; check "what was added is gone" test ! -e new -a ! -e made -a ! -e moved
-err "it is named" "^cowbox: replaced: $T/w/a: it was changed since\$"; err "where the other is" "^cowbox: what the host had instead is in $COWBOX_HOME/history/2\$"
+err "it is named" "^cowbox: conflict: $T/w/a: it was changed since\$"; err "where the other is" "^cowbox: what the host had instead is in $COWBOX_HOME/history/2\$"
 is "it is there" 2 "$(grep -rlx later "$COWBOX_HOME/history/2" | wc -l)"; no_temporaries "replace"; cb discard -f -b c
 # a new directory in which others have worked goes whole
 conflicts; echo later >made/2; mkdir made/sub; echo later >made/sub/3; rm -r moved/in; echo later >moved/other
 cb undo; status "work in new and renamed directories" 1; err "what came in the new one" "conflict: $T/w/made/2: it has come since"; cb undo --on-conflict=replace; status "replaced" 0; check "the new one is gone" test ! -e made -a -e d/other
 is "it is all in the history" "2" "$(grep -rlx later "$COWBOX_HOME/history/2" | wc -l)"; cb discard -f -b c
+# what is gone cannot be brought back, and is in nobody's way
+fresh; seq 5 >r; echo o >o; in_box c 'mv r r2; echo new >o'; cb commit -b c -a; rm r2; cb undo --on-conflict=replace; status "a renamed file that is gone" 1; is "the rest is taken back" o "$(cat o)"
+err "it is said" "r2: it was removed since, and is not brought back\$"; no_temporaries "gone"
+fresh; seq 5 >r; in_box c 'mv r r2'; cb commit -b c -a; mv r2 r; cb undo --on-conflict=replace; status "moved back by hand" 1; cb undo; status "and out of the way" 3; is "moved back by hand" 5 "$(tail -n 1 r)"
+fresh; echo m >m; in_box c 'chmod 600 m'; cb commit -b c -a; rm m; cb undo --on-conflict=replace; status "other metadata of what is gone" 1; no_temporaries "metadata of what is gone"
+fresh; echo 1 >v; in_box c 'mv v v2'; cb commit -b c -a; echo host >>v2; cb undo --on-conflict=replace; status "a renamed file written to" 0; is "keeps that" "1 host" "$(echo $(cat v))"; err "and that is said" "v2: it gets its old name with what is in it now\$"
+# a new tree of which a part stays: what stays is not counted, nor listed
+fresh; in_box c 'mkdir -p n/a n/b; for i in 1 2 3; do echo $i >n/$i; echo $i >n/a/$i; echo $i >n/b/$i; done'; cb commit -b c -a; echo x >>n/1; echo x >>n/a/1; echo x >>n/a/2; echo new >n/b/new
+cb undo --on-conflict=skip -n; is "a part of a tree: listed" 6 "$(wc -l <"$OUT")"; no_out "what stays is not" "n/(1|a/|a/1|b/)\$"; cb undo --on-conflict=skip; err "a part of a tree: counted" "6 changes, 6 are left"
+is "a part of a tree" "n n/1 n/a n/a/1 n/a/2 n/b n/b/new" "$(echo $(find n | sort))"
 # all of it
 fresh; echo 1 >a; in_box s 'echo 2 >a'; cb commit -b s -a; echo 3 >a; cb undo --on-conflict=skip; status "all of it has changed" 1; err "it says so" '^cowbox: nothing was taken back: the host has changed all that commit 1 did'; is "it can still be taken back" "3" "$(cat a)"; cb undo --on-conflict=replace; is "by force" 1 "$(cat a)"; cb discard -f -b s
 # touched, or renamed and back, is no change

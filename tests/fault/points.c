@@ -7,6 +7,7 @@
  *         --whole          killed at the calls before, too, with which the commit looks at all (what cannot be looked at is told, and left)
  *         --apart          the store is on another file system than the host's tree
  *         --plain          the host's file system cannot exchange names, nor refuse to replace one
+ *         --another        of an undo: each file and directory of the host is another by then, a copy of what it was
  *         --run-as UID
  *
  * A point: the stage is made anew (stage.h), and a child does the action (action.c) with a fault armed at its nth call. Then another opens the
@@ -204,7 +205,8 @@ static const struct option options[] = {
 	{ "at", required_argument, NULL, 'a' },     { "then", required_argument, NULL, 't' },
 	{ "full", no_argument, NULL, 'f' },         { "whole", no_argument, NULL, 'w' },
 	{ "apart", no_argument, NULL, 'A' },        { "plain", no_argument, NULL, 'P' },
-	{ "run-as", required_argument, NULL, 'u' }, { 0 },
+	{ "run-as", required_argument, NULL, 'u' }, { "another", no_argument, NULL, 'O' },
+	{ 0 },
 };
 
 static unsigned long number(const char *text)
@@ -261,6 +263,9 @@ static void read_options(int argc, char **argv)
 			break;
 		case 'P':
 			wish.plain = true;
+			break;
+		case 'O':
+			wish.another = true;
 			break;
 		case 'u':
 			wish.uid = (uid_t)number(optarg);

@@ -6,12 +6,25 @@ struct undos {
 	char *committed, *undone;
 };
 
+/* All in the tree is a copy of what it was. */
+static void remake(const char *tree)
+{
+	char command[3 * PATH_MAX];
+
+	snprintf(command, sizeof command, "cp -a '%s/.' '%s.copy' && find '%s' -mindepth 1 -delete && cp -a '%s.copy/.' '%s' && rm -r '%s.copy'", tree, tree,
+	         tree, tree, tree, tree);
+	if (system(command) != 0)
+		fail_msg("%s cannot be copied", tree);
+}
+
 static void make(struct world *x)
 {
 	stage_make(x, &site, wish.scene);
 	point_run(x, do_commit, NULL, 0);
 	if (!report->done)
 		fail_msg("scene %s cannot be committed: %s", wish.scene->name, report->text);
+	if (wish.another)
+		remake(x->w);
 }
 
 static void take_undos(struct world *x, const struct seals *s, struct undos *ret)
