@@ -165,7 +165,8 @@ static int visit_object(struct collector *c, struct pair *p, const char *host_pa
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (p->host.st_mode == 0 && renamed_from(c, p, host_path, &rec)) {
+	/* What the host has got there since does not make it two changes: both names are one decision. */
+	if ((p->host.st_mode == 0 || (o && o->kind == ORIGIN_ABSENT)) && renamed_from(c, p, host_path, &rec)) {
 		_cleanup_pair_ struct pair old = { .box_fd = fcntl(p->box_fd, F_DUPFD_CLOEXEC, 3), .host_fd = -1, .box = p->box };
 		r = pair_open_host(c->ov, rec.path, &old.host_fd, &old.host);
 		if (r < 0)

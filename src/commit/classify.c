@@ -64,6 +64,17 @@ static int same_in_tree(struct plan *p, const struct origin *o, const char *path
 	return r < 0 ? r : host != HOST_META;
 }
 
+/* What the host had there: by the name in the view or, where that came with a directory that was renamed later, by the host's own. */
+static const struct origin *origin_of_entry(const struct plan *p, const char *was)
+{
+	const struct origin *o = plan_origin(p, was), *own = NULL;
+	char host[PATH_MAX];
+
+	if ((!o || o->kind == ORIGIN_ABSENT) && p->nrenames && plan_host_path(p, was, host) == 0)
+		own = plan_origin(p, host);
+	return own ? own : o;
+}
+
 int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now)
 {
 	const struct origin *o;
@@ -82,7 +93,7 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 	k = plan_rename_from(p, was);
 	if (k != NO_ITEM && p->p.items[k].outcome != COMMIT_DONE)
 		return 0;
-	o = plan_origin(p, was);
+	o = origin_of_entry(p, was);
 	touched = check->touched && check->touched(check->ctx, ret_now);
 	/* Noted under another name: then it must not have changed since the box took the directory away from this place. */
 	if (!o || o->kind == ORIGIN_ABSENT)
@@ -125,7 +136,7 @@ static int tree_known(struct plan *p, char host[static PATH_MAX], char was[stati
 
 int classify_tree_known(struct plan *p, const char *host, const char *was, struct tree_check *check, char ret_path[static PATH_MAX])
 {
-	const struct origin *o = plan_origin(p, was);
+	const struct origin *o = origin_of_entry(p, was);
 	char path[PATH_MAX];
 
 	if (strlen(host) >= PATH_MAX || strlen(was) >= PATH_MAX)
@@ -361,14 +372,28 @@ static int judge_plain(struct plan *p, size_t i, const char *path, struct judgem
 
 /* ---- renames ---- */
 
-/* The place a renamed object goes to. Leaves *ret_host alone when it may. */
-static int judge_destination(struct plan *p, const struct change *ch, const char *path, struct stat *now, unsigned *ret_host,
-                             char detail[static COMMIT_WHY_MAX])
+/* A directory of the box replaces something else of the host's, a symlink perhaps: nothing is below that. */
+static bool below_new_directory(const struct plan *p, size_t i)
 {
+	for (size_t k = p->above[i]; k != NO_ITEM; k = p->above[k])
+		if (item_makes_dir(&p->p.items[k]) && p->now[k].st_mode && !S_ISDIR(p->now[k].st_mode))
+			return true;
+	return false;
+}
+
+/* The place a renamed object goes to. Leaves *ret_host alone when it may. */
+static int judge_destination(struct plan *p, size_t i, const char *path, unsigned *ret_host, char detail[static COMMIT_WHY_MAX])
+{
+	const struct change *ch = p->p.items[i].change;
+	struct stat *now = &p->in_way[i];
 	unsigned host = HOST_SAME;
 	struct since s;
 	int r = host_stat(&p->host, path, now);
 
+	if (r == -ELOOP && below_new_directory(p, i)) {
+		memset(now, 0, sizeof *now);
+		return 0;
+	}
 	if (r < 0 || !now->st_mode || plan_rename_from(p, path) != NO_ITEM || plan_carrier(p, path, ch->path) != NO_ITEM)
 		return r;
 	r = since_by_any_name(p, ch, path, now, &s);
@@ -435,19 +460,10 @@ static int judge_rename(struct plan *p, size_t i, const char *path, struct judge
 	r = judge_source(p, i, j);
 	if (r < 0 || case_find(j->was, j->box, j->host)->verdict != CASE_APPLY)
 		return r;
-	return judge_destination(p, ch, path, &p->in_way[i], &j->host, detail);
+	return judge_destination(p, i, path, &j->host, detail);
 }
 
 /* ---- one item ---- */
-
-/* A directory of the box replaces something else of the host's, a symlink perhaps: nothing is below that. */
-static bool below_new_directory(const struct plan *p, size_t i)
-{
-	for (size_t k = p->above[i]; k != NO_ITEM; k = p->above[k])
-		if (item_makes_dir(&p->p.items[k]) && p->now[k].st_mode && !S_ISDIR(p->now[k].st_mode))
-			return true;
-	return false;
-}
 
 static struct ident parent_of(struct plan *p, const char *path)
 {

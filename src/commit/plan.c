@@ -587,7 +587,7 @@ static void why_no_directory(struct plan *p, struct commit_item *it, size_t k)
 	       !item_planned(&p->p.items[p->above[k]]))
 		k = p->above[k];
 	/* A path that does not fit is left out: half of one would name another directory. */
-	path_printable(p->p.items[k].change->path, text, sizeof text);
+	path_printable(item_is_dir_rename(&p->p.items[k]) ? p->p.items[k].change->from : p->p.items[k].change->path, text, sizeof text);
 	if (strlen(text) > 100)
 		text[0] = '\0';
 	if (p->p.items[k].verdict == COMMIT_CONFLICT && plan_host_path(p, p->p.items[k].change->path, host) == 0 &&
@@ -617,6 +617,12 @@ static void settle_parents(struct plan *p, struct commit_item *it, bool *changed
 	for (size_t k = p->above[it - p->p.items]; k != NO_ITEM; k = p->above[k]) {
 		struct commit_item *up = &p->p.items[k];
 
+		/* It keeps its old name, which the host has no more. */
+		if (item_is_dir_rename(up) && !item_planned(up) && !p->now[k].st_mode) {
+			why_no_directory(p, it, k);
+			*changed = true;
+			return;
+		}
 		if (!item_makes_dir(up))
 			continue;
 		/* What it would take the place of is not given up for that. */
@@ -746,7 +752,7 @@ static void settle_twins(struct plan *p)
 		const struct commit_item *other = NULL;
 
 		for (end = i; end < n && by_inode(&v[i], &v[end]) == 0; end++)
-			if (!v[end]->chosen || v[end]->verdict == COMMIT_WAIT)
+			if (!item_planned(v[end]))
 				other = v[end];
 		for (size_t k = i; other && k < end; k++)
 			if (item_planned(v[k]))
@@ -761,7 +767,6 @@ static void settle_choice(struct plan *p)
 {
 	for (size_t i = 0; i < p->p.count; i++) {
 		if (item_planned(&p->p.items[i]))
-			if (item_planned(&p->p.items[i]))
 			settle_names(p, i);
 		if (!p->all && item_planned(&p->p.items[i]))
 			settle_hidden(p, i);
