@@ -580,7 +580,27 @@ size_t origins_count(const struct origins *o)
 	return o->count;
 }
 
-/* ---- following a log that grows ---- */
+/* ---- a log in its own order ---- */
+
+int origins_history(int layer_fd, int (*fn)(void *ctx, const struct origin *o), void *ctx)
+{
+	_cleanup_reader_ struct reader reader = { .fd = -1 };
+	_cleanup_close_ int fd = open_log(layer_fd, O_RDONLY);
+	const uint8_t *rec;
+	int r = fd < 0 ? fd : check_magic(fd);
+
+	if (r <= 0)
+		return r == -ENOENT ? 0 : r;
+	r = reader_init(&reader, fd, MAGIC_SIZE);
+	while (r == 0 && (r = reader_next(&reader, &rec)) > 0) {
+		struct entry *e = entry_new(rec, 0);
+
+		r = e ? fn(ctx, &e->o) : -ENOMEM;
+		free(e);
+	}
+	return r;
+}
+
 
 int origins_identities(int layer_fd, off_t *at, int (*fn)(void *ctx, uint64_t dev, uint64_t ino), void *ctx)
 {

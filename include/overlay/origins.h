@@ -64,6 +64,9 @@ size_t origins_count(const struct origins *o);
 void origins_renew(struct origins *o, const char *path, const struct stat *st);
 /* Calls fn for each record of the list that is not ended by another (O2), until it returns non-zero, and returns that. It may renew the record. */
 int origins_each(const struct origins *o, int (*fn)(void *ctx, const struct origin *o), void *ctx);
+/* Calls fn for every whole record of the log, also those that later ones have replaced, until it returns non-zero, and returns that. A missing file has
+ * none. */
+int origins_history(int layer_fd, int (*fn)(void *ctx, const struct origin *o), void *ctx);
 /* Calls fn for the (dev, ino) of each record from *at on (0: the start) whose kind is not absent, and moves *at behind the last whole
  * record: so that a reader follows a log that grows. A missing file has no records. */
 int origins_identities(int layer_fd, off_t *at, int (*fn)(void *ctx, uint64_t dev, uint64_t ino), void *ctx);

@@ -405,6 +405,14 @@ static void take_back(struct apply *a)
 	}
 }
 
+static bool is_all_done(const struct commit_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->items[i].outcome != COMMIT_DONE)
+			return false;
+	return true;
+}
+
 static void finish(struct apply *a)
 {
 	struct replay rp = { .j = a->j, .host = &a->p->host, .tell = tell, .ctx = a->p };
@@ -413,6 +421,8 @@ static void finish(struct apply *a)
 	host_moved(&a->p->host);
 	if (r == 0)
 		r = apply_forget_done(a);
+	if (r == 0 && !is_all_done(&a->p->p))
+		r = renew_written(overlay_box(a->p->p.ov), a->p->p.changes.origins, a->j, &a->p->host);
 	if (r < 0 || journal_add_forgotten(a->j) < 0 || journal_close(a->j) < 0)
 		a->result->unfinished = true;
 }

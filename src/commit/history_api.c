@@ -267,6 +267,21 @@ static int fill_modes(struct journal *j)
 	return modes ? 0 : -ENOMEM;
 }
 
+/* Without it what the box still has is told as a conflict, and merged with the wrong original; a box that is gone has nothing. */
+static void renew_box(struct undo *u)
+{
+	_cleanup_box_ struct box *box = NULL;
+	char text[2 * PATH_MAX];
+	int r = box_open(u->store, u->n.head.box, &box, NULL);
+
+	if (r == 0)
+		r = renew_undone(box, &u->n, &u->host);
+	if (r == 0 || r == -ENOENT || !u->wish->note)
+		return;
+	snprintf(text, sizeof text, "box %s still takes the host for what commit %u had made of it: %s", u->n.head.box, u->n.number, strerror(-r));
+	u->wish->note(u->wish->ctx, text);
+}
+
 static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, limit;
@@ -297,6 +312,7 @@ static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 	ret->number = u->u.number;
 	if (r < 0)
 		return undo_failed(u, r, err);
+	renew_box(u);
 	tell_changes(u);
 	return 0;
 }

@@ -301,7 +301,7 @@ static int judge_missing(struct plan *p)
 
 static bool has_twins(const struct commit_item *it)
 {
-	return S_ISREG(it->change->box.st_mode) && it->change->box.st_nlink > 1;
+	return it->change->box.st_mode && !S_ISDIR(it->change->box.st_mode) && it->change->box.st_nlink > 1;
 }
 
 static int by_inode(const void *a, const void *b)
@@ -353,7 +353,7 @@ static int find_twins(struct plan *p)
 	for (size_t i = 0, end; i < n && r == 0; i = end) {
 		for (end = i + 1; end < n && by_inode(&v[i], &v[end]) == 0; end++)
 			;
-		if (end == i + 1)
+		if (end == i + 1 && S_ISREG(v[i]->change->box.st_mode))
 			r = find_original(p, v[i]);
 		for (size_t k = i; end > i + 1 && k < end && r == 0; k++) {
 			v[k]->one_with = strdup(v[k + 1 < end ? k + 1 : i]->change->path);

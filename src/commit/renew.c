@@ -1,4 +1,5 @@
-/* renew.c - records of what the host had, after steps were taken back: names that came and went have moved the time of change.
+/* renew.c - records of what the host had, after steps were taken back: names that came and went have moved the time of change; and, after a commit, of
+ * files that it wrote to by one of their names, where another is still in the box.
  *
  * A record may be of a name that no step is about, of a file with several names. So all records of the inodes that were touched are renewed. Taking back
  * may have been interrupted, and records renewed before: those of any time of change from the commit's begin until now are.
@@ -29,6 +30,7 @@ struct renewal {
 	size_t count;
 	size_t *dirs; /* dirs: steps that rename directories, in their order */
 	size_t ndirs;
+	bool written; /* written: the objects may have other content than at first, by this commit */
 	int layer; /* layer: the one that is gone through */
 	int log;   /* log: opened when first needed; -1: not yet */
 };
@@ -169,6 +171,9 @@ static int renew(void *ctx, const struct origin *o)
 	if (!origin_same(o, &like))
 		return 0;
 	origin_from_stat(&renewed, &t->now);
+	/* What was kept is of before. */
+	if (rn->written)
+		renewed.base_id = renewed.hash = renewed.hashed = 0;
 	r = open_log(rn);
 	if (r == 0)
 		r = origins_append(rn->log, &renewed);
@@ -178,23 +183,56 @@ static int renew(void *ctx, const struct origin *o)
 	return error_is_hard(r) ? r : 0;
 }
 
+static int renew_all(struct renewal *rn)
+{
+	int r = 0;
+
+	for (rn->layer = 0; rn->layer < rn->box->nlayers && r == 0; rn->layer++) {
+		rn->log = -1;
+		if (rn->count && rn->origins[rn->layer])
+			r = origins_each(rn->origins[rn->layer], renew, rn);
+		fd_closep(&rn->log);
+	}
+	free(rn->all);
+	free(rn->dirs);
+	return r;
+}
+
 int renew_origins(const struct box *box, struct origins *const origins[], const struct journal *j, struct host *h)
 {
 	struct renewal rn = { .box = box, .j = j, .host = h, .origins = origins };
-	int r = collect(&rn);
+	int r = collect(&rn), all;
 
 	for (size_t k = 0; k < j->nsteps && r == 0; k++) {
 		r = look(&rn, k, j->steps[k].a);
 		if (r == 0)
 			r = look(&rn, k, j->steps[k].b);
 	}
-	for (rn.layer = 0; rn.layer < box->nlayers && r == 0; rn.layer++) {
-		rn.log = -1;
-		if (rn.count && origins[rn.layer])
-			r = origins_each(origins[rn.layer], renew, &rn);
-		fd_closep(&rn.log);
+	if (r < 0)
+		rn.count = 0;
+	all = renew_all(&rn);
+	return r < 0 ? r : all;
+}
+
+int renew_written(const struct box *box, struct origins *const origins[], const struct journal *j, struct host *h)
+{
+	struct renewal rn = { .box = box, .j = j, .host = h, .origins = origins, .written = true };
+	int r = collect(&rn), all;
+
+	for (size_t i = 0; i < j->after.count && r == 0; i++) {
+		const struct place *p = &j->after.list[i];
+		struct touched *t = p->st.st_nlink > 1 ? find(&rn, p->st.st_dev, p->st.st_ino) : NULL;
+		struct stat now;
+
+		if (!t || t->now.st_mode || host_stat(h, p->path, &now) < 0)
+			continue;
+		/* What somebody has done to it since is theirs. */
+		if (now.st_ino == p->st.st_ino && now.st_dev == p->st.st_dev && now.st_mode == p->st.st_mode && now.st_uid == p->st.st_uid &&
+		    now.st_gid == p->st.st_gid && stat_same_content(&now, &p->st))
+			t->now = now;
 	}
-	free(rn.all);
-	free(rn.dirs);
-	return r;
+	if (r < 0)
+		rn.count = 0;
+	all = renew_all(&rn);
+	return r < 0 ? r : all;
 }

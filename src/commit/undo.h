@@ -38,6 +38,11 @@ int undo_check(struct undo *u);
 /* True when the path, or something below it, is in conflict. */
 bool undo_in_conflict(const struct undo *u, const char *path);
 
+/* ---- renew_undone.c ---- */
+
+/* The commit n was taken back: what is left of it in the box is compared again with what the host had before. */
+int renew_undone(const struct box *box, const struct journal *n, struct host *h);
+
 /* ---- undo.c ---- */
 
 /* Takes all steps back that are not to be skipped. *ret_unfinished: after a disk error, whatever is returned. */
