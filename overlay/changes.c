@@ -302,6 +302,14 @@ static int visit_replaced(struct collector *c, int layer_fd, int host_fd, size_t
 	return r;
 }
 
+/* The box has taken away what the host has in its directory: unless that has come since, where the box found none. */
+static bool hides(struct collector *c, const struct stat *host)
+{
+	const struct origin *o = origin_of(c, c->view);
+
+	return S_ISDIR(host->st_mode) && (!o || o->kind == ORIGIN_DIRECTORY);
+}
+
 static int box_stat(struct overlay *ov, int fd, struct stat *st)
 {
 	struct object o = { .where = OBJECT_LAYER, .fd = fd, .meta_fd = -1 };
@@ -334,7 +342,7 @@ static int enter_pure(struct collector *c, struct levels *s, struct pair *p, cha
 		r = force_begin(p->box_fd, &l.force);
 	if (r == 0)
 		r = pair_names(p->box_fd, &l.names);
-	if (r == 0 && S_ISDIR(p->host.st_mode))
+	if (r == 0 && hides(c, &p->host))
 		r = visit_replaced(c, p->box_fd, p->host_fd, l.len);
 	if (r < 0)
 		return r;
@@ -472,7 +480,7 @@ static int enter_merged(struct collector *c, struct levels *s, struct dnode *d, 
 		r = visit_object(c, &p, host_path);
 	if (r == 0)
 		r = force_begin(p.box_fd, &l.force);
-	if (r < 0 || !over || !S_ISDIR(p.host.st_mode))
+	if (r < 0 || !over || !hides(c, &p.host))
 		return r < 0 ? r : enter_dir(c, s, &l, d);
 	r = visit_replaced(c, p.box_fd, p.host_fd, len);
 	if (r == 0) {
