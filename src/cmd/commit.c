@@ -36,13 +36,14 @@ static void on_end(int sig)
 	(void)sig;
 	if (applying)
 		return;
+	scratch_end();
 	if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
 		_exit(CMD_FAILED);
 	_exit(CMD_LEFT);
 }
 
 struct signals {
-	struct sigaction before[ENDS];
+	struct sigaction before[ENDS], child;
 };
 
 static void signals_take(struct signals *s)
@@ -50,6 +51,8 @@ static void signals_take(struct signals *s)
 	struct sigaction act = { .sa_handler = on_end };
 
 	applying = 0;
+	/* We wait for merges and editors, whatever we were started with. */
+	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = SIG_DFL }, &s->child);
 	for (size_t i = 0; i < ENDS; i++) {
 		sigaction(ends[i], NULL, &s->before[i]);
 		if (s->before[i].sa_handler != SIG_IGN)
@@ -61,6 +64,7 @@ static void signals_restore(struct signals *s)
 {
 	for (size_t i = 0; i < ENDS; i++)
 		sigaction(ends[i], &s->before[i], NULL);
+	sigaction(SIGCHLD, &s->child, NULL);
 }
 #define _cleanup_signals_ _cleanup_(signals_restore)
 
@@ -111,6 +115,17 @@ static int settle(struct commit_plan *plan)
 	if (n > ALONG_MAX)
 		log_say("goes along: and %zu more", n - ALONG_MAX);
 	return 0;
+}
+
+/* q was not the answer to all of them. */
+static void tell_unchosen(const struct session *s, const struct commit_plan *plan)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		n += !plan->items[i].chosen;
+	if (n)
+		log_say("%zu change%s not chosen, and stay%s in box %s", n, n == 1 ? " was" : "s were", n == 1 ? "s" : "", s->box->name);
 }
 
 static size_t chosen_count(const struct commit_plan *plan)
@@ -187,6 +202,7 @@ static bool decide(struct asking *a, const struct wish *w, const struct paths *p
 	}
 	if (r != ASKED_ALL)
 		*ret_status = CMD_LEFT;
+	a->quit |= r == ASKED_QUIT;
 	if (r == ASKED_INTERRUPTED || (r == ASKED_QUIT && !has_work(a->plan)) || chosen_count(a->plan) == 0) {
 		*ret_status = CMD_LEFT;
 		if (asked)
@@ -205,7 +221,7 @@ static int out_of_memory(void)
 static int commit_plan(struct session *s, struct commit_plan *plan, const struct wish *w, const struct paths *paths,
                        const struct options *o)
 {
-	struct asking a = { .s = s, .plan = plan, .hunks = w->parts };
+	struct asking a = { .s = s, .plan = plan, .hunks = w->parts, .on_conflict = w->on_conflict };
 	int status = CMD_OK, done;
 
 	if (!decide(&a, w, paths, o, &status)) {
@@ -216,6 +232,8 @@ static int commit_plan(struct session *s, struct commit_plan *plan, const struct
 		return out_of_memory();
 	plan->keep = w->keep;
 	done = w->dry ? tell_plan(s, plan, w->form) : apply(s, plan, w->form);
+	if (a.quit && done != CMD_FAILED)
+		tell_unchosen(s, plan);
 	return done == CMD_OK ? status : done;
 }
 
@@ -378,7 +396,7 @@ const struct verb verb_commit = {
 	.exits = "0 all that was asked for was committed\n1 something was left (conflict, refused, skipped, not asked to the end): "
 	         "it is "
 		 "named, and still in the box; or nothing changed at a PATH\n"
-		 "2 wrong usage\n3 it failed and changed nothing",
+		 "2 wrong usage\n3 it failed and changed nothing; or it was done, and stdout could not be written, which is said",
 	.options = options,
 	.run = run_commit,
 };

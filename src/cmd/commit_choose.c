@@ -141,6 +141,8 @@ static char *describe(const struct asking *a, size_t i, size_t end, size_t dir_l
 	print_about(out, it);
 	if (it->why[0])
 		fprintf(out, ": %s", it->why);
+	if (it->verdict == COMMIT_CONFLICT)
+		fprintf(out, " (a conflict: y is --on-conflict=%s)", on_conflict_name(a->on_conflict));
 	fputs("  ", out);
 	fclose(out);
 	return text;
@@ -208,13 +210,12 @@ static enum asked take_one(struct asking *a, size_t k, const char *dir)
 	int key = 'y';
 
 	if (!a->all && dir && asks_for_itself(a, dir, k))
-		key = ask_about(a, k, k + 1, 0, false);
+		key = a->quit ? 'n' : ask_about(a, k, k + 1, 0, false);
 	if (key == TERM_INTERRUPTED)
 		return ASKED_INTERRUPTED;
-	if (key < 0 || key == 'q')
-		return ASKED_QUIT;
-	a->all = a->all || key == 'a';
-	if (key != 'n') {
+	a->quit |= key < 0 || key == 'q';
+	a->all |= key == 'a';
+	if (key == 'y' || key == 'a') {
 		a->plan->items[k].chosen = true;
 		a->taken++;
 	}
@@ -244,12 +245,13 @@ static enum asked take_unit(struct asking *a, const struct unit *u, bool asked)
 	return choose_take(a, u->i, u->end, dir);
 }
 
-/* What cannot be committed is no question: it is told at the end, and of conflicts it is asked what to do. */
+/* What cannot be committed is no question: it is told at the end, and of conflicts it is asked what to do, unless that is decided. */
 static bool is_no_question(const struct asking *a, const struct unit *u)
 {
 	enum commit_verdict v = a->plan->items[u->i].verdict;
+	bool decided = a->on_conflict != ON_CONFLICT_ASK && a->on_conflict != ON_CONFLICT_SKIP;
 
-	return u->end == u->i + 1 && (v == COMMIT_CONFLICT || v == COMMIT_REFUSE);
+	return u->end == u->i + 1 && (v == COMMIT_REFUSE || (v == COMMIT_CONFLICT && !decided));
 }
 
 /* rest: what follows under this heading is taken without asking. */
@@ -257,7 +259,8 @@ static enum asked ask_unit(struct asking *a, const struct unit *u, bool *rest)
 {
 	const struct commit_item *it = &a->plan->items[u->i];
 	bool parts = u->end == u->i + 1 && hunks_possible(a->plan, u->i);
-	int key = a->hunks && parts && it->change->kind == CHANGE_MODIFIED ? 'p' : 0;
+	/* What lends rights is asked for by itself. */
+	int key = a->hunks && parts && it->change->kind == CHANGE_MODIFIED && !it->marks ? 'p' : 0;
 	enum asked r;
 
 	for (;;) {
@@ -297,6 +300,8 @@ static enum asked choose_units(struct asking *a, const struct unit *list, size_t
 		bool other = !heading || !same_heading(a, heading, u);
 
 		rest = rest && !other;
+		if (a->quit && !a->all && !rest)
+			return ASKED_QUIT;
 		if (is_no_question(a, u)) {
 			a->plan->items[u->i].chosen = true;
 			continue;
@@ -312,7 +317,7 @@ static enum asked choose_units(struct asking *a, const struct unit *list, size_t
 		headings = a->headings;
 		r = ask_unit(a, u, &rest);
 	}
-	return r;
+	return r == ASKED_ALL && a->quit ? ASKED_QUIT : r;
 }
 
 enum asked choose_range(struct asking *a, size_t i, size_t end)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +27,11 @@ static const struct {
 	{ "ask", ON_CONFLICT_ASK },   { "skip", ON_CONFLICT_SKIP },   { "box", ON_CONFLICT_BOX },
 	{ "host", ON_CONFLICT_HOST }, { "merge", ON_CONFLICT_MERGE }, { "both", ON_CONFLICT_BOTH },
 };
+
+const char *on_conflict_name(enum on_conflict how)
+{
+	return ways[how].name;
+}
 
 int on_conflict_parse(const char *text, enum on_conflict *ret)
 {
@@ -330,6 +334,8 @@ static int take_edited(struct conflict *c, const char *before, size_t before_siz
 
 	if (r < 0)
 		return r;
+	if (size == 0)
+		return err_set(err, -ECANCELED, "the file is empty: that is not taken");
 	if (size == before_size && memcmp(text, before, size) == 0)
 		return err_set(err, -ECANCELED, "the file was left as it was");
 	if (merge_has_markers(text, size, c->m.marker_size))
@@ -355,6 +361,9 @@ static bool edit(struct conflict *c, bool with_tool, enum asked *ret)
 		*ret = ASKED_INTERRUPTED;
 	else if (r < 0)
 		log_say("%s", err.msg);
+	/* It is not there any more, or nothing to begin with: the next time from the start. */
+	if (r == -ENOENT || r == -ENODATA || r == -EFBIG || r == -EISDIR)
+		c->path[0] = '\0';
 	return r == 0 || r == -EINTR;
 }
 
@@ -474,24 +483,12 @@ static enum asked ask_all(struct asking *a)
 	return r;
 }
 
-/* Each decided text is an open file until it is committed. */
-static void allow_files(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
-}
-
 enum asked decide_conflicts(struct asking *a, enum on_conflict how)
 {
 	if (how == ON_CONFLICT_SKIP)
 		return ASKED_ALL;
 	if (how == ON_CONFLICT_ASK)
 		return ask_all(a);
-	allow_files();
 	for (size_t i = 0; i < a->plan->count; i++)
 		if (is_open(&a->plan->items[i]))
 			decide(a, i, how);

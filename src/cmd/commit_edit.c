@@ -17,6 +17,21 @@
 
 /* ---- files ---- */
 
+/* Where the one is that there may be; for a signal's handler. */
+static char live[PATH_MAX];
+
+void scratch_end(void)
+{
+	pid_t pid = live[0] ? fork() : -1;
+
+	if (pid == 0) {
+		execl("/bin/rm", "rm", "-rf", "--", live, (char *)NULL);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static int scratch_make(struct scratch *s, struct err *err)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -30,6 +45,7 @@ static int scratch_make(struct scratch *s, struct err *err)
 		s->path[0] = '\0';
 		return r;
 	}
+	strcpy(live, s->path);
 	return 0;
 }
 
@@ -43,7 +59,7 @@ void scratch_remove(struct scratch *s)
 	fd = path_split(s->path, dir, sizeof dir) ? sys_openat(AT_FDCWD, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : -1;
 	if (fd >= 0)
 		(void)tree_remove(fd, strrchr(s->path, '/') + 1);
-	s->path[0] = '\0';
+	s->path[0] = live[0] = '\0';
 }
 
 int scratch_write(struct scratch *s, const char *dir, const char *name, const void *data, size_t size, char ret[static PATH_MAX],
@@ -214,11 +230,12 @@ static const struct {
 	{ "kdiff3", "\"${tool_path:-kdiff3}\" --auto -o \"$MERGED\" \"$BASE\" \"$LOCAL\" \"$REMOTE\"" },
 };
 
-/* The value that git has for the key, to be freed; NULL: none, or there is no git. */
-static char *git_config(const char *key)
+/* What git has for the key in the user's own configuration, or in the machine's; to be freed; NULL: none, or there is no git. Not in that of the repository
+ * that we are in: the box's programs may have made or changed it, and what is found here is run on the host. */
+static char *git_config_of(const char *scope, const char *key)
 {
 	char value[PATH_MAX];
-	int fds[2], status;
+	int fds[2], status = 0;
 	ssize_t n;
 	pid_t pid;
 
@@ -227,7 +244,9 @@ static char *git_config(const char *key)
 	pid = fork();
 	if (pid == 0) {
 		dup2(fds[1], STDOUT_FILENO);
-		execlp("git", "git", "config", "--get", key, (char *)NULL);
+		unsetenv("GIT_DIR");
+		if (chdir("/") == 0)
+			execlp("git", "git", "config", scope, "--includes", "--get", key, (char *)NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -238,8 +257,17 @@ static char *git_config(const char *key)
 	if (n <= 0 || status != 0)
 		return NULL;
 	value[n] = '\0';
-	value[strcspn(value, "\n")] = '\0';
-	return *value ? strdup(value) : NULL;
+	if (value[n - 1] == '\n')
+		value[n - 1] = '\0';
+	/* Half a command would be another. */
+	return *value && !strchr(value, '\n') ? strdup(value) : NULL;
+}
+
+static char *git_config(const char *key)
+{
+	char *value = git_config_of("--global", key);
+
+	return value ? value : git_config_of("--system", key);
 }
 
 bool merge_tool_find(struct merge_tool *t)
@@ -277,8 +305,9 @@ int merge_tool_run(const struct merge_tool *t, const char *base, const char *loc
 	const char *const environment[] = { "BASE", base,     "LOCAL", local,       "REMOTE",
 		                            remote, "MERGED", merged,  "tool_path", t->path ? t->path : "",
 		                            NULL };
-	char text[4 * sizeof t->name + 32] = "the merge tool ";
+	char text[4 * sizeof t->name + 32] = "the merge tool ", command[4 * PATH_MAX];
 
 	path_printable(t->name, text + strlen(text), sizeof text - strlen(text));
+	log_say("%s: %s", t->name, text_printable(t->command, command, sizeof command));
 	return program_result(program_run((const char *const[]){ "sh", "-c", t->command, "sh", NULL }, environment), text, err);
 }

@@ -299,7 +299,7 @@ static int ask_group(const struct asking *a, const struct group *g)
 	char text[4 * PATH_MAX + 128], question[4 * PATH_MAX + 192];
 
 	group_text(g, text, sizeof text);
-	snprintf(question, sizeof question, "%s: all of it?  [y/n/e/a/v/q/?] ", text);
+	snprintf(question, sizeof question, "%s: all %s?  [y/n/e/a/v/q/?] ", text, g->loose ? "that is directly in it" : "of it");
 	for (;;) {
 		struct err err = { 0 };
 		int key = term_choice(question, "yneavq?", help);
@@ -314,6 +314,7 @@ static int ask_group(const struct asking *a, const struct group *g)
 static enum asked choose_group(struct asking *a, const struct group *g)
 {
 	int key = a->all ? 'y' : ask_group(a, g);
+	enum asked r;
 
 	switch (key) {
 	case 'n':
@@ -323,7 +324,8 @@ static enum asked choose_group(struct asking *a, const struct group *g)
 	case 'y':
 	case 'a':
 		a->all = a->all || key == 'a';
-		return each_item(a, g, take_item, g->dir);
+		r = each_item(a, g, take_item, g->dir);
+		return r == ASKED_ALL && a->quit ? ASKED_QUIT : r;
 	}
 	return key == TERM_INTERRUPTED ? ASKED_INTERRUPTED : ASKED_QUIT;
 }

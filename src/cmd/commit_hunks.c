@@ -221,29 +221,89 @@ static enum asked ask_hunks(struct hunks *h)
 
 /* ---- one file ---- */
 
+/* Mode, owner and capabilities: the box's are the host's, or were chosen, or are left. */
+enum metadata { METADATA_SAME, METADATA_CHOSEN, METADATA_LEFT };
+
 static bool is_text(const struct merge_side *s, const char *text, size_t size)
 {
 	return s->size == size && (size == 0 || memcmp(s->data, text, size) == 0);
 }
 
-/* All of it, nothing, or a part: what the text says. */
-static int take_result(struct asking *a, size_t i, const struct sides *s, const struct hunks *h, struct err *err)
+/* All of it, nothing, or a part: what the text says. metadata: those of the box are taken too, where they differ. */
+static int take_result(struct asking *a, size_t i, const struct sides *s, const struct hunks *h, enum metadata metadata, struct err *err)
 {
+	struct commit_item *it = &a->plan->items[i];
 	_cleanup_free_ char *text = NULL;
 	size_t size;
+	bool nothing, all;
 	int r = hunks_result(h, &text, &size);
 
 	if (r < 0)
 		return err_sys(err, r, "hunks");
-	if (is_text(&s->host, text, size))
+	nothing = is_text(&s->host, text, size);
+	all = is_text(&s->box, text, size);
+	if (nothing && metadata != METADATA_CHOSEN)
 		return 0;
-	if (!is_text(&s->box, text, size))
+	if (metadata == METADATA_LEFT)
+		it->keep |= COMMIT_KEEP_MODE | COMMIT_KEEP_OWNER | COMMIT_KEEP_XATTRS;
+	if (!all || metadata == METADATA_LEFT)
 		r = commit_resolve(a->plan, i, RESOLVE_TEXT, text, size, true, err);
 	if (r < 0)
 		return r;
-	a->plan->items[i].chosen = true;
+	it->chosen = true;
 	a->taken++;
 	return 0;
+}
+
+/* ---- what is no line of it ---- */
+
+static const struct key_help metadata_help[] = {
+	{ 'y', "commit this with what is chosen of the content" },
+	{ 'n', "leave it in the box" },
+	{ 'q', "stop asking, and commit what was answered y (Ctrl-D too)" },
+	{ '?', "this help" },
+	{ KEY_INTERRUPT, "commit nothing" },
+	{ 0 },
+};
+
+static void mode_text(mode_t mode, char ret[static 48])
+{
+	snprintf(ret, 48, "%04o%s%s", mode & 07777, mode & S_ISUID ? " set-user-ID" : "", mode & S_ISGID ? " set-group-ID" : "");
+}
+
+/* "mode 0644 -> 0755, owner 0:0 -> 1:1", or nothing. */
+static void metadata_text(const struct change *ch, char ret[static 256])
+{
+	const struct stat *was = &ch->host, *is = &ch->box;
+	char old[48], new[48];
+	int at = 0;
+
+	ret[0] = '\0';
+	if (ch->kind != CHANGE_MODIFIED)
+		return;
+	mode_text(was->st_mode, old);
+	mode_text(is->st_mode, new);
+	if ((was->st_mode ^ is->st_mode) & 07777)
+		at += snprintf(ret + at, 256 - (size_t)at, "mode %s -> %s", old, new);
+	if (was->st_uid != is->st_uid || was->st_gid != is->st_gid)
+		at += snprintf(ret + at, 256 - (size_t)at, "%sowner %u:%u -> %u:%u", at ? ", " : "", was->st_uid, was->st_gid, is->st_uid, is->st_gid);
+	if (ch->capabilities)
+		snprintf(ret + at, 256 - (size_t)at, "%scapabilities", at ? ", " : "");
+}
+
+static enum asked ask_metadata(const struct asking *a, size_t i, enum metadata *ret)
+{
+	char text[256], question[320];
+	int key;
+
+	*ret = METADATA_SAME;
+	metadata_text(a->plan->items[i].change, text);
+	if (!*text)
+		return ASKED_ALL;
+	snprintf(question, sizeof question, "%s: this too?  [y/n/q/?] ", text);
+	key = term_choice(question, "ynq?", metadata_help);
+	*ret = key == 'y' ? METADATA_CHOSEN : METADATA_LEFT;
+	return key == TERM_INTERRUPTED ? ASKED_INTERRUPTED : key == 'y' || key == 'n' ? ASKED_ALL : ASKED_QUIT;
 }
 
 static int open_hunks(struct asking *a, size_t i, struct sides *s, struct hunks **ret, struct err *err)
@@ -265,6 +325,7 @@ int choose_hunks(struct asking *a, size_t i, enum asked *ret)
 	_cleanup_hunks_ struct hunks *h = NULL;
 	char text[4 * PATH_MAX];
 	struct err err = { 0 };
+	enum metadata metadata;
 	enum asked asked;
 	int r = open_hunks(a, i, &s, &h, &err);
 
@@ -274,9 +335,13 @@ int choose_hunks(struct asking *a, size_t i, enum asked *ret)
 		return r;
 	}
 	fprintf(stderr, "%s:\n", text);
-	asked = ask_hunks(h);
+	asked = ask_metadata(a, i, &metadata);
+	if (asked == ASKED_ALL)
+		asked = ask_hunks(h);
+	else
+		decide_rest(h, 0, HUNK_LEFT);
 	if (asked != ASKED_INTERRUPTED)
-		r = take_result(a, i, &s, h, &err);
+		r = take_result(a, i, &s, h, metadata, &err);
 	if (r < 0) {
 		log_say("%s", err.msg);
 		return r;

@@ -185,6 +185,12 @@ int tell_plan(const struct session *s, const struct commit_plan *plan, enum form
 
 /* ---- what was done ---- */
 
+/* A socket: done with, and not on the host. */
+static bool is_left_out(const struct commit_item *it)
+{
+	return it->verdict == COMMIT_SAME && it->resolved == RESOLVE_NONE && S_ISSOCK(it->change->box.st_mode) && !it->change->host.st_mode;
+}
+
 static void tell_done(const struct commit_item *it, const char *path)
 {
 	char beside[4 * PATH_MAX];
@@ -193,6 +199,8 @@ static void tell_done(const struct commit_item *it, const char *path)
 		log_warn("%s: its owner could not be set to %u:%u", path, it->change->box.st_uid, it->change->box.st_gid);
 	if (it->lost & COPY_LOST_XATTR)
 		log_warn("%s: some extended attributes could not be set", path);
+	if (is_left_out(it))
+		log_say("left out: %s: %s", path, it->why);
 	if (it->resolved == RESOLVE_BOTH && it->beside)
 		log_say("both: %s: the box's is %s", path, path_printable(it->beside, beside, sizeof beside));
 }
@@ -216,7 +224,7 @@ static void tell_items(const struct commit_plan *plan)
 }
 
 struct counts {
-	size_t same, host, merged, parts, conflicts;
+	size_t same, host, out, merged, parts, conflicts;
 };
 
 static struct counts count_items(const struct commit_plan *plan)
@@ -227,7 +235,8 @@ static struct counts count_items(const struct commit_plan *plan)
 		const struct commit_item *it = &plan->items[i];
 		bool done = it->chosen && it->outcome == COMMIT_DONE, same = done && it->verdict == COMMIT_SAME;
 
-		n.same += same && it->resolved != RESOLVE_HOST;
+		n.out += same && is_left_out(it);
+		n.same += same && it->resolved != RESOLVE_HOST && !is_left_out(it);
 		n.host += same && it->resolved == RESOLVE_HOST;
 		n.merged += done && it->resolved == RESOLVE_TEXT && strcmp(how_name(it), "part") != 0;
 		n.parts += done && strcmp(how_name(it), "part") == 0;
@@ -247,6 +256,7 @@ static void also_text(const struct counts *n, const char *hint, char ret[static 
 		{ n->parts, "in part", "in part" },
 		{ n->same, "was the same already", "were the same already" },
 		{ n->host, "stays as the host has it", "stay as the host has them" },
+		{ n->out, "left out", "left out" },
 	};
 	size_t at = 0;
 
@@ -263,7 +273,7 @@ static void also_text(const struct counts *n, const char *hint, char ret[static 
 
 static void tell_sum(const struct session *s, const struct commit_result *res, const struct counts *n)
 {
-	size_t done = res->done - n->same - n->host, rest = res->left;
+	size_t done = res->done - n->same - n->host - n->out, rest = res->left;
 	const char *name = s->box->name;
 	char also[160];
 

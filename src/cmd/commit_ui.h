@@ -26,12 +26,16 @@ enum asked {
 };
 
 /* The questions of one commit. */
+enum on_conflict { ON_CONFLICT_ASK, ON_CONFLICT_SKIP, ON_CONFLICT_BOX, ON_CONFLICT_HOST, ON_CONFLICT_MERGE, ON_CONFLICT_BOTH };
+
 struct asking {
 	struct session *s;
 	struct commit_plan *plan;
 	const bool *wanted; /* wanted: the items to ask about; NULL: all */
 	bool hunks;         /* hunks: modified files hunk by hunk, without asking for the whole first */
 	bool all;           /* all: the answer to all that follows is yes */
+	bool quit;          /* quit: nothing more is asked, but what was answered y without a question of its own is taken */
+	enum on_conflict on_conflict; /* on_conflict: what will become of conflicts */
 	size_t taken;       /* taken: items chosen, or decided */
 	size_t headings;    /* headings: how many were shown */
 };
@@ -70,7 +74,7 @@ int choose_hunks(struct asking *a, size_t i, enum asked *ret);
 
 /* ---- commit_conflict.c ---- */
 
-enum on_conflict { ON_CONFLICT_ASK, ON_CONFLICT_SKIP, ON_CONFLICT_BOX, ON_CONFLICT_HOST, ON_CONFLICT_MERGE, ON_CONFLICT_BOTH };
+const char *on_conflict_name(enum on_conflict how);
 /* -EINVAL: it is none of them. */
 int on_conflict_parse(const char *text, enum on_conflict *ret);
 /* Decides the chosen conflicts so; what cannot be is left, with the reason in the item. */
@@ -108,6 +112,8 @@ struct scratch {
 	char path[PATH_MAX]; /* path: "" as long as there is none */
 };
 void scratch_remove(struct scratch *s);
+/* The same for the one that there is, in a handler of a signal by which we end. */
+void scratch_end(void);
 #define _cleanup_scratch_ __attribute__((cleanup(scratch_remove)))
 /* Writes DIR/NAME, in the directory dir of the scratch ("" for its root); ret: its path. Overwrites. */
 int scratch_write(struct scratch *s, const char *dir, const char *name, const void *data, size_t size, char ret[static PATH_MAX],

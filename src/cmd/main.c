@@ -63,12 +63,12 @@ static void hold_standard_fds(void)
 }
 
 /* What was written to stdout must have arrived. */
-static int flushed(int status)
+static int flushed(const struct verb *v, int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
 	if (status == CMD_OK) {
-		log_say("stdout: cannot be written to");
+		log_say("stdout: cannot be written to%s", v == &verb_commit || v == &verb_undo || v == &verb_discard ? "; it is done all the same" : "");
 		return CMD_FAILED;
 	}
 	return status;
@@ -120,11 +120,11 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		help_all(stdout);
-		return flushed(CMD_OK);
+		return flushed(NULL, CMD_OK);
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		help_version(stdout);
-		return flushed(CMD_OK);
+		return flushed(NULL, CMD_OK);
 	}
 	if (argv[1][0] == '-')
 		return refuse_early_option(argc, argv);
@@ -134,5 +134,5 @@ int main(int argc, char **argv)
 	r = refuse_inside(v, argc > 2 ? argv[2] : NULL);
 	if (r == CMD_OK)
 		r = refuse_relative_store(v, argc > 2 ? argv[2] : NULL);
-	return flushed(r != CMD_OK ? r : v->run(v, argc - 2, argv + 2));
+	return flushed(v, r != CMD_OK ? r : v->run(v, argc - 2, argv + 2));
 }

@@ -98,9 +98,13 @@ bool pager_end(struct pager *p)
 	sigaction(SIGINT, &p->interrupt, NULL);
 	sigaction(SIGPIPE, &p->pipe, NULL);
 	*p = (struct pager){ .out = stdout };
-	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0)
+	/* Who ends it by a signal has seen enough. */
+	if (WIFSIGNALED(status) ? WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGPIPE || WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGHUP
+	                        : WEXITSTATUS(status) == 0)
 		return true;
-	if (WEXITSTATUS(status) == 127)
+	if (WIFSIGNALED(status))
+		log_warn("the pager %s was ended by signal %d: this is without it", command, WTERMSIG(status));
+	else if (WEXITSTATUS(status) == 127)
 		log_warn("the pager %s cannot be run: this is without it", command);
 	else
 		log_warn("the pager %s failed (exit status %d): this is without it", command, WEXITSTATUS(status));

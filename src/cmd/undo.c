@@ -441,7 +441,7 @@ const struct verb verb_undo = {
 	           "a commit does.",
 	.exits = "0 taken back (-n: can be)\n1 nothing was done, since the host has changed or the answer was no; or something was "
 	         "skipped\n"
-		 "2 wrong usage\n3 it failed and changed nothing, or there is no such commit",
+		 "2 wrong usage\n3 it failed and changed nothing, or there is no such commit; or it was done, and stdout could not be written, which is said",
 	.options = options,
 	.run = run_undo,
 };

@@ -413,6 +413,19 @@ static bool is_all_done(const struct commit_plan *plan)
 	return true;
 }
 
+/* Where it went: a directory above it may have got another name. */
+static void tell_beside(struct apply *a)
+{
+	char path[PATH_MAX], *now;
+
+	for (size_t i = 0; i < a->p->p.count; i++) {
+		if (!item(a, i)->beside || item(a, i)->outcome != COMMIT_DONE || apply_where(a, i, path) < 0 || !(now = strdup(path)))
+			continue;
+		free(item(a, i)->beside);
+		item(a, i)->beside = now;
+	}
+}
+
 static void finish(struct apply *a)
 {
 	struct replay rp = { .j = a->j, .host = &a->p->host, .tell = tell, .ctx = a->p };
@@ -425,6 +438,7 @@ static void finish(struct apply *a)
 		r = renew_written(overlay_box(a->p->p.ov), a->p->p.changes.origins, a->j, &a->p->host);
 	if (r < 0 || journal_add_forgotten(a->j) < 0 || journal_close(a->j) < 0)
 		a->result->unfinished = true;
+	tell_beside(a);
 }
 
 /* A renamed directory shows the host's by its old name, which is gone: it has to leave the box, with all that is in it. */

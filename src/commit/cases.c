@@ -92,6 +92,7 @@ const char *case_box_name(unsigned bit)
 		{ BOX_MOVED, "renamed" },
 		{ BOX_REWRITTEN, "renamed with new content" },
 		{ BOX_DEVICE, "made a device, as a user" },
+		{ BOX_SOCKET, "made a socket" },
 	};
 
 	return WORD_OF(words, bit);

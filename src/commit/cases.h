@@ -35,8 +35,9 @@ enum case_box {
 	BOX_DEVICE = 2048,    /* BOX_DEVICE: made a device, and we are not root */
 	BOX_CHANGED = BOX_NOTHING | BOX_TIMES | BOX_META | BOX_CONTENT | BOX_BOTH, /* BOX_CHANGED: it is there, of its type */
 	BOX_RENAMED = BOX_MOVED | BOX_REWRITTEN,
-	BOX_ALL = 2047, /* BOX_ALL: all but what is refused */
-	BOX_ANY = 4095,
+	BOX_SOCKET = 4096,    /* BOX_SOCKET: made a socket */
+	BOX_ALL = 2047, /* BOX_ALL: all but what is refused, or left out */
+	BOX_ANY = 8191,
 };
 
 /* What the host did since. */

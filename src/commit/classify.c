@@ -501,6 +501,10 @@ static int judge(struct plan *p, size_t i, struct judgement *j, char detail[stat
 		return r == -ELOOP ? 0 : r;
 	if (ch->kind == CHANGE_RENAMED)
 		return judge_rename(p, i, path, j, detail);
+	if (S_ISSOCK(ch->box.st_mode) && ch->kind == CHANGE_ADDED && !p->now[i].st_mode) {
+		*j = (struct judgement){ .was = WAS_NONE, .box = BOX_SOCKET, .host = HOST_SAME };
+		return 0;
+	}
 	/* What the host has there will be elsewhere by then. */
 	if (plan_carrier(p, path, ch->path) != NO_ITEM) {
 		memset(&p->now[i], 0, sizeof p->now[i]);

@@ -42,6 +42,7 @@ struct op_options {
 	bool root;               /* root: chown to others, device nodes, trusted attributes */
 	bool no_directory_rename;
 	bool no_held;
+	bool no_sockets;         /* no_sockets: none is made */
 	bool no_links;           /* no_links: of host files with several names none is made nor needed */
 	uid_t as_uid;            /* as_uid: (uid_t)-1 for none */
 	uid_t own_uid;

@@ -199,7 +199,10 @@ static void make_node(struct op *op, struct rng *r, const struct op_options *opt
 {
 	static const mode_t types[] = { S_IFIFO, S_IFIFO, S_IFREG, 0, S_IFSOCK };
 
-	op->mode = RNG_PICK(r, types) | (pick_mode(r) & 0777);
+	op->mode = RNG_PICK(r, types);
+	if (op->mode == S_IFSOCK && options->no_sockets)
+		op->mode = S_IFIFO;
+	op->mode |= pick_mode(r) & 0777;
 	if (options->root && rng_chance(r, 8)) {
 		op->mode = S_IFCHR | 0600;
 		op->number = (long)makedev(1, 3);

@@ -16,7 +16,7 @@ static void test_in_doubt(void **state)
 	row_is(4, WAS_DIR, BOX_CONTENT, HOST_BIG);
 	assert_int_equal(rows[n - 1].verdict, CASE_CONFLICT);
 	for (unsigned was = 1; was <= WAS_SPECIAL; was <<= 1)
-		for (unsigned box = 1; box <= BOX_DEVICE; box <<= 1)
+		for (unsigned box = 1; box <= BOX_SOCKET; box <<= 1)
 			for (unsigned host = 1; host <= HOST_UNREADABLE; host <<= 1) {
 				found = 0;
 				for (size_t i = 0; i + 1 < n; i++)
