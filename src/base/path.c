@@ -154,10 +154,10 @@ static size_t utf8_char(const unsigned char *s, uint32_t *ret_code)
 	return n;
 }
 
-/* Characters that move the cursor or turn text round: a file's name must not be able to rewrite our output. */
+/* Characters that move the cursor, turn text round, or do not show: a file's name must not be able to rewrite our output, nor to look like another. */
 static bool is_unsafe(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x200b || c == 0x200e || c == 0x200f || c == 0xfeff || (c >= 0x2060 && c <= 0x2064) || (c >= 0x2028 && c <= 0x202e) ||
 	       (c >= 0x2066 && c <= 0x2069);
 }
 

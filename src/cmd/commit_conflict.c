@@ -326,7 +326,7 @@ static int run_tool(struct conflict *c, struct err *err)
 }
 
 /* Takes what the program has made of the text. 1: decided; 0: not, which was told. */
-static int take_edited(struct conflict *c, const char *before, size_t before_size, struct err *err)
+static int take_edited(struct conflict *c, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
@@ -336,7 +336,7 @@ static int take_edited(struct conflict *c, const char *before, size_t before_siz
 		return r;
 	if (size == 0)
 		return err_set(err, -ECANCELED, "the file is empty: that is not taken");
-	if (size == before_size && memcmp(text, before, size) == 0)
+	if (size == c->m.size && memcmp(text, c->m.data, size) == 0)
 		return err_set(err, -ECANCELED, "the file was left as it was");
 	if (merge_has_markers(text, size, c->m.marker_size))
 		return err_set(err, -ECANCELED, "there are still lines with markers: edit it further");
@@ -346,17 +346,13 @@ static int take_edited(struct conflict *c, const char *before, size_t before_siz
 /* true: decided. */
 static bool edit(struct conflict *c, bool with_tool, enum asked *ret)
 {
-	_cleanup_free_ char *before = NULL;
 	struct err err = { 0 };
-	size_t size = 0;
 	int r = marked_file(c, &err);
 
 	if (r == 0)
-		r = scratch_read(c->path, &before, &size, &err);
-	if (r == 0)
 		r = with_tool ? run_tool(c, &err) : edit_file(c->path, &err);
 	if (r == 0)
-		r = take_edited(c, before, size, &err);
+		r = take_edited(c, &err);
 	if (r == -EINTR)
 		*ret = ASKED_INTERRUPTED;
 	else if (r < 0)

@@ -108,11 +108,13 @@ int scratch_read(const char *path, char **ret, size_t *ret_size, struct err *err
 
 /* ---- running a program on the terminal ---- */
 
-static volatile sig_atomic_t ended;
+static volatile sig_atomic_t ended, child;
 
 static void on_end(int sig)
 {
 	ended = sig;
+	if (child > 0)
+		kill((pid_t)child, SIGHUP);
 }
 
 static const int keys[] = { SIGINT, SIGQUIT }; /* are for the program */
@@ -169,18 +171,26 @@ static int program_run(const char *const *argv, const char *const *environment)
 	struct termios mode;
 	bool has_mode = tcgetattr(STDIN_FILENO, &mode) == 0;
 	struct signals before;
+	sigset_t ours, mask;
 	int status = 0;
 	pid_t pid;
 
 	fflush(stdout);
 	fflush(stderr);
+	sigemptyset(&ours);
+	for (int i = 0; i < 2; i++)
+		sigaddset(&ours, ends[i]);
 	signals_take(&before);
+	/* It is known whom to end before we can be told to. */
+	sigprocmask(SIG_BLOCK, &ours, &mask);
 	pid = fork();
 	if (pid == 0)
 		program_child(argv, environment);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0)
-		if (ended)
-			kill(pid, SIGHUP);
+	child = pid;
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	child = 0;
 	signals_restore(&before);
 	if (pid < 0)
 		return -EAGAIN;

@@ -161,28 +161,6 @@ static void print_plan(const struct commit_plan *plan)
 	}
 }
 
-int tell_plan(const struct session *s, const struct commit_plan *plan, enum form form)
-{
-	size_t done = 0, left = 0;
-
-	for (size_t i = 0; i < plan->count; i++) {
-		done += plan->items[i].chosen && !verdict_is_left(plan->items[i].verdict);
-		left += plan->items[i].chosen && verdict_is_left(plan->items[i].verdict);
-	}
-	if (form == FORM_JSON)
-		json_plan(plan);
-	else
-		print_plan(plan);
-	fflush(stdout);
-	if (form == FORM_JSON)
-		return left ? CMD_LEFT : CMD_OK;
-	if (left)
-		log_say("would commit %zu change%s of box %s, and leave %zu in it", done, plural(done), s->box->name, left);
-	else
-		log_say("would commit %zu change%s of box %s", done, plural(done), s->box->name);
-	return left ? CMD_LEFT : CMD_OK;
-}
-
 /* ---- what was done ---- */
 
 /* A socket: done with, and not on the host. */
@@ -227,13 +205,14 @@ struct counts {
 	size_t same, host, out, merged, parts, conflicts;
 };
 
-static struct counts count_items(const struct commit_plan *plan)
+/* done: of what was done; else of what would be. */
+static struct counts count_items(const struct commit_plan *plan, bool was_done)
 {
 	struct counts n = { 0 };
 
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct commit_item *it = &plan->items[i];
-		bool done = it->chosen && it->outcome == COMMIT_DONE, same = done && it->verdict == COMMIT_SAME;
+		bool done = it->chosen && (was_done ? it->outcome == COMMIT_DONE : !verdict_is_left(it->verdict)), same = done && it->verdict == COMMIT_SAME;
 
 		n.out += same && is_left_out(it);
 		n.same += same && it->resolved != RESOLVE_HOST && !is_left_out(it);
@@ -289,9 +268,35 @@ static void tell_sum(const struct session *s, const struct commit_result *res, c
 		        n->conflicts, plural(n->conflicts), name, n->conflicts == 1 ? "it" : "them", name);
 }
 
+int tell_plan(const struct session *s, const struct commit_plan *plan, enum form form)
+{
+	struct counts n = count_items(plan, false);
+	size_t done = 0, left = 0;
+	char also[160];
+
+	for (size_t i = 0; i < plan->count; i++) {
+		done += plan->items[i].chosen && !verdict_is_left(plan->items[i].verdict);
+		left += plan->items[i].chosen && verdict_is_left(plan->items[i].verdict);
+	}
+	if (form == FORM_JSON)
+		json_plan(plan);
+	else
+		print_plan(plan);
+	fflush(stdout);
+	if (form == FORM_JSON)
+		return left ? CMD_LEFT : CMD_OK;
+	done -= n.same + n.host + n.out;
+	also_text(&n, "", also);
+	if (left)
+		log_say("would commit %zu change%s of box %s%s, and leave %zu in it", done, plural(done), s->box->name, also, left);
+	else
+		log_say("would commit %zu change%s of box %s%s", done, plural(done), s->box->name, also);
+	return left ? CMD_LEFT : CMD_OK;
+}
+
 int tell_result(const struct session *s, const struct commit_plan *plan, const struct commit_result *res, enum form form)
 {
-	struct counts n = count_items(plan);
+	struct counts n = count_items(plan, true);
 	bool nothing = res->failed || res->untried;
 
 	if (form == FORM_JSON)

@@ -194,8 +194,9 @@ static int note_items(struct apply *a)
 
 	for (size_t i = 0; i < a->p->p.count && r == 0; i++) {
 		const struct change *ch = item(a, i)->change;
-		struct journal_item it = { .kind = ch->kind, .done = item_planned(item(a, i)), .part = item(a, i)->part || item(a, i)->stays, .path = ch->path, .from = ch->from,
-			                   .same = item(a, i)->verdict == COMMIT_SAME, .mode = ch->box.st_mode, .nlink = ch->box.st_nlink };
+		struct journal_item it = { .kind = ch->kind, .done = item_planned(item(a, i)), .part = item(a, i)->part || item(a, i)->stays, .path = ch->path,
+			                   .from = item(a, i)->beside ? item(a, i)->beside : ch->from, .same = item(a, i)->verdict == COMMIT_SAME,
+			                   .mode = ch->box.st_mode, .nlink = ch->box.st_nlink };
 
 		r = journal_add_item(a->j, &it);
 	}
@@ -220,7 +221,7 @@ static int begin(struct apply *a)
 	head.when_ns = time_ns(&now);
 	for (size_t i = 0; i < a->p->p.count; i++)
 		if (item_planned(item(a, i)) && item(a, i)->verdict == COMMIT_APPLY)
-			head.counts[kind_index(item(a, i)->change->kind)]++;
+			head.counts[kind_index(item(a, i)->beside ? CHANGE_ADDED : item(a, i)->change->kind)]++;
 	r = journal_begin(a->j, box->store_path, &head, 0);
 	if (r == 0)
 		r = note_items(a);

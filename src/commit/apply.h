@@ -87,6 +87,7 @@ struct apply {
 	enum making making;
 	bool *given; /* given: items that came to the host by a rename (give.c) */
 	struct inode_set layers; /* layers: directories of the layer that gave something */
+	struct ident way[2];     /* way: two directories that a file could be renamed from the one of into the other */
 	int broken;              /* broken: what was put off could not be made: all is taken back */
 	int text_fd;             /* text_fd: the content of the item at work, of RESOLVE_TEXT */
 	int left_fd;             /* left_fd: the one that gave last, or -1, and which it is, and the times that it is to get back (give_leave) */

@@ -149,25 +149,44 @@ int give_object(struct apply *a, size_t i, const char *path)
 	return 1;
 }
 
+/* A file can be renamed from the one directory into the other, and back. Neighbours come one after another, and it is not asked again for each. */
+static int can_go(struct apply *a, const struct plain *p, const char *path)
+{
+	struct ident from, to;
+	const char *name;
+	int dir, r = host_parent(&a->p->host, path, &dir, &name);
+
+	if (r == 0)
+		r = host_ident(&a->p->host, dir, &to);
+	if (r == 0)
+		r = host_ident(&a->p->host, p->dir, &from);
+	if (r < 0)
+		return r;
+	if (from.ino == a->way[0].ino && from.dev == a->way[0].dev && to.ino == a->way[1].ino && to.dev == a->way[1].dev)
+		return 1;
+	if (!can_leave(a, p) || host_parent(&a->p->host, path, &dir, &name) < 0 || !same_mount(p->dir, dir))
+		return 0;
+	/* Where no names can be made there is another way, which is to be found out now and not when it is too late. */
+	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return 0;
+	a->way[0] = from;
+	a->way[1] = to;
+	return 1;
+}
+
 int give_file(struct apply *a, size_t i, const char *temp, const char *path, struct stat *ret)
 {
 	__attribute__((cleanup(plain_release))) struct plain p = { .dir = -1 };
 	const struct commit_item *it = item(a, i);
-	const char *name;
-	int dir, r;
+	int r;
 
 	if (it->resolved == RESOLVE_TEXT || it->part || it->stays || it->keep || it->one_with || it->beside || it->change->box.st_nlink > 1)
 		return 0;
 	if (overlay_plain(a->p->p.ov, (struct vpath){ it->change->path }, &p) < 0 || !is_native(&p.st, &it->change->box))
 		return 0;
-	if (!can_leave(a, &p))
-		return 0;
-	r = host_parent(&a->p->host, path, &dir, &name);
-	if (r < 0 || !same_mount(p.dir, dir))
-		return r < 0 ? r : 0;
-	/* Where no names can be made there is another way, which is to be found out now and not when it is too late. */
-	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
-		return 0;
+	r = can_go(a, &p, path);
+	if (r <= 0)
+		return r;
 	*ret = p.st;
 	r = later_give(a, i, &p, temp, path);
 	if (r == 0)

@@ -14,6 +14,7 @@
 #include "base/tree.h"
 #include "journal.h"
 #include "undo.h"
+#include "overlay/changes.h"
 
 _Static_assert(HISTORY_KINDS == JOURNAL_KINDS, "the same kinds of change");
 
@@ -116,7 +117,8 @@ static mode_t *item_modes(const struct journal *j)
 /* Borrowed of the item. */
 static struct history_path path_of(const struct journal_item *it, mode_t mode)
 {
-	return (struct history_path){ .letter = (char)it->kind, .directory = S_ISDIR(mode), .path = it->path, .from = it->from };
+	return (struct history_path){ .letter = (char)journal_item_kind(it), .directory = S_ISDIR(mode), .path = (char *)journal_item_place(it),
+		                      .from = it->kind == CHANGE_RENAMED ? it->from : NULL };
 }
 
 static int take_paths(struct journal *j, struct history_path **ret, size_t *ret_count)
@@ -133,6 +135,8 @@ static int take_paths(struct journal *j, struct history_path **ret, size_t *ret_
 		if (!item_counts(&j->items[i]))
 			continue;
 		list[n++] = path_of(&j->items[i], modes[i]);
+		if (list[n - 1].path != j->items[i].path)
+			free(j->items[i].path);
 		/* They are the list's now. */
 		j->items[i].path = j->items[i].from = NULL;
 	}
@@ -226,7 +230,7 @@ static const struct history_entry *find_commit(const struct history_entry *list,
 		return e;
 	}
 	if (number)
-		err_set(err, -ENOENT, "there is no commit %u: see cowbox log", number);
+		err_set(err, -ENOENT, n && number < list[0].number ? "commit %u was given up: see cowbox log" : "there is no commit %u: see cowbox log", number);
 	else
 		err_set(err, -ENOENT, n ? "all commits were taken back, or given up: see cowbox log" : "there is no commit to take back");
 	return NULL;

@@ -14,6 +14,7 @@
 #include "base/stat.h"
 #include "base/sys.h"
 #include "base/tree.h"
+#include "overlay/changes.h"
 
 #define MAGIC "cbxjrnl1"
 #define TEMP_PREFIX ".cowbox-"
@@ -242,6 +243,21 @@ int journal_add_item(struct journal *j, const struct journal_item *it)
 	copy.path = strdup(it->path);
 	copy.from = it->from ? strdup(it->from) : NULL;
 	return items_take(j, &copy);
+}
+
+static bool is_beside(const struct journal_item *it)
+{
+	return it->from && it->kind != CHANGE_RENAMED;
+}
+
+int journal_item_kind(const struct journal_item *it)
+{
+	return is_beside(it) ? CHANGE_ADDED : it->kind;
+}
+
+const char *journal_item_place(const struct journal_item *it)
+{
+	return is_beside(it) ? it->from : it->path;
 }
 
 static int read_item(struct journal *j, struct unpack *u)

@@ -88,10 +88,14 @@ struct journal_item {
 	int kind;           /* kind: enum change_kind */
 	bool done, part;    /* done: in the commit; part: with some of its content only */
 	bool same;          /* same: done, and the host had it already: no step is about it */
-	char *path, *from;  /* path, from: in the view */
+	char *path, *from;  /* path, from: in the view; from of what is not renamed: the host's path beside its own that the box's was given */
 	uint32_t mode;
 	uint64_t nlink;
 };
+
+/* What the host got of it, and where: beside its own a new file. */
+int journal_item_kind(const struct journal_item *it);
+const char *journal_item_place(const struct journal_item *it);
 
 #define JOURNAL_KINDS 6 /* A M D R T m, in this order */
 struct journal_head {

@@ -75,8 +75,8 @@ static int changes_of(const struct journal *j, struct changes *ret)
 		ch->box.st_mode = it->mode;
 		ch->box.st_nlink = it->nlink;
 		ch->path = strdup(it->path);
-		ch->from = it->from ? strdup(it->from) : NULL;
-		if (!ch->path || (it->from && !ch->from))
+		ch->from = it->from && it->kind == CHANGE_RENAMED ? strdup(it->from) : NULL;
+		if (!ch->path || (it->kind == CHANGE_RENAMED && !ch->from))
 			return -ENOMEM;
 	}
 	return 0;

@@ -292,7 +292,7 @@ static void count_items(const struct undo *u, struct journal_head *head)
 
 	for (size_t i = 0; i < u->n.nitems; i++) {
 		const struct journal_item *it = &u->n.items[i];
-		const char *letter = it->done && !it->same && u->left[i] ? strchr(letters, it->kind) : NULL;
+		const char *letter = it->done && !it->same && u->left[i] ? strchr(letters, journal_item_kind(it)) : NULL;
 
 		if (letter && *letter && head->counts[letter - letters])
 			head->counts[letter - letters]--;

@@ -231,7 +231,7 @@ static void fill_skip(struct undo *u)
 	}
 	/* What came with a directory above it has no step of its own. */
 	for (size_t i = 0; i < u->n.nitems; i++)
-		if (u->n.items[i].done && undo_in_conflict(u, u->n.items[i].path))
+		if (u->n.items[i].done && undo_in_conflict(u, journal_item_place(&u->n.items[i])))
 			u->left[i] = true;
 	for (size_t k = 0; k < u->n.nsteps; k++)
 		u->skip[k] |= u->n.steps[k].item < u->n.nitems && u->left[u->n.steps[k].item];

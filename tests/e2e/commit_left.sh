@@ -19,6 +19,8 @@ fresh; echo h >x; in_box 'rm x; mkdir x; echo y >x/y; echo z >x/z; chmod 4755 x/
 fresh; echo o >c; echo z >z; in_box 'echo box >c; echo n >z'; echo host >c; tty 'M  c: .*a conflict: y is --on-conflict=box' n 'M  z' n -- commit -b i --on-conflict=box; status "a decided conflict is asked about" 1; has_text "n leaves it" c host; tty 'M  c: ' y 'M  z' n -- commit -b i --on-conflict=box; has_text "y takes it" c box
 # names beside that another's would have taken
 fresh; cb discard -f -b 2; for i in f f.2 other; do echo o >$i; done; cb run -b 2 -- sh -c 'for i in f f.2 other; do echo box >$i; done'; echo host >f; echo host >f.2; cb commit -b 2 -a --on-conflict=both; status "names beside" 0; has_text "each has its own" f.2.2 box; has_text "the other too" f.2.2.2 box; has_text "the rest" other box
+cb undo -n; out "an undo of them names what it takes away" "^A  $T/w/f\\.2\\.2\$"; no_out "and not what stays" "/f\$"; cb undo; is "which is gone" "f f.2 other" "$(echo $(ls))"
+fresh; mkdir d; echo o >d/a; in_box 'mv d e; echo box >e/a'; echo host >d/a; cb commit -b i -a --on-conflict=both; err "beside, in a renamed directory" "^cowbox: both: $T/w/e/a: the box's is $T/w/e/a\\.i\$"; has_text "it is there" e/a.i box
 
 # ---- parts of a change ----
 hunks="sed -i '2s/.*/T/;50s/.*/F/' f"

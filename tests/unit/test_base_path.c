@@ -143,6 +143,9 @@ static void printable(void **state)
 		{ "/\xe2\x80\xae"
 		  "txt",
 		  "/\\342\\200\\256txt" }, /* turns the text round */
+		{ "/\xe2\x80\x8b"
+		  "f",
+		  "/\\342\\200\\213f" }, /* takes no room */
 		{ "/a\\033", "/a\\\\033" },   /* no escape: a name that looks like one */
 		{ "\\\\", "\\\\\\\\" },
 	};
