@@ -1,6 +1,7 @@
 /* give.c - new files and trees of the box become the host's by a rename, with nothing copied, where both are on one file system.
  *
- * (G1) What is given is in the box or on the host at every moment, and never both: taking the step back puts it into the box again.
+ * (G1) What is given is in the box or on the host at every moment, and never both: taking the step back puts it into the box again. So what a program of
+ *      the host does to it before the commit point is done to the only one there is (cowbox.1 says so).
  * (G2) Until the commit point the directories of a given tree have the layer's marks on them, so that they are right again in the box if it comes to
  *      that; replay_finish takes them away.
  */
@@ -66,16 +67,6 @@ static int note_layer(struct apply *a, const struct plain *p)
 	return r < 0 ? r : journal_add_dir(a->j, dir, &st);
 }
 
-/* The two are on one file system, and in one mount of it; parts of one mount can be different file systems still (btrfs). */
-static bool same_mount(int a, int b)
-{
-	struct statx x, y;
-
-	return sys_statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) == 0 && sys_statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &y) == 0 &&
-	       (x.stx_mask & y.stx_mask & STATX_MNT_ID) && x.stx_mnt_id == y.stx_mnt_id && x.stx_dev_major == y.stx_dev_major &&
-	       x.stx_dev_minor == y.stx_dev_minor;
-}
-
 int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp, const char *path)
 {
 	const struct host_name from = { p->dir, p->name, p->path };
@@ -86,7 +77,7 @@ int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp
 	if (r < 0)
 		return r;
 	/* That was found out before the step was put off. */
-	if (!a->making && !same_mount(p->dir, to.dir))
+	if (!a->making && !host_same_mount(p->dir, to.dir))
 		return 0;
 	if (temp)
 		to.name = temp;
@@ -164,7 +155,7 @@ static int can_go(struct apply *a, const struct plain *p, const char *path)
 		return r;
 	if (from.ino == a->way[0].ino && from.dev == a->way[0].dev && to.ino == a->way[1].ino && to.dev == a->way[1].dev)
 		return 1;
-	if (!can_leave(a, p) || host_parent(&a->p->host, path, &dir, &name) < 0 || !same_mount(p->dir, dir))
+	if (!can_leave(a, p) || host_parent(&a->p->host, path, &dir, &name) < 0 || !host_same_mount(p->dir, dir))
 		return 0;
 	/* Where no names can be made there is another way, which is to be found out now and not when it is too late. */
 	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0)

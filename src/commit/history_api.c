@@ -330,6 +330,7 @@ static void undo_release(struct undo *u)
 	tree_links_release(&u->links);
 	free(u->skip);
 	free(u->left);
+	free(u->logged);
 	free(u->same_time);
 	fd_closep(&u->lock_fd);
 }

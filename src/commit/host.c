@@ -174,6 +174,15 @@ int host_stat(struct host *h, const char *path, struct stat *ret)
 	return 0;
 }
 
+bool host_same_mount(int a, int b)
+{
+	struct statx x, y;
+
+	return sys_statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) == 0 && sys_statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &y) == 0 &&
+	       (x.stx_mask & y.stx_mask & STATX_MNT_ID) && x.stx_mnt_id == y.stx_mnt_id && x.stx_dev_major == y.stx_dev_major &&
+	       x.stx_dev_minor == y.stx_dev_minor;
+}
+
 static int rename_new(int dir, const char *name, int new_dir, const char *new)
 {
 	struct stat st;

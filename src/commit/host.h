@@ -65,6 +65,8 @@ int host_move(int dir, const char *name, int new_dir, const char *new);
 /* Exchanges two names. Where the file system cannot, and neither is a directory: by a link of that spare name, which stands in a's directory for what
  * b was, until a is. At no moment b is missing. -EINVAL: that is not possible either. */
 int host_exchange(int dir_a, const char *a, int dir_b, const char *b, const char *spare);
+/* The two are on one file system, and in one mount of it; parts of one mount can be different file systems still (btrfs). */
+bool host_same_mount(int a, int b);
 /* All that was written to the file system that has the directory is on the disk. */
 int host_sync(struct host *h, const char *dir);
 /* The names in a directory, sorted, NULL-terminated; free with strv_free. */

@@ -95,13 +95,13 @@ static int remove_made(struct replay *r, const struct host_spot *at)
 
 /* ---- a rename taken back ---- */
 
-static int log_rename(struct journal *into, const struct step *s, const struct host_spot *from, const struct host_spot *to)
+static int log_rename(struct replay *r, struct journal *into, const struct step *s, const struct host_spot *from, const struct host_spot *to)
 {
 	int x;
 	struct step back = { .kind = STEP_RENAME, .a = s->b, .b = s->a, .at_a = from->st, .at_b = to->st, .dir_a = from->in, .dir_b = to->in,
 		             .exchange = s->exchange, .item = s->item };
 
-	if (!into)
+	if (!into || r->round == ROUND_DONE)
 		return 0;
 	x = journal_take_on(into, s->b, &from->st);
 	if (x == 0 && s->exchange)
@@ -111,7 +111,9 @@ static int log_rename(struct journal *into, const struct step *s, const struct h
 		back.old = OLD_B;
 		back.kept = journal_new_kept(into);
 	}
-	return x < 0 ? x : journal_log(into, &back);
+	if (x < 0)
+		return x;
+	return r->round == ROUND_LOGGED ? journal_add_step(into, &back) : journal_log(into, &back);
 }
 
 /* An exchange by way of a spare name was left half-way (host_exchange), on the way there or back. */
@@ -166,8 +168,8 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 		return -ESTALE;
 	if (!s->exchange && a.st.st_mode)
 		return host_spot_is_same(&a.st, &b.st) ? 0 : -EEXIST;
-	x = log_rename(into, s, &b, &a);
-	if (x < 0)
+	x = log_rename(r, into, s, &b, &a);
+	if (x < 0 || r->round == ROUND_LOGGED)
 		return x;
 	if (!into && journal_made(r->j, s)) {
 		x = remove_made(r, &b);

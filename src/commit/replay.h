@@ -8,11 +8,15 @@
 /* A line for people: something of the host's is in the way. Owned by nobody. */
 typedef void (*replay_tell)(void *ctx, const char *text);
 
+/* Steps that do not touch each other are all logged first, and then made (later.c does so for a commit). */
+enum replay_round { ROUND_BOTH, ROUND_LOGGED, ROUND_DONE };
+
 struct replay {
 	struct journal *j;
 	struct host *host;
 	replay_tell tell; /* tell: may be NULL */
 	void *ctx;
+	enum replay_round round; /* round: of replay_step_back with a journal: what it does of the two */
 	bool alike;       /* alike: an object may be a copy of the one that was logged (undo) */
 	size_t troubles;  /* troubles: what could not be put back, since somebody else has been there; told */
 	struct ident mounted; /* mounted: the directory that was asked last for its mount, and that; its and the entry's */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "apply.h"
 #include "base/fd.h"
@@ -50,30 +51,31 @@ static int link_other(struct undo *u, size_t k, int dir, const char *name)
 }
 
 /* Out of the entry by a rename, which is written down first; -EXDEV: that needs a copy. */
-static int move_out(struct undo *u, const char *kept, const char *to, int dir, const char *name)
+static int move_out(struct undo *u, enum replay_round round, const char *kept, const char *to, int dir, const char *name)
 {
 	char from[PATH_MAX];
 	struct step s = { .kind = STEP_RENAME, .a = from, .b = (char *)to, .item = UINT64_MAX };
-	struct stat entry, there;
 	int r = sys_fstatat(u->n.dir_fd, kept, &s.at_a, AT_SYMLINK_NOFOLLOW);
 
+	if (round == ROUND_DONE)
+		return r < 0 ? r : host_move(u->n.dir_fd, kept, dir, name);
 	if (r == 0)
-		r = sys_fstat(u->n.dir_fd, &entry);
+		r = host_ident(&u->host, u->n.dir_fd, &s.dir_a);
 	if (r == 0)
-		r = sys_fstat(dir, &there);
+		r = host_ident(&u->host, dir, &s.dir_b);
 	if (r < 0)
 		return r;
-	if (entry.st_dev != there.st_dev)
+	if (!host_same_mount(u->n.dir_fd, dir))
 		return -EXDEV;
 	if (snprintf(from, sizeof from, "%s/history/%u/%s", u->store->path, u->n.number, kept) >= (int)sizeof from)
 		return -ENAMETOOLONG;
-	s.dir_a = ident_of(&entry);
-	s.dir_b = ident_of(&there);
+	if (round == ROUND_LOGGED)
+		return journal_add_step(&u->u, &s);
 	r = journal_log(&u->u, &s);
 	return r < 0 ? r : host_move(u->n.dir_fd, kept, dir, name);
 }
 
-static int bring_back(struct undo *u, size_t k)
+static int bring_back(struct undo *u, size_t k, enum replay_round round)
 {
 	char path[PATH_MAX], kept[JOURNAL_KEPT_MAX];
 	_cleanup_close_ int own = -1;
@@ -92,8 +94,10 @@ static int bring_back(struct undo *u, size_t k)
 	door_open(&door, own);
 	journal_kept_name(u->n.steps[k].kept, true, kept);
 	if (sys_fstatat(u->n.dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT)
-		return link_other(u, k, own, name);
-	r = move_out(u, kept, path, own, name);
+		return round == ROUND_LOGGED ? -ENOENT : link_other(u, k, own, name);
+	r = move_out(u, round, kept, path, own, name);
+	if (round == ROUND_LOGGED)
+		return r;
 	if (r == -EXDEV || r == -EACCES || r == -EPERM)
 		r = tree_copy(u->n.dir_fd, kept, u->host.root_fd, path + 1, &u->links, NULL);
 	host_moved(&u->host);
@@ -125,11 +129,32 @@ static int expect_links(struct undo *u)
 	return r;
 }
 
+/* Those whose place is there by now; the others are logged when they are brought. */
+static int log_all(struct undo *u)
+{
+	int r;
+
+	u->logged = calloc(u->n.nsteps + 1, sizeof *u->logged);
+	if (!u->logged)
+		return -ENOMEM;
+	for (size_t k = u->n.nsteps; k > 0; k--) {
+		if (u->n.steps[k - 1].old == OLD_NONE || u->skip[k - 1])
+			continue;
+		r = bring_back(u, k - 1, ROUND_LOGGED);
+		if (error_is_hard(r))
+			return r;
+		u->logged[k - 1] = r == 0;
+	}
+	return journal_sync(&u->u);
+}
+
 /* The last first: what stands in a directory that was taken away later comes after that. */
 static int bring_all_back(struct undo *u)
 {
 	int x = expect_links(u);
 
+	if (x == 0)
+		x = log_all(u);
 	if (x < 0)
 		return x;
 	for (size_t k = u->n.nsteps; k > 0; k--) {
@@ -141,7 +166,7 @@ static int bring_all_back(struct undo *u)
 		r = go_on(u);
 		if (r < 0)
 			return r;
-		r = bring_back(u, k - 1);
+		r = bring_back(u, k - 1, u->logged[k - 1] ? ROUND_DONE : ROUND_BOTH);
 		if (r < 0) {
 			undo_blame(u, s->old == OLD_A ? s->b : s->a);
 			return r;
@@ -375,32 +400,78 @@ static bool is_tree_left(const struct undo *u, size_t k)
 	return u->skip[k] && s->given && S_ISDIR(s->at_a.st_mode) && !journal_is_temp_path(&u->n, s->b);
 }
 
+/* About names of files alone. */
+static bool is_simple(const struct undo *u, size_t k)
+{
+	const struct step *s = &u->n.steps[k];
+
+	return !u->skip[k] && s->kind == STEP_RENAME && !S_ISDIR(s->at_a.st_mode) && !S_ISDIR(s->at_b.st_mode);
+}
+
+static int take_back_one(struct undo *u, struct replay *back, size_t k)
+{
+	const struct step *s = &u->n.steps[k];
+	int r = 0;
+
+	if (!u->skip[k])
+		r = replay_step_back(back, s, &u->u);
+	else if (is_tree_left(u, k))
+		r = take_apart(u, s->b);
+	if (r == -EEXIST && u->wish->conflict == UNDO_REPLACE && back->round == ROUND_BOTH) {
+		r = make_way(u, s->a);
+		if (r == 0)
+			r = replay_step_back(back, s, &u->u);
+	}
+	if (r < 0)
+		undo_blame(u, s->b ? s->b : s->a);
+	return r;
+}
+
+/* A name that no other of the same round is about. */
+static bool take_name(struct inode_set *names, const char *path)
+{
+	XXH128_hash_t h = XXH3_128bits(path, strlen(path));
+
+	return !inode_set_has(names, h.high64, h.low64 | 1) && inode_set_add(names, h.high64, h.low64 | 1) == 0;
+}
+
+#define ROUND_MAX 512
+
+/* Logs steps from before end on, downwards, as long as they do not touch each other; to where. What cannot be is for take_back_one to tell. */
+static size_t log_round(struct undo *u, struct replay *back, size_t end)
+{
+	struct inode_set names = { 0 };
+	size_t k = end;
+
+	back->round = ROUND_LOGGED;
+	while (k > 0 && end - k < ROUND_MAX && is_simple(u, k - 1) && take_name(&names, u->n.steps[k - 1].a) && take_name(&names, u->n.steps[k - 1].b) &&
+	       replay_step_back(back, &u->n.steps[k - 1], &u->u) == 0)
+		k--;
+	back->round = ROUND_BOTH;
+	inode_set_release(&names);
+	return k;
+}
+
 static int take_back_steps(struct undo *u)
 {
 	struct replay back = { .j = &u->n, .host = &u->host, .alike = true };
+	size_t k = u->n.nsteps, logged = k;
+	int r = 0;
 
-	for (size_t k = u->n.nsteps; k > 0; k--) {
-		const struct step *s = &u->n.steps[k - 1];
-		int r = go_on(u);
-
-		if (r < 0)
-			return r;
-		if (!u->skip[k - 1])
-			r = replay_step_back(&back, s, &u->u);
-		else if (is_tree_left(u, k - 1))
-			r = take_apart(u, s->b);
-		if (r == -EEXIST && u->wish->conflict == UNDO_REPLACE) {
-			r = make_way(u, s->a);
-			if (r == 0)
-				r = replay_step_back(&back, s, &u->u);
+	while (k > 0 && r == 0) {
+		if (logged == k) {
+			logged = log_round(u, &back, k);
+			r = logged < k ? journal_sync(&u->u) : 0;
 		}
-
-		if (r < 0) {
-			undo_blame(u, s->b ? s->b : s->a);
-			return r;
-		}
+		back.round = k > logged ? ROUND_DONE : ROUND_BOTH;
+		if (r == 0)
+			r = go_on(u);
+		if (r == 0)
+			r = take_back_one(u, &back, --k);
+		if (k < logged)
+			logged = k;
 	}
-	return 0;
+	return r;
 }
 
 int undo_mark(int history_fd, const struct journal *u)

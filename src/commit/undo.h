@@ -16,6 +16,7 @@ struct undo {
 	int lock_fd;
 	struct host host;
 	bool *skip;           /* skip: steps that are left, since the host has changed what they are about */
+	bool *logged;         /* logged: steps whose old is to be moved out of the entry, as U's journal says already */
 	bool *left;           /* left: items of n that are left by that */
 	bool *same_time;      /* same_time: of n's directories: nobody has been at them since the commit */
 	char **conflicts;     /* conflicts: paths, and how many */

@@ -205,7 +205,7 @@ cb log --prune --age=1; is "young ones stay" "4 3 2 1 " "$(entries)"
 cb log --prune --age=0 --size=0; is "no limit" "4 3 2 1 " "$(entries)"
 cb log --prune --size=1M; status "--prune by size" 0; err "it says what" '^cowbox: gave up [1-3] entr(y|ies), .*; the history has [1-3], '; check "the oldest went, the last stayed" test "$(entries | cut -c1)" = 4 -a "$(entries | wc -w)" -lt 4
 cb log --prune --size=1; is "the last stays in any case" "4 " "$(entries)"; is "and only that is on the disk" "4 lock" "$(ls "$COWBOX_HOME/history" | tr '\n' ' ' | sed 's/ $//')"
-cb undo; status "which can be taken back" 0; is "to what it was" 300000 "$(tail -n 1 big)"; cb undo 3; status "one that was given up" 3; one_line "one that was given up" 'there is no commit 3'
+cb undo; status "which can be taken back" 0; is "to what it was" 300000 "$(tail -n 1 big)"; cb undo 3; status "one that was given up" 3; one_line "one that was given up" 'commit 3 was given up: see cowbox log'
 for i in 1 2; do in_box one "echo $i >small"; COWBOX_HISTORY_SIZE=1 cb commit -b one -a; done; is "a commit gives them up" 1 "$(entries | wc -w)"
 in_box one 'echo 3 >small'; COWBOX_HISTORY_SIZE=0 COWBOX_HISTORY_AGE=0 cb commit -b one -a; is "unless there is no limit" 2 "$(entries | wc -w)"
 in_box one 'echo 4 >small'; COWBOX_HISTORY_SIZE=lots COWBOX_HISTORY_AGE=1d cb commit -b one -a; err "a limit that is none" '^cowbox: warning: COWBOX_HISTORY_SIZE=lots is no limit'; is "gives up nothing" 3 "$(entries | wc -w)"
