@@ -134,6 +134,21 @@ static int complete_exchange(struct replay *r, const struct step *s, struct host
 	return x;
 }
 
+/* One that was begun, and left before the names changed: its spare name would be in the way of the next. */
+static int drop_spare(struct replay *r, const struct host_spot *a, const struct host_spot *b)
+{
+	const int dirs[] = { a->dir, b->dir };
+	char spare[JOURNAL_TEMP_MAX];
+	struct stat st;
+	int x = 0;
+
+	journal_spare_name(r->j, spare);
+	for (size_t i = 0; i < 2 && x == 0; i++)
+		if (sys_fstatat(dirs[i], spare, &st, AT_SYMLINK_NOFOLLOW) == 0 && (host_spot_is_same(&st, &a->st) || host_spot_is_same(&st, &b->st)))
+			x = sys_unlinkat(dirs[i], spare, 0);
+	return x;
+}
+
 /* The names are as they were before the step. What was to be put there may not have got its temporary name yet, or lost it again. */
 static bool was_not_made(const struct replay *r, const struct step *s, const struct host_spot *a, const struct host_spot *b)
 {
@@ -159,6 +174,8 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 	/* Of an undo's step it is the other name that is a temporary. */
 	if (s->exchange && (!a.st.st_mode || !b.st.st_mode))
 		x = complete_exchange(r, s, a.st.st_mode ? &b : &a);
+	else if (s->exchange && !into)
+		x = drop_spare(r, &a, &b);
 	if (x < 0)
 		return x;
 	arrived = is_it(r, &b.st, &s->at_a) || (!s->exchange && b.st.st_mode && journal_is_temp(r->j, b.name));

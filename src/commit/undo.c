@@ -401,11 +401,15 @@ static bool is_tree_left(const struct undo *u, size_t k)
 }
 
 /* About names of files alone. */
-static bool is_simple(const struct undo *u, size_t k)
+static bool is_simple(const struct step *s)
 {
-	const struct step *s = &u->n.steps[k];
+	return s->kind == STEP_RENAME && !S_ISDIR(s->at_a.st_mode) && !S_ISDIR(s->at_b.st_mode);
+}
 
-	return !u->skip[k] && s->kind == STEP_RENAME && !S_ISDIR(s->at_a.st_mode) && !S_ISDIR(s->at_b.st_mode);
+/* Nothing is to be done about it. */
+static bool is_passed(const struct undo *u, size_t k)
+{
+	return u->skip[k] && !is_tree_left(u, k);
 }
 
 static int take_back_one(struct undo *u, struct replay *back, size_t k)
@@ -444,9 +448,13 @@ static size_t log_round(struct undo *u, struct replay *back, size_t end)
 	size_t k = end;
 
 	back->round = ROUND_LOGGED;
-	while (k > 0 && end - k < ROUND_MAX && is_simple(u, k - 1) && take_name(&names, u->n.steps[k - 1].a) && take_name(&names, u->n.steps[k - 1].b) &&
-	       replay_step_back(back, &u->n.steps[k - 1], &u->u) == 0)
-		k--;
+	for (; k > 0 && end - k < ROUND_MAX; k--) {
+		const struct step *s = &u->n.steps[k - 1];
+
+		if (!is_passed(u, k - 1) && (u->skip[k - 1] || !is_simple(s) || !take_name(&names, s->a) || !take_name(&names, s->b) ||
+		                             replay_step_back(back, s, &u->u) != 0))
+			break;
+	}
 	back->round = ROUND_BOTH;
 	inode_set_release(&names);
 	return k;
