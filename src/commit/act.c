@@ -48,8 +48,11 @@ static int rename_step(struct apply *a, size_t i, const struct host_name *from, 
 		          .exchange = (flags & RENAME_EXCHANGE) != 0 };
 	int r = later_make(a);
 
-	if (a->making == MAKING_DONE)
+	/* What is given is the box's. */
+	if (a->making == MAKING_DONE) {
+		a->acted[i] |= !given;
 		return names_rename(a, from, to, flags);
+	}
 	if (r == 0)
 		r = end_path(from, from_path);
 
@@ -68,7 +71,10 @@ static int rename_step(struct apply *a, size_t i, const struct host_name *from, 
 	r = journal_take_on(a->j, from_path, at_from);
 	if (r == 0)
 		r = log_step(a, &s);
-	return r < 0 ? r : names_rename(a, from, to, flags);
+	if (r < 0)
+		return r;
+	a->acted[i] |= !given;
+	return names_rename(a, from, to, flags);
 }
 
 int act_rename(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *at_from,
@@ -102,6 +108,8 @@ static int act_object(struct apply *a, struct step *s, int fd, bool content)
 {
 	int r = later_make(a);
 
+	if (a->making != MAKING_LOGGED)
+		a->acted[s->item] = true;
 	if (a->making == MAKING_DONE)
 		return 0;
 	if (r == 0)

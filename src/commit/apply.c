@@ -340,6 +340,7 @@ static void apply_release(struct apply *a)
 	inode_set_release(&a->touched);
 	free(a->busy);
 	free(a->given);
+	free(a->acted);
 	later_free(a);
 	inode_set_release(&a->layers);
 	free(a->held);
@@ -399,10 +400,10 @@ static void take_back(struct apply *a)
 	a->result->unfinished = r < 0;
 	for (size_t i = 0; i < p->p.count; i++) {
 		p->p.items[i].in_place = false;
-		if (p->p.items[i].outcome != COMMIT_DONE)
-			continue;
-		p->p.items[i].outcome = COMMIT_UNTRIED;
-		renew_judged(a, i);
+		if (p->p.items[i].outcome == COMMIT_DONE)
+			p->p.items[i].outcome = COMMIT_UNTRIED;
+		if (a->acted[i])
+			renew_judged(a, i);
 	}
 }
 
@@ -504,7 +505,8 @@ static int try(struct plan *p, struct pass *pass, struct commit_result *ret, boo
 	a.busy = calloc(p->p.count + 1, sizeof *a.busy);
 	a.held = calloc(p->p.count + 1, sizeof *a.held);
 	a.given = calloc(p->p.count + 1, sizeof *a.given);
-	if (!a.busy || !a.held || !a.given || twins_begin(&a) < 0) {
+	a.acted = calloc(p->p.count + 1, sizeof *a.acted);
+	if (!a.busy || !a.held || !a.given || !a.acted || twins_begin(&a) < 0) {
 		apply_release(&a);
 		return -ENOMEM;
 	}

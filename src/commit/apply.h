@@ -86,6 +86,7 @@ struct apply {
 	size_t nlater;
 	enum making making;
 	bool *given; /* given: items that came to the host by a rename (give.c) */
+	bool *acted;             /* acted: something was done to what the host has for the item */
 	struct inode_set layers; /* layers: directories of the layer that gave something */
 	struct ident way[2];     /* way: two directories that a file could be renamed from the one of into the other */
 	int broken;              /* broken: what was put off could not be made: all is taken back */

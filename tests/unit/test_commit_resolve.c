@@ -362,6 +362,93 @@ static void test_sides(void **state)
 	assert_all(x);
 }
 
+/* The host does something to the files, once, when so many items are done: then all is judged anew. */
+struct meddling {
+	size_t at;
+	bool done, restore; /* restore: x is written to with its size and time as they were; else it gets another owner, or mode */
+};
+
+static int meddle(void *ctx, const struct commit_item *it, size_t done, size_t total)
+{
+	struct meddling *m = ctx;
+	struct timespec times[2];
+	struct stat st;
+
+	(void)it;
+	(void)total;
+	if (m->done || done != m->at)
+		return 0;
+	m->done = true;
+	host_write("y", "the host's\n");
+	if (!m->restore)
+		return 0;
+	assert_int_equal(stat("x", &st), 0);
+	host_write("x", "HOST!\n");
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	assert_int_equal(utimensat(AT_FDCWD, "x", times, 0), 0);
+	assert_int_equal(chmod("w", 0640), 0);
+	return 0;
+}
+
+static void race_decisions(struct world *x, struct meddling *m)
+{
+	struct err err = { 0 };
+
+	for (const char *p = "wxyz"; *p; p++) {
+		char name[2] = { *p };
+
+		host_write(name, "old\n");
+		box_append(x, name, "box\n");
+	}
+	usleep(60000);
+	host_write("w", "host w\n");
+	host_write("x", "host.\n");
+	plan_all(x);
+	assert_int_equal(resolve(x, "w", RESOLVE_BOX, NULL, false), 0);
+	assert_int_equal(resolve(x, "x", RESOLVE_BOX, NULL, false), 0);
+	commit_settle(x->plan);
+	assert_int_equal(commit_apply(x->plan, meddle, m, &x->result, &err), 0);
+	assert_true(m->done);
+	assert_string_equal(host_read("y"), "the host's\n");
+	assert_string_equal(host_read("z"), "old\nbox\n");
+}
+
+/* What was decided holds when another file makes the commit begin anew, */
+static void test_decisions_again(void **state)
+{
+	struct meddling m = { .at = 2 };
+
+	race_decisions(*state, &m);
+	assert_string_equal(host_read("w"), "old\nbox\n");
+	assert_string_equal(host_read("x"), "old\nbox\n");
+}
+
+/* unless it was decided on something else than what is there then, whenever that came. */
+static void decide_on_another(struct world *x, size_t at)
+{
+	struct meddling m = { .at = at, .restore = true };
+
+	race_decisions(x, &m);
+	assert_string_equal(host_read("x"), "HOST!\n");
+	assert_int_equal(host_stat_of("w").st_mode & 07777, 0640);
+}
+
+static void test_decisions_on_another_first(void **state)
+{
+	decide_on_another(*state, 0);
+}
+
+static void test_decisions_on_another_next(void **state)
+{
+	decide_on_another(*state, 1);
+}
+
+static void test_decisions_on_another_last(void **state)
+{
+	decide_on_another(*state, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -380,6 +467,10 @@ int main(void)
 		WORLD_TEST(test_part_of_new),
 		WORLD_TEST(test_keep),
 		WORLD_TEST(test_sides),
+		WORLD_TEST(test_decisions_again),
+		WORLD_TEST(test_decisions_on_another_first),
+		WORLD_TEST(test_decisions_on_another_next),
+		WORLD_TEST(test_decisions_on_another_last),
 	};
 
 	cred_init();
