@@ -131,7 +131,7 @@ static int is_untouched(struct collector *c, const struct pair *p, const char *h
 	int r;
 
 	/* A commit has noted it, of what it left in the box: that is a change, whatever the host does then. */
-	if (!dir && !o->pid)
+	if (!dir && o->by_commit)
 		return 0;
 	/* Below a renamed directory, or with several names, it may be at its place by other changes. */
 	if (!host_path || strcmp(host_path, c->view) != 0 || (!dir && (o->nlink != 1 || b->st_nlink != 1)))

@@ -394,7 +394,7 @@ int layer_note_origin(struct overlay *ov, const struct caller *c, const char *vi
 		      const struct kept *kept)
 {
 	_cleanup_cred_ int own = cred_own_begin();
-	struct origin o = { .path = view, .comm = c && c->comm ? c->comm : "", .pid = c ? (uint32_t)c->pid : 0 };
+	struct origin o = { .path = view, .comm = c && c->comm ? c->comm : "", .pid = c ? (uint32_t)c->pid : 0, .by_commit = !c };
 	struct timespec now;
 	int r;
 

@@ -267,7 +267,10 @@ both() {
 	# what undo needs has one more name of a file that keeps others which cowbox does not know
 	rm -rf "$COWBOX_HOME/history"
 	seal "${flags[@]}" -n "$start" "$w" >"$d/B.tree"
-	same "$name: the tree after commit is not the native one" "$d/A.tree" "$d/B.tree"
+	# new sockets are left out: nobody listens at them any more
+	grep -avE '^[^ ]+ s [0-7]{4} ' "$d/A.tree" >"$d/A.want"
+	grep -avE '^[^ ]+ s [0-7]{4} ' "$d/B.tree" >"$d/B.got"
+	same "$name: the tree after commit is not the native one" "$d/A.want" "$d/B.got"
 	if [ -n "$after" ]; then
 		run_native "$w" "$after" "$d/B.check"
 		same "$name: the check after commit differs (stdout)" "$d/A.check.out" "$d/B.check.out"

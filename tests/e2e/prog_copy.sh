@@ -22,6 +22,7 @@ setup_tree() {
 	ln -s ../nowhere tree/a/dangling
 	ln -s . tree/loop
 	mkfifo tree/fifo
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("tree/sock")'
 	printf x >"tree/$(printf 'new\nline')"
 	printf x >"tree/$(printf 'latin\351')"
 	printf x >"tree/ sp ace "
