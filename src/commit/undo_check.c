@@ -381,7 +381,8 @@ int undo_check(struct undo *u)
 	free(c.after);
 	if (r < 0)
 		return r;
-	qsort(u->conflicts, u->nconflicts, sizeof *u->conflicts, by_place);
+	if (u->nconflicts)
+		qsort(u->conflicts, u->nconflicts, sizeof *u->conflicts, by_place);
 	if (u->wish->conflict == UNDO_SKIP)
 		fill_skip(u);
 	return u->wish->conflict == UNDO_REPLACE ? accept_all(u) : 0;

@@ -9,10 +9,12 @@ struct undos {
 /* All in the tree is a copy of what it was. */
 static void remake(const char *tree)
 {
-	char command[3 * PATH_MAX];
+	char command[2 * PATH_MAX];
 
-	snprintf(command, sizeof command, "cp -a '%s/.' '%s.copy' && find '%s' -mindepth 1 -delete && cp -a '%s.copy/.' '%s' && rm -r '%s.copy'", tree, tree,
-	         tree, tree, tree, tree);
+	snprintf(command, sizeof command,
+	         "w='%s'; cp -a \"$w/.\" \"$w.copy\" && chmod -R u+rwx \"$w\" && find \"$w\" -mindepth 1 -delete && cp -a \"$w.copy/.\" \"$w\" && "
+	         "chmod -R u+rwx \"$w.copy\" && rm -r \"$w.copy\"",
+	         tree);
 	if (system(command) != 0)
 		fail_msg("%s cannot be copied", tree);
 }
