@@ -178,6 +178,9 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 		x = drop_spare(r, &a, &b);
 	if (x < 0)
 		return x;
+	/* It has not moved, whatever a copy was made under its new name. */
+	if (!into && !s->exchange && host_spot_is_same(&a.st, &s->at_a) && !host_spot_is_same(&b.st, &s->at_a))
+		return 0;
 	arrived = is_it(r, &b.st, &s->at_a) || (!s->exchange && b.st.st_mode && journal_is_temp(r->j, b.name));
 	if (!arrived)
 		return !into && was_not_made(r, s, &a, &b) ? 0 : -ESTALE;
