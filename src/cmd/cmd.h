@@ -51,6 +51,7 @@ struct session {
 	struct store *store;
 	struct box *box;
 	struct overlay *ov;
+	bool only_looks; /* only_looks: nothing is changed: the box is not remembered as the one used last either */
 };
 /* Opens the store, which is there when a box of it is meant. name: as given by -b, or NULL. */
 int session_store(struct store **ret, const char *name, struct err *err);

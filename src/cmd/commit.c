@@ -246,7 +246,7 @@ static int empty_box(struct session *s, const struct wish *w, const struct paths
 
 static int commit(const struct verb *v, const struct options *o, const struct wish *w)
 {
-	_cleanup_session_ struct session s = { 0 };
+	_cleanup_session_ struct session s = { .only_looks = w->dry };
 	_cleanup_paths_ struct paths paths = { 0 };
 	_cleanup_commit_plan_ struct commit_plan *plan = NULL;
 	_cleanup_close_ int hold = -1;

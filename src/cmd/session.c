@@ -152,7 +152,8 @@ int session_open(struct session *s, const char *name, struct err *err)
 	if (r < 0)
 		return r;
 	session_tell(s->store, s->box, name);
-	store_set_last(s->store, found, NULL);
+	if (!s->only_looks)
+		store_set_last(s->store, found, NULL);
 	return 0;
 }
 

@@ -45,6 +45,9 @@ fresh; ln -s c c; echo 1 >a; ln a e; in_box 'rm c; mkdir -p c/b; mv a c/b/d; ech
 fresh; in_box 'mkdir n; echo b >n/box'; mkdir n; chmod 700 n; echo h >n/host; left "a directory new on both sides" "m! n/;A n/box;"; cb commit -b i -a --on-conflict=box; is "what the host has in it stays" "box host" "$(echo $(ls n))"
 fresh; in_box 'python3 -c "import socket; socket.socket(socket.AF_UNIX).bind(\"s\")"; mkdir d; echo 1 >d/1; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind(\"d/s\")"'; cb commit -b i -a; status "sockets" 0; err "each is named" "^cowbox: left out: $T/w/d/s: a socket"; err "and counted" 'committed 2 changes of box i \(2 left out\)$'; is "the rest is there" "d d/1" "$(echo $(find . -mindepth 1 -printf '%P\n' | sort))"; left "none is left" ""
 
+# ---- -n changes nothing ----
+fresh; echo o >f; in_box 'echo n >f'; cb run -b 2 -- true; (cd "$COWBOX_HOME" && find . -type f ! -name lock -exec cksum {} + | sort) >"$T/store.before"; seal . >"$T/w.before"; cb commit -b i -a -n; (cd "$COWBOX_HOME" && find . -type f ! -name lock -exec cksum {} + | sort) >"$T/store.after"; seal . >"$T/w.after"; same "-n: the store is as it was" "$T/store.before" "$T/store.after"; same "-n: the host too" "$T/w.before" "$T/w.after"; cb discard -f -b 2
+
 # ---- the box chooses nothing that is run here ----
 fresh; mkdir proj; seq 5 >proj/doc; in_box "cd proj; mkdir objects refs; echo ref: refs/heads/x >HEAD; printf '[merge]\n tool = vimdiff\n[mergetool \"vimdiff\"]\n cmd = touch $T/evil; echo owned >\$MERGED\n' >config; echo box >>doc"; echo host >>proj/doc; cb commit -b i -a; cd proj; tty '\[s\]kip' t '\[s\]kip' s -- commit -b i -a; check "a tool that a repository names is not run" test ! -e "$T/evil"; cd ..
 finish
