@@ -281,6 +281,19 @@ static void accept_gone(struct undo *u, const char *path)
 		note(u, path, "it was removed since, and is not brought back");
 }
 
+/* What was written into it since goes, however long it has become. */
+static void accept_written(struct undo *u, const char *path, const struct stat *now)
+{
+	char a[PATH_MAX];
+
+	for (size_t k = 0; k < u->n.nsteps; k++) {
+		struct step *s = &u->n.steps[k];
+
+		if (s->kind == STEP_WRITE && s->at_b.st_size < now->st_size && replay_forward(&u->n, k, s->a, a) == 0 && strcmp(a, path) == 0)
+			s->at_b.st_size = now->st_size;
+	}
+}
+
 /* What is there now stands for what the commit put there. */
 static void accept(struct undo *u, const char *path)
 {
@@ -291,6 +304,8 @@ static void accept(struct undo *u, const char *path)
 
 	if (host_stat(&u->host, path, &now) < 0)
 		memset(&now, 0, sizeof now);
+	if (S_ISREG(now.st_mode))
+		accept_written(u, path, &now);
 	if (k == u->n.nsteps || (!now.st_mode && !s->exchange && !journal_is_temp_path(&u->n, s->a))) {
 		if (!now.st_mode)
 			accept_gone(u, path);
