@@ -327,6 +327,7 @@ static void undo_release(struct undo *u)
 	journal_release(&u->n);
 	journal_release(&u->u);
 	strv_free(u->conflicts);
+	strv_free(u->lost);
 	tree_links_release(&u->links);
 	free(u->skip);
 	free(u->left);

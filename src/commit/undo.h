@@ -21,6 +21,8 @@ struct undo {
 	bool *same_time;      /* same_time: of n's directories: nobody has been at them since the commit */
 	char **conflicts;     /* conflicts: paths, and how many */
 	size_t nconflicts;
+	char **lost;          /* lost: those of them that cannot be brought back, and how many */
+	size_t nlost;
 	struct tree_links links; /* links: between what was copied out of the entry */
 	size_t nseen;         /* nseen: steps begun, for the progress */
 	char blame[PATH_MAX]; /* blame: the path at which it failed, or "" */

@@ -3,6 +3,7 @@
 #include "undo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/inode_set.h"
 #include "base/path.h"
 #include "base/stat.h"
+#include "base/sys.h"
 #include "overlay/changes.h"
 
 struct check {
@@ -65,6 +67,35 @@ static const char *what_changed(const struct stat *now, const struct stat *was)
 	return NULL;
 }
 
+/* What is to come back has no place any more: the directory is gone, and neither by the commit nor as a part of what comes back. */
+static bool place_is_gone(struct check *c, const char *path)
+{
+	bool gone = false;
+	char dir[PATH_MAX];
+
+	if (!path_split(path, dir, sizeof dir))
+		return false;
+	for (;;) {
+		const struct place *after = find_after(c, dir);
+		struct stat st;
+
+		/* A temporary comes out of the entry. */
+		if ((after && !S_ISDIR(after->st.st_mode)) || (dir[1] && journal_is_temp_path(&c->u->n, dir)))
+			return false;
+		if (!dir[1] || (undo_stat(c->u, dir, &st) == 0 && S_ISDIR(st.st_mode)))
+			return gone;
+		gone = true;
+		path_split(dir, dir, sizeof dir);
+	}
+}
+
+static int lose(struct check *c, const char *path)
+{
+	int r = strv_add(&c->u->lost, &c->u->nlost, path);
+
+	return r < 0 ? r : conflict(c, path, "its directory was removed since");
+}
+
 static int check_after(struct check *c)
 {
 	int r = 0;
@@ -80,6 +111,8 @@ static int check_after(struct check *c)
 		what = what_changed(&now, &p->st);
 		if (what)
 			r = conflict(c, p->path, what);
+		else if (!p->st.st_mode && place_is_gone(c, p->path))
+			r = lose(c, p->path);
 	}
 	return r;
 }
@@ -95,7 +128,8 @@ static int check_gone(struct check *c)
 		struct stat now;
 		int r;
 
-		if (s->kind != STEP_RENAME || s->exchange || journal_is_temp_path(n, s->a))
+		/* What was given does not go back to the box, which may have another there by now. */
+		if (s->kind != STEP_RENAME || s->exchange || s->given || journal_is_temp_path(n, s->a))
 			continue;
 		r = replay_forward(n, k, s->a, path);
 		if (r < 0 || is_after(c, path))
@@ -103,13 +137,42 @@ static int check_gone(struct check *c)
 		r = undo_stat(c->u, path, &now);
 		if (r < 0)
 			return r;
-		if (!now.st_mode)
+		if (!now.st_mode && !place_is_gone(c, path))
 			continue;
-		r = conflict(c, path, "something of that name has come since");
+		r = now.st_mode ? conflict(c, path, "something of that name has come since") : lose(c, path);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+/* What the entry does not keep, since the host had it under another name, is there still. */
+static int check_others(struct check *c)
+{
+	const struct journal *n = &c->u->n;
+	int r = 0;
+
+	for (size_t k = 0; k < n->nsteps && r == 0; k++) {
+		const struct step *s = &n->steps[k];
+		const struct stat *old = s->old == OLD_A ? &s->at_b : &s->at_a;
+		char path[PATH_MAX], kept[JOURNAL_KEPT_MAX];
+		const char *other;
+		struct stat st;
+
+		if (s->old == OLD_NONE)
+			continue;
+		journal_kept_name(s->kept, true, kept);
+		if (sys_fstatat(n->dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) != -ENOENT || replay_forward(n, k, s->old == OLD_A ? s->b : s->a, path) < 0)
+			continue;
+		other = replay_other_name(n, old);
+		/* It need not be there yet: it may come back itself. */
+		if (!other || !place_is_gone(c, other) || (undo_stat(c->u, other, &st) == 0 && st.st_mode))
+			continue;
+		r = strv_add(&c->u->lost, &c->u->nlost, path);
+		if (r == 0)
+			r = conflict(c, path, "it was one file with another name, which was removed since");
+	}
+	return r;
 }
 
 static int enter(struct check *c, const char *path, struct descent *d)
@@ -193,20 +256,26 @@ static int by_place(const void *a, const void *b)
 	return path_cmp(*(char *const *)a, *(char *const *)b);
 }
 
-bool undo_in_conflict(const struct undo *u, const char *path)
+/* The path, or something below it, is in the list. */
+static bool is_listed(char *const *list, size_t n, const char *path)
 {
-	size_t lo = 0, hi = path ? u->nconflicts : 0;
+	size_t lo = 0, hi = path ? n : 0;
 
 	/* What is below a path comes directly after it. */
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (path_cmp(u->conflicts[mid], path) < 0)
+		if (path_cmp(list[mid], path) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return path && lo < u->nconflicts && path_below(u->conflicts[lo], path, NULL);
+	return path && lo < n && path_below(list[lo], path, NULL);
+}
+
+bool undo_in_conflict(const struct undo *u, const char *path)
+{
+	return is_listed(u->conflicts, u->nconflicts, path);
 }
 
 static void leave_item(struct undo *u, uint64_t item)
@@ -215,23 +284,23 @@ static void leave_item(struct undo *u, uint64_t item)
 		u->left[item] = true;
 }
 
-/* Every step about a path in conflict, or about a directory with one in it, and all others of the same change. */
-static void fill_skip(struct undo *u)
+/* Every step about a path in the list, or about a directory with one in it, and all others of the same change. */
+static void fill_skip(struct undo *u, char *const *list, size_t n)
 {
 	char a[PATH_MAX], b[PATH_MAX];
 
 	for (size_t k = 0; k < u->n.nsteps; k++) {
 		const struct step *s = &u->n.steps[k];
 
-		if ((replay_forward(&u->n, k, s->a, a) == 0 && undo_in_conflict(u, a)) ||
-		    (s->b && replay_forward(&u->n, k, s->b, b) == 0 && undo_in_conflict(u, b))) {
+		if ((replay_forward(&u->n, k, s->a, a) == 0 && is_listed(list, n, a)) ||
+		    (s->b && replay_forward(&u->n, k, s->b, b) == 0 && is_listed(list, n, b))) {
 			u->skip[k] = true;
 			leave_item(u, s->item);
 		}
 	}
 	/* What came with a directory above it has no step of its own. */
 	for (size_t i = 0; i < u->n.nitems; i++)
-		if (u->n.items[i].done && undo_in_conflict(u, journal_item_place(&u->n.items[i])))
+		if (u->n.items[i].done && is_listed(list, n, journal_item_place(&u->n.items[i])))
 			u->left[i] = true;
 	for (size_t k = 0; k < u->n.nsteps; k++)
 		u->skip[k] |= u->n.steps[k].item < u->n.nitems && u->left[u->n.steps[k].item];
@@ -336,8 +405,12 @@ static void accept(struct undo *u, const char *path)
 
 static int accept_all(struct undo *u)
 {
+	for (size_t i = 0; i < u->nlost; i++)
+		note(u, u->lost[i], "it cannot be brought back, since the host has removed what that would take");
 	for (size_t i = 0; i < u->nconflicts; i++)
-		accept(u, u->conflicts[i]);
+		if (!is_listed(u->lost, u->nlost, u->conflicts[i]))
+			accept(u, u->conflicts[i]);
+	fill_skip(u, u->lost, u->nlost);
 	return journal_index_moves(&u->n);
 }
 
@@ -391,6 +464,8 @@ int undo_check(struct undo *u)
 	if (r == 0)
 		r = check_gone(&c);
 	if (r == 0)
+		r = check_others(&c);
+	if (r == 0)
 		r = check_made(&c);
 	inode_set_release(&c.made);
 	free(c.after);
@@ -398,7 +473,9 @@ int undo_check(struct undo *u)
 		return r;
 	if (u->nconflicts)
 		qsort(u->conflicts, u->nconflicts, sizeof *u->conflicts, by_place);
+	if (u->nlost)
+		qsort(u->lost, u->nlost, sizeof *u->lost, by_place);
 	if (u->wish->conflict == UNDO_SKIP)
-		fill_skip(u);
+		fill_skip(u, u->conflicts, u->nconflicts);
 	return u->wish->conflict == UNDO_REPLACE ? accept_all(u) : 0;
 }
