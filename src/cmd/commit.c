@@ -199,6 +199,9 @@ static bool decide(struct asking *a, const struct wish *w, const struct paths *p
 	if (r == ASKED_ALL && has_conflicts(a->plan)) {
 		asked = asked || w->on_conflict == ON_CONFLICT_ASK;
 		r = decide_conflicts(a, w->on_conflict);
+	} else if (r == ASKED_QUIT && w->on_conflict != ON_CONFLICT_ASK) {
+		/* They were answered y, and nothing is asked about them. */
+		(void)decide_conflicts(a, w->on_conflict);
 	}
 	if (r != ASKED_ALL)
 		*ret_status = CMD_LEFT;
