@@ -195,7 +195,7 @@ static int note_items(struct apply *a)
 	for (size_t i = 0; i < a->p->p.count && r == 0; i++) {
 		const struct change *ch = item(a, i)->change;
 		struct journal_item it = { .kind = ch->kind, .done = item_planned(item(a, i)), .part = item(a, i)->part || item(a, i)->stays, .path = ch->path,
-			                   .from = item(a, i)->beside ? item(a, i)->beside : ch->from, .same = item(a, i)->verdict == COMMIT_SAME,
+			                   .from = item(a, i)->beside ? item(a, i)->beside : ch->from, .same = item(a, i)->verdict == COMMIT_SAME, .conflict = apply_stays_in_conflict(item(a, i)),
 			                   .mode = ch->box.st_mode, .nlink = ch->box.st_nlink };
 
 		r = journal_add_item(a->j, &it);

@@ -124,6 +124,8 @@ void apply_stopped(struct apply *a, const char *what, int r);
 
 /* ---- forget.c ---- */
 
+/* A done item of which the box's is to be a conflict as before. */
+bool apply_stays_in_conflict(const struct commit_item *it);
 /* Takes what was done out of the box. -errno when that is to be tried again: it can be, by another process too, which has the list of items alone. */
 int apply_forget_done(struct apply *a);
 

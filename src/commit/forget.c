@@ -194,7 +194,7 @@ static size_t forget_item(struct apply *a, size_t i)
 }
 
 /* The box and the host still differ, as it was decided, by more than what is left of the box's change: it is a conflict as before. */
-static bool stays_in_conflict(const struct commit_item *it)
+bool apply_stays_in_conflict(const struct commit_item *it)
 {
 	return it->resolved == RESOLVE_HOST || it->resolved == RESOLVE_BOTH || (it->resolved == RESOLVE_TEXT && !it->part);
 }
@@ -205,7 +205,7 @@ static void reorigin_done(struct apply *a)
 	if (all_done(a, 0, a->p->p.count))
 		return;
 	for (size_t i = 0; i < a->p->p.count; i++)
-		if (item(a, i)->outcome == COMMIT_DONE && !stays_in_conflict(item(a, i)) && met(a, overlay_reorigin(a->p->p.ov, (struct vpath){ item(a, i)->change->path })) < 0)
+		if (item(a, i)->outcome == COMMIT_DONE && !apply_stays_in_conflict(item(a, i)) && met(a, overlay_reorigin(a->p->p.ov, (struct vpath){ item(a, i)->change->path })) < 0)
 			a->result->unforgotten++;
 }
 

@@ -232,7 +232,7 @@ int journal_add_item(struct journal *j, const struct journal_item *it)
 
 	pack_begin(j, RECORD_ITEM);
 	pack_u64(&j->pack, (uint64_t)it->kind);
-	pack_u64(&j->pack, it->done | (uint64_t)it->same << 1 | (uint64_t)it->part << 2);
+	pack_u64(&j->pack, it->done | (uint64_t)it->same << 1 | (uint64_t)it->part << 2 | (uint64_t)it->conflict << 3);
 	pack_u64(&j->pack, it->mode);
 	pack_u64(&j->pack, it->nlink);
 	pack_text(&j->pack, it->path);
@@ -268,6 +268,7 @@ static int read_item(struct journal *j, struct unpack *u)
 	it.done = done & 1;
 	it.same = done & 2;
 	it.part = done & 4;
+	it.conflict = done & 8;
 	it.mode = (uint32_t)unpack_u64(u);
 	it.nlink = unpack_u64(u);
 	it.path = unpack_text(u);

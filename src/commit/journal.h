@@ -87,6 +87,7 @@ struct places {
 struct journal_item {
 	int kind;           /* kind: enum change_kind */
 	bool done, part;    /* done: in the commit; part: with some of its content only */
+	bool conflict;      /* conflict: what stays in the box is in conflict with the host still, as it was decided */
 	bool same;          /* same: done, and the host had it already: no step is about it */
 	char *path, *from;  /* path, from: in the view; from of what is not renamed: the host's path beside its own that the box's was given */
 	uint32_t mode;

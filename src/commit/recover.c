@@ -103,6 +103,7 @@ static int forget_items(struct store *store, const struct journal *j)
 
 		for (size_t i = 0; i < p->p.count; i++) {
 			p->p.items[i].part = j->items[i].part;
+			p->p.items[i].resolved = j->items[i].conflict ? RESOLVE_HOST : RESOLVE_NONE;
 			p->p.items[i].outcome = j->items[i].done ? COMMIT_DONE : COMMIT_UNTRIED;
 		}
 		r = apply_forget_done(&a);
@@ -111,12 +112,30 @@ static int forget_items(struct store *store, const struct journal *j)
 	return r;
 }
 
+/* An undo: what is left of the commit in the box is compared again with what the host had before. */
+static int renew_undone_box(struct store *store, const struct journal *u, struct host *host)
+{
+	_cleanup_box_ struct box *box = NULL;
+	_cleanup_journal_ struct journal n;
+	int r = box_open(store, u->head.box, &box, NULL);
+
+	journal_init(&n);
+	if (r == 0)
+		r = journal_load(&n, u->history_fd, -1, (unsigned)u->head.undoes);
+	if (r == 0)
+		r = renew_undone(box, &n, host);
+	/* Without it there is a conflict, at worst. */
+	return error_is_hard(r) ? r : 0;
+}
+
 static int finish(struct store *store, struct replay *rp)
 {
 	int r = replay_finish(rp);
 
 	if (r == 0 && rp->j->head.kind == JOURNAL_COMMIT && !rp->j->forgotten)
 		r = forget_items(store, rp->j);
+	if (r == 0 && rp->j->head.kind == JOURNAL_UNDO)
+		r = renew_undone_box(store, rp->j, rp->host);
 	if (r == 0 && rp->j->head.kind == JOURNAL_UNDO)
 		r = undo_mark(rp->j->history_fd, rp->j);
 	if (r == 0)
