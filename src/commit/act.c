@@ -74,7 +74,11 @@ static int rename_step(struct apply *a, size_t i, const struct host_name *from, 
 	if (r < 0)
 		return r;
 	a->acted[i] |= !given;
-	return names_rename(a, from, to, flags);
+	r = names_rename(a, from, to, flags);
+	/* It is copied then, and an undo would look for what was never given. */
+	if (given && (r == -EXDEV || r == -EACCES || r == -EPERM) && journal_cancel_step(a->j) < 0)
+		return -EIO;
+	return r;
 }
 
 int act_rename(struct apply *a, size_t i, const struct host_name *from, const struct host_name *to, const struct stat *at_from,
