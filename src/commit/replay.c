@@ -58,8 +58,10 @@ static int sweep(struct replay *r, int dirfd, const struct inode_set *spare)
 		x = in < 0 ? in : sweep(r, in, spare);
 		if (x == 0)
 			x = sys_unlinkat(dirfd, e->d_name, AT_REMOVEDIR);
+		/* It has something else in it; the others go. */
+		x = x == -ENOTEMPTY || x == -EEXIST ? 0 : x;
 	}
-	return x == -ENOTEMPTY || x == -EEXIST ? 0 : x;
+	return x;
 }
 
 /* What still stands under a temporary name, for it could not be put back. */
