@@ -244,12 +244,12 @@ static int take_result(struct asking *a, size_t i, const struct sides *s, const 
 	all = is_text(&s->box, text, size);
 	if (nothing && metadata != METADATA_CHOSEN)
 		return 0;
-	if (metadata == METADATA_LEFT)
-		it->keep |= COMMIT_KEEP_MODE | COMMIT_KEEP_OWNER | COMMIT_KEEP_XATTRS;
 	if (!all || metadata == METADATA_LEFT)
 		r = commit_resolve(a->plan, i, RESOLVE_TEXT, text, size, true, err);
 	if (r < 0)
 		return r;
+	if (metadata == METADATA_LEFT)
+		it->keep |= COMMIT_KEEP_MODE | COMMIT_KEEP_OWNER | COMMIT_KEEP_XATTRS;
 	it->chosen = true;
 	a->taken++;
 	return 0;

@@ -99,15 +99,6 @@ int act_exchange_back(struct apply *a, const struct host_name *from, const struc
 	return r < 0 ? r : journal_cancel_step(a->j);
 }
 
-/* The directory that holds what was opened by the path just now. */
-static int parent_ident(struct apply *a, const char *path, struct ident *ret)
-{
-	const char *name;
-	int dir, r = host_parent(&a->p->host, path, &dir, &name);
-
-	return r < 0 ? r : host_ident(&a->p->host, dir, ret);
-}
-
 static int act_object(struct apply *a, struct step *s, int fd, bool content)
 {
 	int r = later_make(a);
@@ -117,7 +108,7 @@ static int act_object(struct apply *a, struct step *s, int fd, bool content)
 	if (a->making == MAKING_DONE)
 		return 0;
 	if (r == 0)
-		r = parent_ident(a, s->a, &s->dir_a);
+		r = host_parent_ident(&a->p->host, s->a, &s->dir_a);
 
 	if (r == 0)
 		r = journal_keep(a->j, fd, &s->at_a, content, &s->kept);

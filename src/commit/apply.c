@@ -380,8 +380,7 @@ static void renew_judged(struct apply *a, size_t i)
 	int r = item(a, i)->change->kind == CHANGE_RENAMED ? path_join(path, sizeof path, item(a, i)->change->from, "")
 	                                                   : plan_host_path(a->p, item(a, i)->change->path, path);
 
-	if (r >= 0 && was->st_mode && host_stat(&a->p->host, path, &now) == 0 && now.st_mode == was->st_mode && now.st_uid == was->st_uid &&
-	    now.st_gid == was->st_gid && now.st_dev == was->st_dev && now.st_ino == was->st_ino && stat_same_content(&now, was))
+	if (r >= 0 && was->st_mode && host_stat(&a->p->host, path, &now) == 0 && swap_still_is(&now, was))
 		was->st_ctim = now.st_ctim;
 }
 

@@ -465,17 +465,6 @@ static int judge_rename(struct plan *p, size_t i, const char *path, struct judge
 
 /* ---- one item ---- */
 
-static struct ident parent_of(struct plan *p, const char *path)
-{
-	const char *name;
-	struct stat st;
-	int fd;
-
-	if (host_parent(&p->host, path, &fd, &name) < 0 || sys_fstat(fd, &st) < 0)
-		return (struct ident){ 0 };
-	return ident_of(&st);
-}
-
 /* -errno when it cannot be compared. */
 static int judge(struct plan *p, size_t i, struct judgement *j, char detail[static COMMIT_WHY_MAX])
 {
@@ -487,8 +476,8 @@ static int judge(struct plan *p, size_t i, struct judgement *j, char detail[stat
 	if ((S_ISCHR(ch->box.st_mode) || S_ISBLK(ch->box.st_mode)) && geteuid() != 0 && ch->kind != CHANGE_META)
 		return 0;
 	r = plan_host_path(p, ch->path, path);
-	if (r == 0)
-		p->dirs[i] = parent_of(p, path);
+	if (r == 0 && host_parent_ident(&p->host, path, &p->dirs[i]) < 0)
+		p->dirs[i] = (struct ident){ 0 };
 	if (r == 0)
 		r = host_stat(&p->host, ch->kind == CHANGE_RENAMED ? ch->from : path, &p->now[i]);
 	if (r == -ELOOP && below_new_directory(p, i)) {

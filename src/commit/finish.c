@@ -103,7 +103,7 @@ static bool in_entrys_mount(struct replay *r, const struct old *o)
 		r->entry_dev = entry.st_dev;
 	}
 	/* Neighbours come one after another. */
-	if (r->mounted.ino != o->dir.ino || r->mounted.dev != o->dir.dev) {
+	if (!ident_same(&r->mounted, &o->dir)) {
 		r->mounted = o->dir;
 		r->mount = mount_of(o->at.dir);
 	}

@@ -100,14 +100,11 @@ int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp
 static bool can_leave(struct apply *a, const struct plain *p)
 {
 	struct ident own, there;
-	const char *name;
-	int dir;
 
 	if (faccessat(p->dir, ".", W_OK | X_OK, AT_EACCESS) < 0 ||
 	    (S_ISDIR(p->st.st_mode) && faccessat(p->dir, p->name, W_OK | X_OK, AT_EACCESS) < 0))
 		return false;
-	return host_parent(&a->p->host, p->path, &dir, &name) == 0 && host_ident(&a->p->host, dir, &there) == 0 &&
-	       host_ident(&a->p->host, p->dir, &own) == 0 && own.ino == there.ino && own.dev == there.dev;
+	return host_parent_ident(&a->p->host, p->path, &there) == 0 && host_ident(&a->p->host, p->dir, &own) == 0 && ident_same(&own, &there);
 }
 
 /* What the layer's file is natively is what it is in the box: of who is not root, another's may be recorded only. */
@@ -145,15 +142,13 @@ static int can_go(struct apply *a, const struct plain *p, const char *path)
 {
 	struct ident from, to;
 	const char *name;
-	int dir, r = host_parent(&a->p->host, path, &dir, &name);
+	int dir, r = host_parent_ident(&a->p->host, path, &to);
 
-	if (r == 0)
-		r = host_ident(&a->p->host, dir, &to);
 	if (r == 0)
 		r = host_ident(&a->p->host, p->dir, &from);
 	if (r < 0)
 		return r;
-	if (from.ino == a->way[0].ino && from.dev == a->way[0].dev && to.ino == a->way[1].ino && to.dev == a->way[1].dev)
+	if (ident_same(&from, &a->way[0]) && ident_same(&to, &a->way[1]))
 		return 1;
 	if (!can_leave(a, p) || host_parent(&a->p->host, path, &dir, &name) < 0 || !host_same_mount(p->dir, dir))
 		return 0;

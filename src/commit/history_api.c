@@ -274,13 +274,10 @@ static int fill_modes(struct journal *j)
 /* Without it what the box still has is told as a conflict, and merged with the wrong original; a box that is gone has nothing. */
 static void renew_box(struct undo *u)
 {
-	_cleanup_box_ struct box *box = NULL;
 	char text[2 * PATH_MAX];
-	int r = box_open(u->store, u->n.head.box, &box, NULL);
+	int r = renew_undone(u->store, &u->n, &u->host);
 
-	if (r == 0)
-		r = renew_undone(box, &u->n, &u->host);
-	if (r == 0 || r == -ENOENT || !u->wish->note)
+	if (r == 0 || !u->wish->note)
 		return;
 	snprintf(text, sizeof text, "box %s still takes the host for what commit %u had made of it: %s", u->n.head.box, u->n.number, strerror(-r));
 	u->wish->note(u->wish->ctx, text);

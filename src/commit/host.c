@@ -55,7 +55,7 @@ void host_moved(struct host *h)
 /* The directory, which was opened by its path, is not another than the one that is to be there. */
 static bool pin_holds(const struct host *h, const struct host_dir *d)
 {
-	return !h->pinned[0] || strcmp(d->path, h->pinned) != 0 || (h->pin.ino && h->pin.ino == d->id.ino && h->pin.dev == d->id.dev);
+	return !h->pinned[0] || strcmp(d->path, h->pinned) != 0 || (h->pin.ino && ident_same(&h->pin, &d->id));
 }
 
 void host_pin(struct host *h, const char *path, struct ident dir)
@@ -138,6 +138,14 @@ int host_ident(const struct host *h, int fd, struct ident *ret)
 	if (r == 0)
 		*ret = ident_of(&st);
 	return r;
+}
+
+int host_parent_ident(struct host *h, const char *path, struct ident *ret)
+{
+	const char *name;
+	int dir, r = host_parent(h, path, &dir, &name);
+
+	return r < 0 ? r : host_ident(h, dir, ret);
 }
 
 int host_open(struct host *h, const char *path, int flags, int *ret_fd)

@@ -27,6 +27,11 @@ static inline bool ident_is(const struct ident *id, const struct stat *st)
 	return id->ino && id->ino == st->st_ino && id->dev == st->st_dev;
 }
 
+static inline bool ident_same(const struct ident *a, const struct ident *b)
+{
+	return a->ino == b->ino && a->dev == b->dev;
+}
+
 struct host_dir {
 	int fd; /* fd: O_PATH, or -1: none */
 	struct ident id;
@@ -55,6 +60,7 @@ void host_unpin(struct host *h);
 int host_parent(struct host *h, const char *path, int *ret_fd, const char **ret_name);
 /* Which directory it is that host_parent gave, or that somebody else opened. */
 int host_ident(const struct host *h, int fd, struct ident *ret);
+int host_parent_ident(struct host *h, const char *path, struct ident *ret);
 /* Opens the object itself, never what a symlink leads to. A regular file is never waited for. */
 int host_open(struct host *h, const char *path, int flags, int *ret_fd);
 /* 0 and all zero when nothing is there (also when a parent is missing). -ELOOP: a parent is a symlink now. */

@@ -29,8 +29,7 @@ static int add(struct apply *a, int kind, size_t i, const char *path, const char
 {
 	struct later *l;
 	struct ident id;
-	const char *name;
-	int dir, r;
+	int r;
 
 	if (a->nlater == LATER_MAX) {
 		r = later_make(a);
@@ -41,9 +40,7 @@ static int add(struct apply *a, int kind, size_t i, const char *path, const char
 		a->later = calloc(LATER_MAX, sizeof *a->later);
 	if (!a->later)
 		return -ENOMEM;
-	r = host_parent(&a->p->host, path, &dir, &name);
-	if (r == 0)
-		r = host_ident(&a->p->host, dir, &id);
+	r = host_parent_ident(&a->p->host, path, &id);
 	if (r < 0)
 		return r;
 	l = &a->later[a->nlater];

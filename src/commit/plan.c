@@ -404,7 +404,7 @@ int plan_judge_again(struct plan *p)
 		resolve_again(p, i, &now[i]);
 	/* Who owns a directory above it has put another in its place: nobody chose that one. */
 	for (size_t i = 0; i < p->p.count; i++)
-		if (item_planned(&p->p.items[i]) && (was[i].ino != p->dirs[i].ino || was[i].dev != p->dirs[i].dev))
+		if (item_planned(&p->p.items[i]) && !ident_same(&was[i], &p->dirs[i]))
 			why(&p->p.items[i], COMMIT_CONFLICT, "its directory is another on the host now");
 	if (r == 0)
 		qsort_r(p->taken, p->nrenames, sizeof *p->taken, taken_cmp, p);

@@ -115,15 +115,13 @@ static int forget_items(struct store *store, const struct journal *j)
 /* An undo: what is left of the commit in the box is compared again with what the host had before. */
 static int renew_undone_box(struct store *store, const struct journal *u, struct host *host)
 {
-	_cleanup_box_ struct box *box = NULL;
 	_cleanup_journal_ struct journal n;
-	int r = box_open(store, u->head.box, &box, NULL);
+	int r;
 
 	journal_init(&n);
+	r = journal_load(&n, u->history_fd, -1, (unsigned)u->head.undoes);
 	if (r == 0)
-		r = journal_load(&n, u->history_fd, -1, (unsigned)u->head.undoes);
-	if (r == 0)
-		r = renew_undone(box, &n, host);
+		r = renew_undone(store, &n, host);
 	/* Without it there is a conflict, at worst. */
 	return error_is_hard(r) ? r : 0;
 }

@@ -136,8 +136,7 @@ static int look(struct renewal *rn, size_t k, const char *path)
 		return error_is_hard(r) ? r : 0;
 	t = now.st_mode ? find(rn, now.st_dev, now.st_ino) : NULL;
 	/* Where somebody has been at it since, the record no longer tells what the host has. */
-	if (t && stat_same_content(&now, t->before) && now.st_mode == t->before->st_mode && now.st_uid == t->before->st_uid &&
-	    now.st_gid == t->before->st_gid)
+	if (t && swap_still_is(&now, t->before))
 		t->now = now;
 	return 0;
 }
@@ -227,8 +226,7 @@ int renew_written(const struct box *box, struct origins *const origins[], const 
 		if (!t || t->now.st_mode || host_stat(h, p->path, &now) < 0)
 			continue;
 		/* What somebody has done to it since is theirs. */
-		if (now.st_ino == p->st.st_ino && now.st_dev == p->st.st_dev && now.st_mode == p->st.st_mode && now.st_uid == p->st.st_uid &&
-		    now.st_gid == p->st.st_gid && stat_same_content(&now, &p->st))
+		if (swap_still_is(&now, &p->st))
 			t->now = now;
 	}
 	if (r < 0)

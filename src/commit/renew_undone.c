@@ -119,10 +119,16 @@ static int renew_layer(struct names *all, int layer_fd)
 	return r;
 }
 
-int renew_undone(const struct box *box, const struct journal *n, struct host *h)
+int renew_undone(struct store *store, const struct journal *n, struct host *h)
 {
-	struct names all = { .host = h, .all = calloc(2 * n->nitems + 1, sizeof *all.all) };
-	int r = all.all ? 0 : -ENOMEM;
+	_cleanup_box_ struct box *box = NULL;
+	struct names all = { .host = h };
+	int r = box_open(store, n->head.box, &box, NULL);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	all.all = calloc(2 * n->nitems + 1, sizeof *all.all);
+	r = all.all ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < n->nitems && r == 0; i++) {
 		const struct journal_item *it = &n->items[i];

@@ -243,14 +243,11 @@ static int open_kept(const struct journal *j, unsigned kept, int *ret_fd)
 static int log_object(struct replay *r, struct journal *into, const struct step *s, int fd, const struct stat *now)
 {
 	struct step back = { .kind = s->kind, .a = s->a, .at_a = *now, .at_b = { .st_size = s->at_a.st_size }, .item = s->item };
-	const char *name;
-	int dir, x;
+	int x;
 
 	if (!into)
 		return 0;
-	x = host_parent(r->host, s->a, &dir, &name);
-	if (x == 0)
-		x = host_ident(r->host, dir, &back.dir_a);
+	x = host_parent_ident(r->host, s->a, &back.dir_a);
 	if (x == 0)
 		x = journal_keep(into, fd, now, s->kind == STEP_WRITE, &back.kept);
 	return x < 0 ? x : journal_log(into, &back);

@@ -43,8 +43,8 @@ bool undo_in_conflict(const struct undo *u, const char *path);
 
 /* ---- renew_undone.c ---- */
 
-/* The commit n was taken back: what is left of it in the box is compared again with what the host had before. */
-int renew_undone(const struct box *box, const struct journal *n, struct host *h);
+/* The commit n was taken back: what is left of it in the box, if that is still there, is compared again with what the host had before. */
+int renew_undone(struct store *store, const struct journal *n, struct host *h);
 
 /* ---- undo.c ---- */
 

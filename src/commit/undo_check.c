@@ -89,11 +89,13 @@ static bool place_is_gone(struct check *c, const char *path)
 	}
 }
 
-static int lose(struct check *c, const char *path)
+#define NO_PLACE "its directory was removed since"
+
+static int lose(struct check *c, const char *path, const char *what)
 {
 	int r = strv_add(&c->u->lost, &c->u->nlost, path);
 
-	return r < 0 ? r : conflict(c, path, "its directory was removed since");
+	return r < 0 ? r : conflict(c, path, what);
 }
 
 static int check_after(struct check *c)
@@ -112,7 +114,7 @@ static int check_after(struct check *c)
 		if (what)
 			r = conflict(c, p->path, what);
 		else if (!p->st.st_mode && place_is_gone(c, p->path))
-			r = lose(c, p->path);
+			r = lose(c, p->path, NO_PLACE);
 	}
 	return r;
 }
@@ -139,7 +141,7 @@ static int check_gone(struct check *c)
 			return r;
 		if (!now.st_mode && !place_is_gone(c, path))
 			continue;
-		r = now.st_mode ? conflict(c, path, "something of that name has come since") : lose(c, path);
+		r = now.st_mode ? conflict(c, path, "something of that name has come since") : lose(c, path, NO_PLACE);
 		if (r < 0)
 			return r;
 	}
@@ -166,11 +168,8 @@ static int check_others(struct check *c)
 			continue;
 		other = replay_other_name(n, old);
 		/* It need not be there yet: it may come back itself. */
-		if (!other || !place_is_gone(c, other) || (undo_stat(c->u, other, &st) == 0 && st.st_mode))
-			continue;
-		r = strv_add(&c->u->lost, &c->u->nlost, path);
-		if (r == 0)
-			r = conflict(c, path, "it was one file with another name, which was removed since");
+		if (other && place_is_gone(c, other))
+			r = lose(c, path, "it was one file with another name, which was removed since");
 	}
 	return r;
 }

@@ -15,12 +15,6 @@
 
 #define BIG ((off_t)8 << 20)
 
-/* What the host does from now on has other stamps than what the box saw. */
-static inline void later(void)
-{
-	usleep(12000);
-}
-
 /* Judges anew. The item of the name must be of that row. */
 static inline const struct commit_item *row(struct world *x, unsigned number, const char *name)
 {

@@ -401,7 +401,7 @@ static void race_decisions(struct world *x, struct meddling *m)
 		host_write(name, "old\n");
 		box_append(x, name, "box\n");
 	}
-	usleep(60000);
+	later();
 	host_write("w", "host w\n");
 	host_write("x", "host.\n");
 	plan_all(x);
