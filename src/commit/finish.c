@@ -125,14 +125,13 @@ static bool has_other_name(const struct replay *r, const struct old *o)
 	return o->at.st.st_nlink > 1 && replay_other_name(r->j, &o->at.st);
 }
 
-/* What the host still has may be written to later on, or was already: an undo is to link it, and not to bring the copy back. */
+/* What the host still has may be written to later on, or was already: an undo is to link it, and not to bring the copy back; or to tell that it cannot. */
 static int note_copies(struct replay *r, const struct tree_links *links)
 {
 	int x = 0;
 
 	for (size_t i = 0; i < links->count && x == 0; i++)
-		if (replay_other_name(r->j, &links->seen[i].st))
-			x = journal_add_copy(r->j, links->seen[i].path, &links->seen[i].st);
+		x = journal_add_copy(r->j, links->seen[i].path, &links->seen[i].st);
 	return x;
 }
 
@@ -166,29 +165,24 @@ int replay_prepare(struct replay *r)
 	return x == 0 && copied ? sys_syncfs(r->j->dir_fd) : x;
 }
 
-/* -EEXIST: it is there now, or cannot be. */
-static int copy_into_entry(struct replay *r, const struct old *o)
+int replay_copy_into_entry(struct replay *r, const struct host_spot *at, const char *name)
 {
 	char part[JOURNAL_KEPT_MAX + 8];
 	struct stat st;
 	int x;
 
-	if (sys_fstatat(r->j->dir_fd, o->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return -EEXIST;
-	snprintf(part, sizeof part, "%s.part", o->name);
+	if (sys_fstatat(r->j->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	snprintf(part, sizeof part, "%s.part", name);
 	x = tree_remove(r->j->dir_fd, part);
 	if (x == 0)
-		x = tree_copy(o->at.dir, o->at.name, r->j->dir_fd, part, NULL, NULL);
-	if (x == -EACCES || x == -EPERM) {
+		x = tree_copy(at->dir, at->name, r->j->dir_fd, part, NULL, NULL);
+	if (x == -EACCES || x == -EPERM)
 		(void)tree_remove(r->j->dir_fd, part);
-		return -EEXIST;
-	}
 	if (x == 0)
-		x = sys_renameat2(r->j->dir_fd, part, r->j->dir_fd, o->name, 0);
+		x = sys_renameat2(r->j->dir_fd, part, r->j->dir_fd, name, 0);
 	/* What it was copied from is removed next. */
-	if (x == 0)
-		x = sys_syncfs(r->j->dir_fd);
-	return x < 0 ? x : -EEXIST;
+	return x == 0 ? sys_syncfs(r->j->dir_fd) : x;
 }
 
 /* A path at which the host has the same file when all is done. */
@@ -220,10 +214,11 @@ static int finish_old(struct replay *r, size_t k)
 	if (has_other_name(r, &o))
 		return sys_unlinkat(o.at.dir, o.at.name, 0);
 	x = host_move(o.at.dir, o.at.name, r->j->dir_fd, o.name);
-	if (x == -EXDEV || x == -EACCES || x == -EPERM)
-		x = copy_into_entry(r, &o);
-	/* It was copied, now or before, or could not be read. */
-	return x == -EEXIST ? tree_remove(o.at.dir, o.at.name) : x;
+	if (x != -EXDEV && x != -EACCES && x != -EPERM && x != -EEXIST)
+		return x;
+	x = replay_copy_into_entry(r, &o.at, o.name);
+	/* What could not be read was told of before the commit point. */
+	return x == 0 || x == -EACCES || x == -EPERM ? tree_remove(o.at.dir, o.at.name) : x;
 }
 
 int replay_finish(struct replay *r)

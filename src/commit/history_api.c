@@ -315,6 +315,7 @@ static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 		return undo_failed(u, r, err);
 	renew_box(u);
 	tell_changes(u);
+	(void)undo_tell_split(u);
 	return 0;
 }
 

@@ -23,6 +23,9 @@ void replay_trouble(struct replay *r, const char *path, const char *what);
 /* What was so then has that mode, where it is ours. */
 int replay_give_mode(struct replay *r, const char *path, const struct stat *want, mode_t mode);
 int replay_set_times(struct replay *r, const struct place *p, bool atime);
+/* A copy of what is there, under the name in the entry, and on the disk; nothing to do when that is there already. -EACCES, -EPERM: it cannot be read,
+ * and nothing is there. */
+int replay_copy_into_entry(struct replay *r, const struct host_spot *at, const char *name);
 /* Where the host path of step k is before step end. */
 int replay_forward_to(const struct journal *j, size_t k, size_t end, const char *path, char ret[static PATH_MAX]);
 /* All that was done is on the disk. olds: by the steps that took something away. */

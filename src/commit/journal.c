@@ -46,6 +46,7 @@ void journal_release(struct journal *j)
 	free(j->steps);
 	free(j->moves);
 	inode_set_release(&j->olds);
+	inode_set_release(&j->filled);
 	places_release(&j->dirs);
 	places_release(&j->times);
 	places_release(&j->after);
@@ -133,6 +134,8 @@ static int steps_take(struct journal *j, const struct step *s)
 
 	if (r == 0 && s->old != OLD_NONE)
 		r = inode_set_add(&j->olds, old->st_dev, old->st_ino);
+	if (r == 0 && s->kind == STEP_COPY)
+		r = inode_set_add(&j->filled, s->at_a.st_dev, s->at_a.st_ino);
 	if (r == 0 && moves_directory(s))
 		r = grow(&j->moves, j->nmoves, &j->moves_room, sizeof *j->moves);
 	if (r < 0) {
@@ -698,7 +701,7 @@ bool journal_is_temp_path(const struct journal *j, const char *path)
 bool journal_made(const struct journal *j, const struct step *s)
 {
 	if (s->kind != STEP_RENAME || s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp_path(j, s->a) ||
-	    journal_is_temp_path(j, s->b))
+	    journal_is_temp_path(j, s->b) || inode_set_has(&j->filled, s->at_a.st_dev, s->at_a.st_ino))
 		return false;
 	for (size_t i = 0; i < j->nmoves && &j->steps[j->moves[i]] < s; i++) {
 		const struct step *was = &j->steps[j->moves[i]];

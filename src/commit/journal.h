@@ -47,7 +47,7 @@ enum record {
 	RECORD_FORGOTTEN, /* what was committed has left the box */
 	RECORD_BACK,      /* all steps from this one on were taken back, and whether all went back */
 	RECORD_NAME,      /* a name that nothing was done to, of a file that got more */
-	RECORD_COPY,      /* what was copied into the entry, path below that, of a file that the host still has under another name */
+	RECORD_COPY,      /* what was copied into the entry, path below that, of a file that has, or had, other names */
 };
 
 enum journal_kind { JOURNAL_COMMIT = 1, JOURNAL_UNDO };
@@ -56,6 +56,7 @@ enum step_kind {
 	STEP_RENAME = 1, /* the name a becomes b, or the two are exchanged */
 	STEP_META,       /* the object at a gets other metadata */
 	STEP_WRITE,      /* the file at a gets other content and metadata, and stays the same file */
+	STEP_COPY,       /* the directory at a, a temporary name, is filled with a copy of what another entry keeps (undo) */
 };
 
 /* Which name of a rename stands, afterwards, for what the host had. */
@@ -125,6 +126,7 @@ struct journal {
 	size_t *moves;           /* moves: indices of the steps that rename directories, ascending */
 	size_t nmoves, moves_room;
 	struct inode_set olds;   /* olds: what they have taken away */
+	struct inode_set filled; /* filled: directories that STEP_COPY fills */
 	struct places dirs, times, after, names, copies;
 	struct pack pack;
 	struct reclog_held held; /* held: records that are still to be written */

@@ -296,6 +296,18 @@ static int back_write(struct replay *r, const struct step *s, struct journal *in
 	return x < 0 ? x : sys_fsync(fd);
 }
 
+/* ---- a copy of what the entry of a commit keeps still ---- */
+
+static int back_copy(struct replay *r, const struct step *s)
+{
+	_cleanup_host_spot_ struct host_spot at = HOST_SPOT_NONE;
+	int x = host_spot_find(r, s->a, s->dir_a, &at);
+
+	if (x < 0 || !host_spot_is_same(&at.st, &s->at_a) || !journal_is_temp(r->j, at.name))
+		return x;
+	return tree_remove(at.dir, at.name);
+}
+
 /* ---- one step back ---- */
 
 static const char *why_not(int x)
@@ -327,7 +339,7 @@ static int save_old(struct replay *r, const struct step *s)
 	journal_kept_name(s->kept, true, name);
 	x = host_move(at.dir, at.name, r->j->dir_fd, name);
 	if (x < 0 && !error_is_hard(x)) {
-		x = tree_copy(at.dir, at.name, r->j->dir_fd, name, NULL, NULL);
+		x = replay_copy_into_entry(r, &at, name);
 		if (x == 0)
 			x = tree_remove(at.dir, at.name);
 	}
@@ -340,6 +352,7 @@ int replay_step_back(struct replay *r, const struct step *s, struct journal *int
 	int x = s->kind == STEP_RENAME  ? back_rename(r, s, into)
 	        : s->kind == STEP_META  ? back_meta(r, s, into)
 	        : s->kind == STEP_WRITE ? back_write(r, s, into)
+	        : s->kind == STEP_COPY  ? back_copy(r, s)
 	                                : -EBADMSG;
 
 	if (x == 0 || error_is_hard(x))
@@ -387,6 +400,27 @@ static int unlock_made(struct replay *r, size_t from)
 
 /* ---- all of them back ---- */
 
+/* Copies that were made for the history before the commit point, whole or not: what is taken back goes nowhere. Not again: save_old puts others there. */
+static int drop_prepared(struct replay *r)
+{
+	struct journal *j = r->j;
+	char name[JOURNAL_KEPT_MAX];
+	struct stat st;
+	bool any = false;
+	int x = 0;
+
+	for (size_t k = 0; j->back == SIZE_MAX && k < j->nsteps && x == 0; k++) {
+		if (j->steps[k].old == OLD_NONE)
+			continue;
+		journal_kept_name(j->steps[k].kept, true, name);
+		if (sys_fstatat(j->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		any = true;
+		x = tree_remove(j->dir_fd, name);
+	}
+	return x == 0 && any ? journal_set_back(j, j->nsteps, j->troubled) : x;
+}
+
 static int sweep_all(struct replay *r)
 {
 	struct inode_set spare = { 0 };
@@ -414,7 +448,9 @@ int replay_back(struct replay *r)
 	int x = 0;
 
 	r->troubles += r->j->troubled;
-	x = unlock_made(r, from);
+	x = drop_prepared(r);
+	if (x == 0)
+		x = unlock_made(r, from);
 	if (x < 0)
 		return x;
 	for (size_t i = from; i > 0; i--) {

@@ -161,10 +161,10 @@ static int finish_directory(struct copying *c)
 	return r < 0 ? r : copy_metadata(src, dst, &st, COPY_ALL, &c->lost);
 }
 
-static int copy_walk(struct copying *c)
+static int copy_walk(struct copying *c, bool made)
 {
 	_cleanup_descent_ struct descent d = { .path = { c->src, c->dst } };
-	int r = copy_one(c);
+	int r = made ? 1 : copy_one(c);
 
 	if (r == 1)
 		r = descent_enter_at(&d, c->from, c->src);
@@ -182,7 +182,7 @@ static int copy_walk(struct copying *c)
 	return r < 0 ? r : 0;
 }
 
-int tree_copy(int from, const char *name, int to, const char *to_name, struct tree_links *links, unsigned *ret_lost)
+static int copy_tree(int from, const char *name, int to, const char *to_name, bool made, struct tree_links *links, unsigned *ret_lost)
 {
 	struct tree_links own = { 0 };
 	_cleanup_free_ struct copying *c = calloc(1, sizeof *c);
@@ -197,9 +197,19 @@ int tree_copy(int from, const char *name, int to, const char *to_name, struct tr
 	c->links = links ? links : &own;
 	strcpy(c->src, name);
 	strcpy(c->dst, to_name);
-	r = copy_walk(c);
+	r = copy_walk(c, made);
 	tree_links_release(&own);
 	if (r == 0 && ret_lost)
 		*ret_lost |= c->lost;
 	return r;
+}
+
+int tree_copy(int from, const char *name, int to, const char *to_name, struct tree_links *links, unsigned *ret_lost)
+{
+	return copy_tree(from, name, to, to_name, false, links, ret_lost);
+}
+
+int tree_fill(int from, const char *name, int to, const char *to_name, struct tree_links *links, unsigned *ret_lost)
+{
+	return copy_tree(from, name, to, to_name, true, links, ret_lost);
 }

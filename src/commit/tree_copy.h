@@ -24,5 +24,7 @@ int tree_links_add(struct tree_links *l, const struct stat *st, const char *path
 /* Copies what is called name in from to the same as to_name in to, where nothing is of that name: content, holes, metadata, links within it and, where links is not NULL, with what was copied
  * before. What of the metadata cannot be set is told in *ret_lost (enum copy_lost). After a failure what is there already stays: tree_remove (base/tree.h). */
 int tree_copy(int from, const char *name, int to, const char *to_name, struct tree_links *links, unsigned *ret_lost);
+/* The same for a directory, where an empty one of that name is there already. */
+int tree_fill(int from, const char *name, int to, const char *to_name, struct tree_links *links, unsigned *ret_lost);
 
 #endif

@@ -75,6 +75,24 @@ static int move_out(struct undo *u, enum replay_round round, const char *kept, c
 	return r < 0 ? r : host_move(u->n.dir_fd, kept, dir, name);
 }
 
+/* By a copy: of a directory it is written down what is to be removed again, should the undo be taken back. */
+static int copy_out(struct undo *u, const char *kept, mode_t mode, const char *to, int dir, const char *name)
+{
+	struct step s = { .kind = STEP_COPY, .a = (char *)to, .item = UINT64_MAX };
+	int r;
+
+	if (!S_ISDIR(mode))
+		return tree_copy(u->n.dir_fd, kept, u->host.root_fd, path_relative(to), &u->links, NULL);
+	r = sys_mkdirat(dir, name, 0700);
+	if (r == 0)
+		r = sys_fstatat(dir, name, &s.at_a, AT_SYMLINK_NOFOLLOW);
+	if (r == 0)
+		r = host_ident(&u->host, dir, &s.dir_a);
+	if (r == 0)
+		r = journal_log(&u->u, &s);
+	return r < 0 ? r : tree_fill(u->n.dir_fd, kept, u->host.root_fd, path_relative(to), &u->links, NULL);
+}
+
 static int bring_back(struct undo *u, size_t k, enum replay_round round)
 {
 	char path[PATH_MAX], kept[JOURNAL_KEPT_MAX];
@@ -99,7 +117,7 @@ static int bring_back(struct undo *u, size_t k, enum replay_round round)
 	if (round == ROUND_LOGGED)
 		return r;
 	if (r == -EXDEV || r == -EACCES || r == -EPERM)
-		r = tree_copy(u->n.dir_fd, kept, u->host.root_fd, path + 1, &u->links, NULL);
+		r = copy_out(u, kept, st.st_mode, path, own, name);
 	host_moved(&u->host);
 	return r;
 }

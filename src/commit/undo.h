@@ -32,6 +32,8 @@ struct undo {
 int undo_stat(struct undo *u, const char *path, struct stat *ret);
 /* It has failed at this path. */
 void undo_blame(struct undo *u, const char *path);
+/* A line for people about a path; not when it is only looked at what would be done. */
+void undo_note(const struct undo *u, const char *path, const char *text);
 
 /* ---- undo_check.c ---- */
 
@@ -40,6 +42,11 @@ int undo_check(struct undo *u);
 
 /* True when the path, or something below it, is in conflict. */
 bool undo_in_conflict(const struct undo *u, const char *path);
+
+/* ---- undo_split.c ---- */
+
+/* After undo_apply: names files that came back as copies, and were one with names that are not known. -ENOMEM. */
+int undo_tell_split(struct undo *u);
 
 /* ---- renew_undone.c ---- */
 

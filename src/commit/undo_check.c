@@ -321,7 +321,7 @@ static size_t last_put(const struct undo *u, const char *path)
 	return u->n.nsteps;
 }
 
-static void note(const struct undo *u, const char *path, const char *text)
+void undo_note(const struct undo *u, const char *path, const char *text)
 {
 	char line[5 * PATH_MAX], shown[4 * PATH_MAX];
 
@@ -346,7 +346,7 @@ static void accept_gone(struct undo *u, const char *path)
 		leave_item(u, s->item);
 	}
 	if (lost)
-		note(u, path, "it was removed since, and is not brought back");
+		undo_note(u, path, "it was removed since, and is not brought back");
 }
 
 /* What was written into it since goes, however long it has become. */
@@ -386,7 +386,7 @@ static void accept(struct undo *u, const char *path)
 	}
 	if (now.st_mode) {
 		if (!s->exchange && !journal_is_temp_path(&u->n, s->a))
-			note(u, path, "it gets its old name with what is in it now");
+			undo_note(u, path, "it gets its old name with what is in it now");
 		s->at_a = now;
 	} else if (s->exchange) {
 		/* Nothing is to be exchanged: as if the commit had only taken the old one away. */
@@ -405,7 +405,7 @@ static void accept(struct undo *u, const char *path)
 static int accept_all(struct undo *u)
 {
 	for (size_t i = 0; i < u->nlost; i++)
-		note(u, u->lost[i], "it cannot be brought back, since the host has removed what that would take");
+		undo_note(u, u->lost[i], "it cannot be brought back, since the host has removed what that would take");
 	for (size_t i = 0; i < u->nconflicts; i++)
 		if (!is_listed(u->lost, u->nlost, u->conflicts[i]))
 			accept(u, u->conflicts[i]);

@@ -227,7 +227,12 @@ if [ -n "$O" ] && [ "$(stat -c %d "$O")" != "$(stat -c %d "$T")" ] && COWBOX_HOM
 	home=$COWBOX_HOME; export COWBOX_HOME=$O/s
 	fresh; make_tree; sealed before; in_box x "$change"; cb commit -b x -a; status "commit across file systems" 0; sealed committed
 	taken_back "across file systems"; in_box x "$change"; cb commit -b x -a; rm "$OTHER"; echo later >>text; cb undo; status "refused there too" 1; cb undo --on-conflict=replace; status "replaced there too" 0; is "replaced there too" 100 "$(tail -n 1 text)"
-	cb discard -f -b x; shapes; export COWBOX_HOME=$home
+	cb discard -f -b x; shapes
+	fresh; mkdir g; echo 1 >one; ln one one2; ln one one3; echo 2 >g/two; ln g/two two2; echo 3 >both; ln both both2; echo 4 >known; ln known known2
+	in_box x 'rm one g/two both both2; rmdir g; echo more >>known2; rm known'; cb commit -b x -a; cb undo; status "names that are not known" 0
+	for n in "one: 2 other names of the file stay as the commit left them" "g/two: 1 other name of the file stays as the commit left it"; do err "told: $n" "^cowbox: warning: $T/w/${n%%:*}: it is a copy now, since the history is on another file system:${n#*:}\$"; done
+	is "no others are told" 2 "$(grep -c warning: "$ERR")"; is "both stay one file" 2 "$(stat -c %h both)"; is "and what is known" "2 4" "$(stat -c %h known2) $(cat known2)"
+	cb discard -f -b x; export COWBOX_HOME=$home
 else
 	skip_part "a store on another file system: /dev/shm cannot have one ($(head -n 1 "$T/shm.err" 2>/dev/null))"
 fi
