@@ -37,6 +37,7 @@ struct pass {
 	commit_progress progress;
 	void *ctx;
 	size_t seen, total;
+	bool give_nothing; /* give_nothing: it was tried, and the file system would not */
 };
 
 /* One step of a pass; non-zero ends the commit. */
@@ -496,7 +497,7 @@ static bool was_raced(const struct commit_plan *plan)
 static int try(struct plan *p, struct pass *pass, struct commit_result *ret, bool *ret_again)
 {
 	_cleanup_journal_ struct journal j;
-	struct apply a = { .p = p, .result = ret, .j = &j, .left_fd = -1 };
+	struct apply a = { .p = p, .result = ret, .j = &j, .left_fd = -1, .give_nothing = pass->give_nothing };
 	bool done;
 
 	journal_init(&j);
@@ -511,7 +512,8 @@ static int try(struct plan *p, struct pass *pass, struct commit_result *ret, boo
 	}
 	memset(ret, 0, sizeof *ret);
 	done = apply_once(&a, pass);
-	*ret_again = !done && !ret->unfinished && !ret->trouble[0] && was_raced(&p->p);
+	pass->give_nothing |= a.give_failed;
+	*ret_again = !done && !ret->unfinished && !ret->trouble[0] && (a.give_failed || was_raced(&p->p));
 	apply_release(&a);
 	return 0;
 }

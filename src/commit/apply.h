@@ -95,18 +95,12 @@ struct apply {
 	struct ident left;
 	struct timespec left_times[2];
 	struct item_doors *doors; /* doors: of the item being applied */
+	bool give_nothing, give_failed; /* give_nothing: all is copied; give_failed: what was put off could not be given */
 	bool *busy; /* busy: items being applied, higher up on our stack */
 	int stuck;  /* stuck: -errno of what was to leave the box, and is to be tried again */
 	bool said;  /* said: the item's `why` already tells what the failure is */
 	char entered[PATH_MAX]; /* entered: the directory that the journal was told of last; then that in which something was forgotten last */
 };
-
-/* What may be otherwise when it is tried again. Anything else is a matter of that one path. */
-static inline bool error_is_hard(int r)
-{
-	return r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EROFS ||
-	       r == -EFBIG;
-}
 
 static inline struct commit_item *item(struct apply *a, size_t i)
 {

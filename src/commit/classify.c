@@ -476,9 +476,10 @@ static int judge(struct plan *p, size_t i, struct judgement *j, char detail[stat
 	if ((S_ISCHR(ch->box.st_mode) || S_ISBLK(ch->box.st_mode)) && geteuid() != 0 && ch->kind != CHANGE_META)
 		return 0;
 	r = plan_host_path(p, ch->path, path);
-	if (r == 0 && host_parent_ident(&p->host, path, &p->dirs[i]) < 0)
-		p->dirs[i] = (struct ident){ 0 };
+	p->dirs[i] = (struct ident){ 0 };
 	if (r == 0)
+		r = host_parent_ident(&p->host, path, &p->dirs[i]);
+	if (r == 0 || !error_is_hard(r))
 		r = host_stat(&p->host, ch->kind == CHANGE_RENAMED ? ch->from : path, &p->now[i]);
 	if (r == -ELOOP && below_new_directory(p, i)) {
 		memset(&p->now[i], 0, sizeof p->now[i]);
@@ -503,7 +504,7 @@ static int judge(struct plan *p, size_t i, struct judgement *j, char detail[stat
 	return judge_plain(p, i, path, j, detail);
 }
 
-void classify_item(struct plan *p, size_t i)
+int classify_item(struct plan *p, size_t i)
 {
 	char detail[COMMIT_WHY_MAX] = "";
 	struct judgement j;
@@ -512,4 +513,5 @@ void classify_item(struct plan *p, size_t i)
 	if (r < 0)
 		j = (struct judgement){ .was = WAS_NONE, .box = BOX_META, .host = HOST_UNREADABLE };
 	decide(&p->p.items[i], &j, r < 0 ? strerror(-r) : detail);
+	return r;
 }

@@ -120,7 +120,7 @@ int give_object(struct apply *a, size_t i, const char *path)
 	size_t end = plan_end(a->p, i);
 	int r;
 
-	if (!tree_is_whole(a, i, end) || overlay_plain(a->p->p.ov, (struct vpath){ item(a, i)->change->path }, &p) < 0 || p.objects != end - i)
+	if (a->give_nothing || !tree_is_whole(a, i, end) || overlay_plain(a->p->p.ov, (struct vpath){ item(a, i)->change->path }, &p) < 0 || p.objects != end - i)
 		return 0;
 	if (S_ISREG(p.st.st_mode) && !is_native(&p.st, &item(a, i)->change->box))
 		return 0;
@@ -166,7 +166,7 @@ int give_file(struct apply *a, size_t i, const char *temp, const char *path, str
 	const struct commit_item *it = item(a, i);
 	int r;
 
-	if (it->resolved == RESOLVE_TEXT || it->part || it->stays || it->keep || it->one_with || it->beside || it->change->box.st_nlink > 1)
+	if (a->give_nothing || it->resolved == RESOLVE_TEXT || it->part || it->stays || it->keep || it->one_with || it->beside || it->change->box.st_nlink > 1)
 		return 0;
 	if (overlay_plain(a->p->p.ov, (struct vpath){ it->change->path }, &p) < 0 || !is_native(&p.st, &it->change->box))
 		return 0;

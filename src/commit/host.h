@@ -6,11 +6,19 @@
 #ifndef COWBOX_COMMIT_HOST_H
 #define COWBOX_COMMIT_HOST_H
 
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include "base/strv.h"
+
+/* What may be otherwise when it is tried again. Anything else is a matter of that one path. */
+static inline bool error_is_hard(int r)
+{
+	return r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EROFS ||
+	       r == -EFBIG;
+}
 
 /* Which object a name stood for, whatever the name leads to by now. */
 struct ident {

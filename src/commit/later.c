@@ -124,7 +124,8 @@ static int make_given(struct apply *a, struct later *l)
 	strcpy(p.path, l->layer);
 	host_pin(&a->p->host, l->path, l->dir);
 	r = give_move(a, l->i, &p, l->temp, l->path);
-	/* What was on one file system is on two. */
+	/* A file system may keep the two apart for reasons of its own (project quotas): then all is taken back, and done by copies. */
+	a->give_failed |= r == 0;
 	return r == 0 ? -EXDEV : r < 0 ? r : 0;
 }
 

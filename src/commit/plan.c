@@ -282,6 +282,15 @@ static int index_renames(struct plan *p)
 	return 0;
 }
 
+/* A disk that does not give one path is a matter of that path, unless it did before. */
+static int judge_one(struct plan *p, size_t i)
+{
+	bool was_planned = item_planned(&p->p.items[i]);
+	int r = classify_item(p, i);
+
+	return error_is_hard(r) && (was_planned || r != -EIO) ? r : 0;
+}
+
 /* What is missing on the host may not have been removed there: once more, now that it is known what all others are about. */
 static int judge_missing(struct plan *p)
 {
@@ -295,7 +304,7 @@ static int judge_missing(struct plan *p)
 	p->judged_all = true;
 	for (size_t i = 0; i < p->p.count && r == 0; i++)
 		if (p->p.items[i].verdict == COMMIT_CONFLICT && !p->now[i].st_mode && p->p.items[i].change->kind != CHANGE_RENAMED)
-			classify_item(p, i);
+			r = judge_one(p, i);
 	return r;
 }
 
@@ -373,11 +382,13 @@ static unsigned marks_of(const struct change *ch)
 
 static int judge_all(struct plan *p)
 {
-	for (size_t i = 0; i < p->p.count; i++) {
+	int r = 0;
+
+	for (size_t i = 0; i < p->p.count && r == 0; i++) {
 		p->p.items[i].why[0] = '\0';
-		classify_item(p, i);
+		r = judge_one(p, i);
 	}
-	return judge_missing(p);
+	return r < 0 ? r : judge_missing(p);
 }
 
 int plan_judge_again(struct plan *p)
@@ -400,17 +411,17 @@ int plan_judge_again(struct plan *p)
 		p->p.items[i].lost = 0;
 	}
 	r = judge_all(p);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < p->p.count; i++)
 		resolve_again(p, i, &now[i]);
 	/* Who owns a directory above it has put another in its place: nobody chose that one. */
 	for (size_t i = 0; i < p->p.count; i++)
 		if (item_planned(&p->p.items[i]) && !ident_same(&was[i], &p->dirs[i]))
 			why(&p->p.items[i], COMMIT_CONFLICT, "its directory is another on the host now");
-	if (r == 0)
-		qsort_r(p->taken, p->nrenames, sizeof *p->taken, taken_cmp, p);
-	if (r == 0)
-		commit_settle(&p->p);
-	return r;
+	qsort_r(p->taken, p->nrenames, sizeof *p->taken, taken_cmp, p);
+	commit_settle(&p->p);
+	return 0;
 }
 
 /* The items, in their order, of the plan's changes. */

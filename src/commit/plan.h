@@ -95,8 +95,8 @@ bool twins_hidden(struct plan *p, const char *path, const struct stat *host);
 
 /* ---- classify.c ---- */
 
-/* Judges one item by the table of cases.h; fills p->now[i]. */
-void classify_item(struct plan *p, size_t i);
+/* Judges one item by the table of cases.h; fills p->now[i]. -errno: it cannot be looked at, and is a conflict. */
+int classify_item(struct plan *p, size_t i);
 /* 1 when the host's object at path is still what the origin says. */
 int classify_same_as_origin(struct plan *p, const struct origin *o, const char *path, const struct stat *now);
 /* 1 when the host's object at path has all that the box's has, times aside. */

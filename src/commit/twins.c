@@ -352,10 +352,11 @@ static int special_original(struct apply *a, size_t i, char ret[static PATH_MAX]
 
 /* The original has no origin under its name of before: a directory above it was renamed first. Its inode then tells, and that it is older than
  * the box or has the box's bytes. */
-static bool known_elsewhere(struct apply *a, size_t i, const char *path, const struct stat *st)
+static int known_elsewhere(struct apply *a, size_t i, const char *path, const struct stat *st)
 {
-	return plan_knows_inode(a->p, st) && (apply_touched(a, st) || host_older(overlay_box(a->p->p.ov), st) ||
-	                                      classify_same_as_box(a->p, a->p->p.items[i].change, path, st) == 1);
+	if (!plan_knows_inode(a->p, st))
+		return 0;
+	return apply_touched(a, st) || host_older(overlay_box(a->p->p.ov), st) ? 1 : classify_same_as_box(a->p, a->p->p.items[i].change, path, st);
 }
 
 int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX], struct stat *st)
@@ -390,6 +391,8 @@ int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX], struct 
 		return -ENOENT;
 	o = plan_origin(a->p, from);
 	if (!o || o->dev != st->st_dev || o->ino != st->st_ino)
-		return known_elsewhere(a, i, ret, st) ? 0 : -ENOENT;
-	return apply_touched(a, st) || classify_same_as_origin(a->p, o, ret, st) == 1 ? 0 : -ENOENT;
+		r = known_elsewhere(a, i, ret, st);
+	else
+		r = apply_touched(a, st) ? 1 : classify_same_as_origin(a->p, o, ret, st);
+	return r == 1 ? 0 : error_is_hard(r) ? r : -ENOENT;
 }

@@ -14,10 +14,23 @@ int __real_sys_renameat2(int olddir, const char *old, int newdir, const char *ne
 int __wrap_sys_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags);
 static dev_t plain_dev; /* of it; 0: none */
 
+/* Or one that lets nothing out of the store, as the project quotas of XFS may do (xfs(5), EXDEV). */
+static bool is_in_store(int dir)
+{
+	char path[PATH_MAX], store[PATH_MAX + 8];
+	ssize_t n = readlink(FD_PATH(dir), path, sizeof path - 1);
+
+	path[n > 0 ? n : 0] = '\0';
+	snprintf(store, sizeof store, "%s/store", site.store_base);
+	return path_below(path, store, NULL);
+}
+
 int __wrap_sys_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags)
 {
 	struct stat a, b;
 
+	if (wish.quota && is_in_store(olddir) != is_in_store(newdir))
+		return -EXDEV;
 	/* From one to another it is EXDEV. */
 	if (flags && plain_dev && fstat(olddir, &a) == 0 && fstat(newdir, &b) == 0 && a.st_dev == plain_dev &&
 	    b.st_dev == plain_dev)

@@ -7,6 +7,7 @@
  *         --whole          killed at the calls before, too, with which the commit looks at all (what cannot be looked at is told, and left)
  *         --apart          the store is on another file system than the host's tree
  *         --plain          the host's file system cannot exchange names, nor refuse to replace one
+ *         --quota          the file system of both lets nothing go from the one to the other by a rename
  *         --another        of an undo: each file and directory of the host is another by then, a copy of what it was
  *         --run-as UID
  *
@@ -49,8 +50,9 @@ bool mode_is_wanted(const struct mode *m)
 void point_failed(const char *what, const struct mode *m, unsigned long n, unsigned long k)
 {
 	failures++;
-	printf("FAILED: --scene %s --phase %s%s%s%s%s --mode %s --at %lu", wish.scene->name, what, wish.whole ? " --whole" : "",
-	       wish.apart ? " --apart" : "", wish.plain ? " --plain" : "", wish.uid == (uid_t)-1 ? "" : " --run-as UID", m->name,
+	printf("FAILED: --scene %s --phase %s%s%s%s%s%s%s --mode %s --at %lu", wish.scene->name, what, wish.whole ? " --whole" : "",
+	       wish.apart ? " --apart" : "", wish.plain ? " --plain" : "", wish.another ? " --another" : "",
+	       wish.quota ? " --quota" : "", wish.uid == (uid_t)-1 ? "" : " --run-as UID", m->name,
 	       n);
 	if (k)
 		printf(" --then %lu", k);
@@ -97,7 +99,8 @@ static void phase_commit(struct world *x, const struct seals *s)
 {
 	for (size_t k = 0; k < NMODES; k++) {
 		const struct mode *m = &modes[k];
-		bool hit = mode_is_wanted(m) && (m->dies || !wish.whole);
+		/* Of a second try what is kept from us is a conflict, and the others are committed. */
+		bool hit = mode_is_wanted(m) && (m->dies || !wish.whole) && !(wish.quota && m->code == EACCES);
 
 		loose = m->code == EACCES;
 		for (unsigned long n = point_first(wish.step, k); hit; n += wish.step) {
@@ -206,6 +209,7 @@ static const struct option options[] = {
 	{ "full", no_argument, NULL, 'f' },         { "whole", no_argument, NULL, 'w' },
 	{ "apart", no_argument, NULL, 'A' },        { "plain", no_argument, NULL, 'P' },
 	{ "run-as", required_argument, NULL, 'u' }, { "another", no_argument, NULL, 'O' },
+	{ "quota", no_argument, NULL, 'Q' },
 	{ 0 },
 };
 
@@ -263,6 +267,9 @@ static void read_options(int argc, char **argv)
 			break;
 		case 'P':
 			wish.plain = true;
+			break;
+		case 'Q':
+			wish.quota = true;
 			break;
 		case 'O':
 			wish.another = true;

@@ -39,7 +39,7 @@ struct wish {
 	const struct scene *scene;
 	const char *phase, *mode;
 	unsigned long step, inner, offset, at, then;
-	bool full, whole, apart, plain, another;
+	bool full, whole, apart, plain, another, quota;
 	uid_t uid;
 };
 extern struct wish wish;
