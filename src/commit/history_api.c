@@ -283,6 +283,14 @@ static void renew_box(struct undo *u)
 	u->wish->note(u->wish->ctx, text);
 }
 
+static void count_changes(const struct undo *u, struct undo_result *ret)
+{
+	ret->done = ret->skipped = 0;
+	for (size_t i = 0; i < u->n.nitems; i++)
+		if (item_counts(&u->n.items[i]))
+			(*(u->left[i] ? &ret->skipped : &ret->done))++;
+}
+
 static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, limit;
@@ -294,9 +302,7 @@ static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 	ret->conflicts = u->nconflicts;
 	if (r < 0)
 		return err_sys(err, r, "commit %u", u->n.number);
-	for (size_t i = 0; i < u->n.nitems; i++)
-		if (item_counts(&u->n.items[i]))
-			(*(u->left[i] ? &ret->skipped : &ret->done))++;
+	count_changes(u, ret);
 	if (u->wish->dry)
 		tell_changes(u);
 	if (u->nconflicts && u->wish->conflict == UNDO_REFUSE)
@@ -313,6 +319,7 @@ static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 	ret->number = u->u.number;
 	if (r < 0)
 		return undo_failed(u, r, err);
+	count_changes(u, ret);
 	renew_box(u);
 	tell_changes(u);
 	(void)undo_tell_split(u);

@@ -187,6 +187,7 @@ static int bring_all_back(struct undo *u)
 		r = bring_back(u, k - 1, u->logged[k - 1] ? ROUND_DONE : ROUND_BOTH);
 		if (r < 0) {
 			undo_blame(u, s->old == OLD_A ? s->b : s->a);
+			u->failed = k - 1;
 			return r;
 		}
 	}
@@ -444,8 +445,10 @@ static int take_back_one(struct undo *u, struct replay *back, size_t k)
 		if (r == 0)
 			r = replay_step_back(back, s, &u->u);
 	}
-	if (r < 0)
+	if (r < 0) {
 		undo_blame(u, s->b ? s->b : s->a);
+		u->failed = k;
+	}
 	return r;
 }
 
@@ -519,7 +522,7 @@ int undo_mark(int history_fd, const struct journal *u)
 	return r;
 }
 
-int undo_apply(struct undo *u, bool *ret_unfinished)
+static int apply_once(struct undo *u, bool *ret_unfinished, bool *ret_left)
 {
 	struct replay rp = { .j = &u->u, .host = &u->host, .tell = u->wish->note, .ctx = u->wish->ctx };
 	int r = begin(u);
@@ -545,6 +548,7 @@ int undo_apply(struct undo *u, bool *ret_unfinished)
 		if (back == 0 && u->u.number)
 			back = rp.troubles ? journal_close(&u->u) : journal_drop(&u->u);
 		*ret_unfinished = back < 0;
+		*ret_left = rp.troubles > 0;
 		return r;
 	}
 	r = replay_finish(&rp);
@@ -554,4 +558,37 @@ int undo_apply(struct undo *u, bool *ret_unfinished)
 		r = journal_close(&u->u);
 	*ret_unfinished = r < 0;
 	return 0;
+}
+
+/* As if it had not been tried. */
+static void forget_try(struct undo *u)
+{
+	u->lock_fd = TAKE_FD(u->u.lock_fd);
+	journal_release(&u->u);
+	tree_links_release(&u->links);
+	free(u->same_time);
+	free(u->logged);
+	u->same_time = u->logged = NULL;
+	u->nseen = 0;
+	host_moved(&u->host);
+}
+
+#define TRIES 32
+
+int undo_apply(struct undo *u, bool *ret_unfinished)
+{
+	int r = -EAGAIN;
+
+	for (int n = 0; n < TRIES; n++) {
+		bool left = false;
+
+		u->failed = SIZE_MAX;
+		r = apply_once(u, ret_unfinished, &left);
+		/* What the host has become is found out by trying, where it is more than undo_check foresees. */
+		if (r == 0 || *ret_unfinished || left || u->failed == SIZE_MAX || u->wish->conflict == UNDO_REFUSE || error_is_hard(r) || r == -EINTR ||
+		    !undo_leave(u, u->failed, r))
+			break;
+		forget_try(u);
+	}
+	return r;
 }

@@ -26,6 +26,7 @@ struct undo {
 	struct tree_links links; /* links: between what was copied out of the entry */
 	size_t nseen;         /* nseen: steps begun, for the progress */
 	char blame[PATH_MAX]; /* blame: the path at which it failed, or "" */
+	size_t failed;        /* failed: the step of n at which it failed, or SIZE_MAX */
 };
 
 /* What the host has at a path; what cannot be looked at for any reason but one of the disk's counts as nothing. */
@@ -37,8 +38,15 @@ void undo_note(const struct undo *u, const char *path, const char *text);
 
 /* ---- undo_check.c ---- */
 
-/* Finds what the host has changed since the commit, tells of it, and fills conflicts and skip. */
+/* Finds what the host has changed since the commit, tells of it, and settles it. */
 int undo_check(struct undo *u);
+
+/* ---- undo_settle.c ---- */
+
+/* As it is wished: what is in conflict, and all that belongs to it, is to be skipped, or is taken for what the commit left. */
+int undo_settle(struct undo *u);
+/* Step k could not be taken back, with such an error: it is left, and told, with all that is about the same names. False: there is nothing to leave. */
+bool undo_leave(struct undo *u, size_t k, int error);
 
 /* True when the path, or something below it, is in conflict. */
 bool undo_in_conflict(const struct undo *u, const char *path);
@@ -55,7 +63,7 @@ int renew_undone(struct store *store, const struct journal *n, struct host *h);
 
 /* ---- undo.c ---- */
 
-/* Takes all steps back that are not to be skipped. *ret_unfinished: after a disk error, whatever is returned. */
+/* Takes all steps back that are not to be skipped; where it is wished, without those that cannot be. *ret_unfinished: after a disk error, whatever is returned. */
 int undo_apply(struct undo *u, bool *ret_unfinished);
 /* The commit's entry is told that the undo took it back. */
 int undo_mark(int history_fd, const struct journal *u);

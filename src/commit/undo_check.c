@@ -19,6 +19,7 @@ struct check {
 	struct undo *u;
 	const struct place **after; /* after: what the commit has left, in the order of the paths */
 	struct inode_set made;      /* made: directories that the commit made */
+	struct inode_set walked;    /* walked: those of them that were looked into from the top */
 };
 
 static int by_path(const void *a, const void *b)
@@ -48,9 +49,34 @@ static int conflict(struct check *c, const char *path, const char *what)
 	return strv_add(&c->u->conflicts, &c->u->nconflicts, path);
 }
 
-/* NULL: nothing. */
-static const char *what_changed(const struct stat *now, const struct stat *was)
+/* The times that the commit left a directory with. */
+static bool is_time_of(const struct check *c, const struct place *p, const struct stat *now)
 {
+	const struct places *times = &c->u->n.times;
+
+	if (time_same(&now->st_mtim, &p->st.st_mtim))
+		return true;
+	for (size_t i = 0; i < times->count; i++)
+		if (strcmp(times->list[i].path, p->path) == 0)
+			return time_same(&now->st_mtim, &times->list[i].st.st_mtim);
+	return false;
+}
+
+/* An undo of a later commit may have brought a copy back, or somebody who had saved it. */
+static bool is_copy(const struct check *c, const struct place *p, const struct stat *now)
+{
+	if (!replay_is_alike(now, &p->st))
+		return false;
+	if (S_ISLNK(now->st_mode))
+		return now->st_size == p->st.st_size && time_same(&now->st_mtim, &p->st.st_mtim);
+	return !S_ISDIR(now->st_mode) || is_time_of(c, p, now);
+}
+
+/* NULL: nothing. */
+static const char *what_changed(const struct check *c, const struct place *p, const struct stat *now)
+{
+	const struct stat *was = &p->st;
+
 	if (!was->st_mode)
 		return now->st_mode ? "something of that name has come since" : NULL;
 	if (!now->st_mode)
@@ -61,8 +87,7 @@ static const char *what_changed(const struct stat *now, const struct stat *was)
 		return "it was changed since";
 	if (now->st_mode != was->st_mode || now->st_uid != was->st_uid || now->st_gid != was->st_gid)
 		return "its mode or owner was changed since";
-	/* An undo of a later commit may have brought a copy back. */
-	if ((now->st_ino != was->st_ino || now->st_dev != was->st_dev) && !replay_is_alike(now, was))
+	if ((now->st_ino != was->st_ino || now->st_dev != was->st_dev) && !is_copy(c, p, now))
 		return "it is another since";
 	return NULL;
 }
@@ -110,7 +135,7 @@ static int check_after(struct check *c)
 		r = undo_stat(c->u, p->path, &now);
 		if (r < 0)
 			return r;
-		what = what_changed(&now, &p->st);
+		what = what_changed(c, p, &now);
 		if (what)
 			r = conflict(c, p->path, what);
 		else if (!p->st.st_mode && place_is_gone(c, p->path))
@@ -228,189 +253,38 @@ static int fill_made(struct check *c)
 	return r;
 }
 
+/* Unless that was done, or is done from further above. */
+static int check_top(struct check *c, const char *path)
+{
+	char up[PATH_MAX];
+	struct stat st;
+	int r;
+
+	path_split(path, up, sizeof up);
+	if (host_stat(&c->u->host, up, &st) == 0 && inode_set_has(&c->made, st.st_dev, st.st_ino))
+		return 0;
+	if (host_stat(&c->u->host, path, &st) < 0 || !S_ISDIR(st.st_mode) || inode_set_has(&c->walked, st.st_dev, st.st_ino))
+		return 0;
+	r = inode_set_add(&c->walked, st.st_dev, st.st_ino);
+	return r < 0 ? r : check_tree(c, path);
+}
+
 static int check_made(struct check *c)
 {
 	const struct journal *n = &c->u->n;
 	int r = fill_made(c);
 
 	for (size_t k = 0; k < n->nsteps && r == 0; k++) {
-		char path[PATH_MAX], up[PATH_MAX];
-		struct stat st;
+		char path[PATH_MAX];
 
-		if (!journal_made(n, &n->steps[k]) || replay_forward(n, k, n->steps[k].b, path) < 0)
-			continue;
-		/* From the top of what was made. */
-		path_split(path, up, sizeof up);
-		if (host_stat(&c->u->host, up, &st) == 0 && inode_set_has(&c->made, st.st_dev, st.st_ino))
-			continue;
-		r = check_tree(c, path);
+		if (journal_made(n, &n->steps[k]) && replay_forward(n, k, n->steps[k].b, path) == 0)
+			r = check_top(c, path);
 	}
+	/* One that took the place of something else came by an exchange. */
+	for (size_t i = 0; i < n->nitems && r == 0; i++)
+		if (makes_dir(&n->items[i]))
+			r = check_top(c, n->items[i].path);
 	return r;
-}
-
-/* ---- what is left because of that ---- */
-
-static int by_place(const void *a, const void *b)
-{
-	return path_cmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The path, or something below it, is in the list. */
-static bool is_listed(char *const *list, size_t n, const char *path)
-{
-	size_t lo = 0, hi = path ? n : 0;
-
-	/* What is below a path comes directly after it. */
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (path_cmp(list[mid], path) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return path && lo < n && path_below(list[lo], path, NULL);
-}
-
-bool undo_in_conflict(const struct undo *u, const char *path)
-{
-	return is_listed(u->conflicts, u->nconflicts, path);
-}
-
-static void leave_item(struct undo *u, uint64_t item)
-{
-	if (item < u->n.nitems)
-		u->left[item] = true;
-}
-
-/* Every step about a path in the list, or about a directory with one in it, and all others of the same change. */
-static void fill_skip(struct undo *u, char *const *list, size_t n)
-{
-	char a[PATH_MAX], b[PATH_MAX];
-
-	for (size_t k = 0; k < u->n.nsteps; k++) {
-		const struct step *s = &u->n.steps[k];
-
-		if ((replay_forward(&u->n, k, s->a, a) == 0 && is_listed(list, n, a)) ||
-		    (s->b && replay_forward(&u->n, k, s->b, b) == 0 && is_listed(list, n, b))) {
-			u->skip[k] = true;
-			leave_item(u, s->item);
-		}
-	}
-	/* What came with a directory above it has no step of its own. */
-	for (size_t i = 0; i < u->n.nitems; i++)
-		if (u->n.items[i].done && is_listed(list, n, journal_item_place(&u->n.items[i])))
-			u->left[i] = true;
-	for (size_t k = 0; k < u->n.nsteps; k++)
-		u->skip[k] |= u->n.steps[k].item < u->n.nitems && u->left[u->n.steps[k].item];
-}
-
-/* ---- or is taken back all the same ---- */
-
-/* The last step that put something at the path, or n.nsteps. */
-static size_t last_put(const struct undo *u, const char *path)
-{
-	char b[PATH_MAX];
-
-	for (size_t k = u->n.nsteps; k > 0; k--) {
-		const struct step *s = &u->n.steps[k - 1];
-
-		if (s->kind == STEP_RENAME && replay_forward(&u->n, k - 1, s->b, b) == 0 && strcmp(b, path) == 0)
-			return k - 1;
-	}
-	return u->n.nsteps;
-}
-
-void undo_note(const struct undo *u, const char *path, const char *text)
-{
-	char line[5 * PATH_MAX], shown[4 * PATH_MAX];
-
-	if (!u->wish->note || u->wish->dry)
-		return;
-	snprintf(line, sizeof line, "%s: %s", path_printable(path, shown, sizeof shown), text);
-	u->wish->note(u->wish->ctx, line);
-}
-
-/* What was done to the object that is gone need not be, and cannot be, taken back. */
-static void accept_gone(struct undo *u, const char *path)
-{
-	char a[PATH_MAX];
-	bool lost = false;
-
-	for (size_t k = 0; k < u->n.nsteps; k++) {
-		const struct step *s = &u->n.steps[k];
-
-		if (s->kind == STEP_RENAME || replay_forward(&u->n, k, s->a, a) < 0 || strcmp(a, path) != 0)
-			continue;
-		u->skip[k] = lost = true;
-		leave_item(u, s->item);
-	}
-	if (lost)
-		undo_note(u, path, "it was removed since, and is not brought back");
-}
-
-/* What was written into it since goes, however long it has become. */
-static void accept_written(struct undo *u, const char *path, const struct stat *now)
-{
-	char a[PATH_MAX];
-
-	for (size_t k = 0; k < u->n.nsteps; k++) {
-		struct step *s = &u->n.steps[k];
-
-		if (s->kind == STEP_WRITE && s->at_b.st_size < now->st_size && replay_forward(&u->n, k, s->a, a) == 0 && strcmp(a, path) == 0)
-			s->at_b.st_size = now->st_size;
-	}
-}
-
-/* What is there now stands for what the commit put there. */
-static void accept(struct undo *u, const char *path)
-{
-	size_t k = last_put(u, path);
-	struct step *s = &u->n.steps[k];
-	struct stat now;
-	char *temp;
-
-	if (host_stat(&u->host, path, &now) < 0)
-		memset(&now, 0, sizeof now);
-	if (S_ISREG(now.st_mode))
-		accept_written(u, path, &now);
-	if (k == u->n.nsteps || (!now.st_mode && !s->exchange && !journal_is_temp_path(&u->n, s->a))) {
-		if (!now.st_mode)
-			accept_gone(u, path);
-		if (k == u->n.nsteps)
-			return;
-		/* A name of the host's, that went elsewhere. */
-		u->skip[k] = true;
-		leave_item(u, s->item);
-		return;
-	}
-	if (now.st_mode) {
-		if (!s->exchange && !journal_is_temp_path(&u->n, s->a))
-			undo_note(u, path, "it gets its old name with what is in it now");
-		s->at_a = now;
-	} else if (s->exchange) {
-		/* Nothing is to be exchanged: as if the commit had only taken the old one away. */
-		temp = s->a;
-		s->a = s->b;
-		s->b = temp;
-		s->at_a = s->at_b;
-		memset(&s->at_b, 0, sizeof s->at_b);
-		s->exchange = false;
-		s->old = s->old == OLD_A ? OLD_B : OLD_NONE;
-	} else {
-		u->skip[k] = true;
-	}
-}
-
-static int accept_all(struct undo *u)
-{
-	for (size_t i = 0; i < u->nlost; i++)
-		undo_note(u, u->lost[i], "it cannot be brought back, since the host has removed what that would take");
-	for (size_t i = 0; i < u->nconflicts; i++)
-		if (!is_listed(u->lost, u->nlost, u->conflicts[i]))
-			accept(u, u->conflicts[i]);
-	fill_skip(u, u->lost, u->nlost);
-	return journal_index_moves(&u->n);
 }
 
 /* What came out of the box by a rename does not go back there, but where all else goes that the commit brought: so it had a temporary name before. */
@@ -467,14 +341,7 @@ int undo_check(struct undo *u)
 	if (r == 0)
 		r = check_made(&c);
 	inode_set_release(&c.made);
+	inode_set_release(&c.walked);
 	free(c.after);
-	if (r < 0)
-		return r;
-	if (u->nconflicts)
-		qsort(u->conflicts, u->nconflicts, sizeof *u->conflicts, by_place);
-	if (u->nlost)
-		qsort(u->lost, u->nlost, sizeof *u->lost, by_place);
-	if (u->wish->conflict == UNDO_SKIP)
-		fill_skip(u, u->conflicts, u->nconflicts);
-	return u->wish->conflict == UNDO_REPLACE ? accept_all(u) : 0;
+	return r < 0 ? r : undo_settle(u);
 }
