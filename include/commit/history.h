@@ -17,6 +17,7 @@
 struct history_entry {
 	unsigned number;             /* number: counts up, never used twice as long as later ones are there */
 	bool undo;                   /* undo: it took back the commit that `undoes` names */
+	bool failed;                 /* failed: it was taken back itself, but for what the host had changed by then, which the entry holds */
 	unsigned undoes, undone_by;  /* undone_by: the undo that took this one back, 0 for none */
 	uint64_t when_ns;            /* when_ns: since the epoch */
 	uint64_t counts[HISTORY_KINDS]; /* counts: of changes, in the order of HISTORY_LETTERS */

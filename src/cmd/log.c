@@ -55,12 +55,14 @@ static char *time_text(const struct history_entry *e, const char *format, char r
 	return ret;
 }
 
-/* "undo of 3", "taken back by 7", or nothing. */
+/* "undo of 3", "taken back by 7", "failed", or nothing. */
 static char *relation(const struct history_entry *e, char ret[static 32])
 {
 	ret[0] = '\0';
 	if (e->undo)
-		snprintf(ret, 32, "undo of %u", e->undoes);
+		snprintf(ret, 32, "%sundo of %u", e->failed ? "failed " : "", e->undoes);
+	else if (e->failed)
+		strcpy(ret, "failed");
 	else if (e->undone_by)
 		snprintf(ret, 32, "taken back by %u", e->undone_by);
 	return ret;
@@ -135,6 +137,7 @@ static void print_fields_json(const struct history_entry *e)
 	printf(e->undo ? "%u" : "null", e->undoes);
 	fputs(",\"undone_by\":", stdout);
 	printf(e->undone_by ? "%u" : "null", e->undone_by);
+	printf(",\"failed\":%s", e->failed ? "true" : "false");
 	printf(",\"time\":\"%s\",\"time_ns\":%llu,\"box\":", time_text(e, "%Y-%m-%dT%H:%M:%S%z", when),
 	       (unsigned long long)e->when_ns);
 	json_text(stdout, e->box);
@@ -153,7 +156,7 @@ static void print_row_nul(const struct history_entry *e)
 
 	for (size_t k = 0; k < HISTORY_KINDS; k++)
 		changes += e->counts[k];
-	printf("%u\t%s\t%u\t%llu\t%s\t%llu\t%llu\t%s%c", e->number, e->undo ? "undo" : "commit", e->undo ? e->undoes : e->undone_by,
+	printf("%u\t%s\t%u\t%llu\t%s\t%llu\t%llu\t%s%c", e->number, e->failed ? "failed" : e->undo ? "undo" : "commit", e->undo ? e->undoes : e->undone_by,
 	       (unsigned long long)(e->when_ns / 1000000000u), e->box, changes, (unsigned long long)e->bytes, e->command, '\0');
 }
 
@@ -231,6 +234,8 @@ static void print_details(const struct view *w, const struct history_entry *e, c
 	        path_printable(w->store->path, path, sizeof path), e->number);
 	if (!e->undo && e->undone_by)
 		fprintf(out, "  %s\n", relation(e, rel));
+	if (e->failed)
+		fputs("  it failed, and was taken back, but for what the host had changed by then; what could not go back to its place is held there\n", out);
 	for (size_t i = 0; i < n; i++) {
 		history_path_print(out, &paths[i]);
 		fputc('\n', out);

@@ -198,6 +198,9 @@ int journal_close(struct journal *j)
 	int r;
 
 	snprintf(name, sizeof name, "%u", j->number);
+	/* It was taken back, but for what it holds. */
+	if (j->back != SIZE_MAX)
+		s.undone_by = j->number;
 	r = tree_usage(j->history_fd, name, &s.bytes, &objects);
 	if (r == 0)
 		r = summary_write(j->history_fd, &s);

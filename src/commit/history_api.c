@@ -22,7 +22,8 @@ _Static_assert(HISTORY_KINDS == JOURNAL_KINDS, "the same kinds of change");
 static struct history_entry entry_of(struct journal_summary *s)
 {
 	struct history_entry e = { .number = s->number, .undo = s->head.kind == JOURNAL_UNDO, .undoes = (unsigned)s->head.undoes,
-		                   .undone_by = (unsigned)s->undone_by, .when_ns = s->head.when_ns, .bytes = s->bytes,
+		                   .failed = s->undone_by == s->number,
+		                   .undone_by = s->undone_by == s->number ? 0 : (unsigned)s->undone_by, .when_ns = s->head.when_ns, .bytes = s->bytes,
 		                   .box = TAKE_PTR(s->head.box), .command = TAKE_PTR(s->head.command) };
 
 	memcpy(e.counts, s->head.counts, sizeof e.counts);
@@ -191,7 +192,7 @@ int history_prune(struct store *store, const struct history_limits *limits)
 	for (size_t i = 0; i < n; i++)
 		all += list[i].bytes;
 	newest = n;
-	while (newest > 0 && list[newest - 1].undo)
+	while (newest > 0 && (list[newest - 1].undo || list[newest - 1].failed))
 		newest--;
 	for (size_t i = 0; i < n; i++) {
 		bool old = limits->age_s && list[i].when_ns / 1000000000u + limits->age_s < now;
@@ -221,8 +222,12 @@ static const struct history_entry *find_commit(const struct history_entry *list,
 	for (size_t i = n; i > 0; i--) {
 		const struct history_entry *e = &list[i - 1];
 
-		if (number ? e->number != number : e->undo || e->undone_by)
+		if (number ? e->number != number : e->undo || e->failed || e->undone_by)
 			continue;
+		if (e->failed) {
+			err_set(err, -ENOENT, "%u failed, and was taken back then: see cowbox log %u", number, number);
+			return NULL;
+		}
 		if (e->undo || e->undone_by) {
 			err_set(err, -ENOENT, e->undo ? "%u is an undo, which cannot be taken back" : "commit %u was taken back before", number);
 			return NULL;
@@ -271,18 +276,6 @@ static int fill_modes(struct journal *j)
 	return modes ? 0 : -ENOMEM;
 }
 
-/* Without it what the box still has is told as a conflict, and merged with the wrong original; a box that is gone has nothing. */
-static void renew_box(struct undo *u)
-{
-	char text[2 * PATH_MAX];
-	int r = renew_undone(u->store, &u->n, &u->host);
-
-	if (r == 0 || !u->wish->note)
-		return;
-	snprintf(text, sizeof text, "box %s still takes the host for what commit %u had made of it: %s", u->n.head.box, u->n.number, strerror(-r));
-	u->wish->note(u->wish->ctx, text);
-}
-
 static void count_changes(const struct undo *u, struct undo_result *ret)
 {
 	ret->done = ret->skipped = 0;
@@ -320,7 +313,6 @@ static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 	if (r < 0)
 		return undo_failed(u, r, err);
 	count_changes(u, ret);
-	renew_box(u);
 	tell_changes(u);
 	(void)undo_tell_split(u);
 	return 0;

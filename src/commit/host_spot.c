@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "apply.h"
 #include "base/fd.h"
@@ -71,6 +72,13 @@ bool replay_is_alike(const struct stat *now, const struct stat *was)
 	if (!now->st_mode || now->st_mode != was->st_mode || now->st_uid != was->st_uid || now->st_gid != was->st_gid)
 		return false;
 	return !S_ISREG(now->st_mode) || stat_same_content(now, was);
+}
+
+bool path_take(struct inode_set *names, const char *path)
+{
+	XXH128_hash_t h = XXH3_128bits(path, strlen(path));
+
+	return !inode_set_has(names, h.high64, h.low64 | 1) && inode_set_add(names, h.high64, h.low64 | 1) == 0;
 }
 
 /* ---- paths of then and now ---- */
@@ -151,13 +159,30 @@ int replay_set_times(struct replay *r, const struct place *p, bool atime)
 
 /* ---- the disk ---- */
 
-static int sync_one(struct replay *r, struct ident dir, const char *path, struct inode_set *synced)
+static int sync_one(struct replay *r, uint64_t dev, const char *dir, struct inode_set *synced)
+{
+	if (!dev || inode_set_has(synced, dev, 1))
+		return 0;
+	return inode_set_add(synced, dev, 1) < 0 ? -ENOMEM : host_sync(r->host, dir);
+}
+
+static int sync_parent(struct replay *r, struct ident dir, const char *path, struct inode_set *synced)
 {
 	char parent[PATH_MAX];
 
-	if (!dir.dev || inode_set_has(synced, dir.dev, 1) || !path_split(path, parent, sizeof parent))
-		return 0;
-	return inode_set_add(synced, dir.dev, 1) < 0 ? -ENOMEM : host_sync(r->host, parent);
+	return path_split(path, parent, sizeof parent) ? sync_one(r, dir.dev, parent, synced) : 0;
+}
+
+int replay_sync_step(struct replay *r, const struct step *s, struct inode_set *synced)
+{
+	int x = sync_parent(r, s->dir_a, s->a, synced);
+
+	if (x == 0 && s->b)
+		x = sync_parent(r, s->dir_b, s->b, synced);
+	/* The root of a mount is of another than its name is. */
+	if (x == 0 && s->kind == STEP_META && S_ISDIR(s->at_a.st_mode))
+		x = sync_one(r, s->at_a.st_dev, s->a, synced);
+	return x;
 }
 
 /* Each file system that steps were made on, or those that had something taken away; nothing else is told that it is safe before. */
@@ -171,9 +196,7 @@ int replay_sync_steps(struct replay *r, bool olds)
 
 		if (olds && s->old == OLD_NONE)
 			continue;
-		x = sync_one(r, s->dir_a, s->a, &synced);
-		if (x == 0 && s->b)
-			x = sync_one(r, s->dir_b, s->b, &synced);
+		x = replay_sync_step(r, s, &synced);
 	}
 	inode_set_release(&synced);
 	return x;

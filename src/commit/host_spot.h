@@ -28,6 +28,8 @@ int replay_set_times(struct replay *r, const struct place *p, bool atime);
 int replay_copy_into_entry(struct replay *r, const struct host_spot *at, const char *name);
 /* Where the host path of step k is before step end. */
 int replay_forward_to(const struct journal *j, size_t k, size_t end, const char *path, char ret[static PATH_MAX]);
+/* What the step has done is on the disk, unless its file systems are among the synced (device, 1) by now. */
+int replay_sync_step(struct replay *r, const struct step *s, struct inode_set *synced);
 /* All that was done is on the disk. olds: by the steps that took something away. */
 int replay_sync_steps(struct replay *r, bool olds);
 

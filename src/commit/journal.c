@@ -107,7 +107,7 @@ static int items_take(struct journal *j, const struct journal_item *it)
 	return 0;
 }
 
-static bool moves_directory(const struct step *s)
+bool step_moves_directory(const struct step *s)
 {
 	return s->kind == STEP_RENAME && (S_ISDIR(s->at_a.st_mode) || S_ISDIR(s->at_b.st_mode));
 }
@@ -118,7 +118,7 @@ int journal_index_moves(struct journal *j)
 
 	j->nmoves = 0;
 	for (size_t k = 0; k < j->nsteps && r == 0; k++) {
-		if (!moves_directory(&j->steps[k]))
+		if (!step_moves_directory(&j->steps[k]))
 			continue;
 		r = grow(&j->moves, j->nmoves, &j->moves_room, sizeof *j->moves);
 		if (r == 0)
@@ -136,14 +136,14 @@ static int steps_take(struct journal *j, const struct step *s)
 		r = inode_set_add(&j->olds, old->st_dev, old->st_ino);
 	if (r == 0 && s->kind == STEP_COPY)
 		r = inode_set_add(&j->filled, s->at_a.st_dev, s->at_a.st_ino);
-	if (r == 0 && moves_directory(s))
+	if (r == 0 && step_moves_directory(s))
 		r = grow(&j->moves, j->nmoves, &j->moves_room, sizeof *j->moves);
 	if (r < 0) {
 		free(s->a);
 		free(s->b);
 		return r;
 	}
-	if (moves_directory(s))
+	if (step_moves_directory(s))
 		j->moves[j->nmoves++] = j->nsteps;
 	j->steps[j->nsteps++] = *s;
 	return 0;
@@ -388,7 +388,7 @@ static void drop_step(struct journal *j)
 	if (!j->nsteps)
 		return;
 	j->nsteps--;
-	if (moves_directory(&j->steps[j->nsteps]))
+	if (step_moves_directory(&j->steps[j->nsteps]))
 		j->nmoves--;
 	free(j->steps[j->nsteps].a);
 	free(j->steps[j->nsteps].b);
@@ -669,6 +669,9 @@ int journal_begin(struct journal *j, const char *store_path, const struct journa
 	pack_u64(&j->pack, j->tag);
 	journal_pack_head(&j->pack, &j->head);
 	r = pack_write_now(j);
+	/* Its name is on the disk before it counts. */
+	if (r == 0)
+		r = sys_fsync(j->dir_fd);
 	snprintf(text, sizeof text, "%u\n", j->number);
 	return r < 0 ? r : write_file(j->history_fd, "open", text, strlen(text));
 }

@@ -74,6 +74,8 @@ struct step {
 	unsigned kept;            /* kept: N of oN (with old) or wN; 0: nothing is kept */
 };
 
+bool step_moves_directory(const struct step *s);
+
 /* A path of the host, and what was, or is to be, there. */
 struct place {
 	char *path;
@@ -209,7 +211,7 @@ struct journal_summary {
 	struct journal_head head;
 	unsigned number;
 	uint64_t bytes;      /* bytes: what the entry holds */
-	uint64_t undone_by;  /* undone_by: number of the entry that took it back, or 0 */
+	uint64_t undone_by;  /* undone_by: number of the entry that took it back, or 0; its own: it failed, and what is left of it is in the entry */
 };
 void summary_release(struct journal_summary *s);
 int summary_read(int history_fd, unsigned number, struct journal_summary *ret);

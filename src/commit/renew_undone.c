@@ -127,6 +127,9 @@ int renew_undone(struct store *store, const struct journal *n, struct host *h)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	/* Another that got the name of one that is gone. */
+	if (box->born_ns > n->head.when_ns)
+		return 0;
 	all.all = calloc(2 * n->nitems + 1, sizeof *all.all);
 	r = all.all ? 0 : -ENOMEM;
 

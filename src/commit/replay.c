@@ -2,6 +2,8 @@
  *
  * (R1) Whether a step was made, or taken back already, is read off the host: a rename that was made has its object at b. That goes for the last step
  *      alone that was not taken back by the journal: of what comes after it the paths lead elsewhere. So taking back can itself be killed and begun again.
+ *      Steps about names of files that do not touch each other can be looked at again as a group. That a group was taken back is written down when it is
+ *      on the disk, where that is another than the journal's: else the record could outlive what it tells of.
  * (R2) The steps are taken back the last first: all paths then mean what they meant when they were logged.
  * (R3) Nothing that is not known is overwritten or removed. Where somebody else has put something at a name since, that stays, and what belongs
  *      there goes into the entry and is named.
@@ -326,17 +328,17 @@ static const char *why_not(int x)
 	return strerror(-x);
 }
 
-/* What the host had, and cannot get back, goes from its temporary name into the entry (R3). */
-static int save_old(struct replay *r, const struct step *s)
+/* What the host had, and cannot get back, goes from its temporary name into the entry (R3). Not under the name that it would have in the history: what
+ * is there may be half of a copy (replay_prepare). */
+static int save_old(struct replay *r, const struct step *s, char name[static JOURNAL_KEPT_MAX])
 {
 	const char *path = s->old == OLD_A ? s->a : s->b;
 	_cleanup_host_spot_ struct host_spot at = HOST_SPOT_NONE;
-	char name[JOURNAL_KEPT_MAX];
 	int x = host_spot_find(r, path, s->old == OLD_A ? s->dir_a : s->dir_b, &at);
 
+	snprintf(name, JOURNAL_KEPT_MAX, "saved%u", s->kept);
 	if (x < 0 || !at.st.st_mode || !journal_is_temp(r->j, at.name))
 		return x;
-	journal_kept_name(s->kept, true, name);
 	x = host_move(at.dir, at.name, r->j->dir_fd, name);
 	if (x < 0 && !error_is_hard(x)) {
 		x = replay_copy_into_entry(r, &at, name);
@@ -360,8 +362,7 @@ int replay_step_back(struct replay *r, const struct step *s, struct journal *int
 	if (into)
 		return x;
 	if (s->old != OLD_NONE) {
-		journal_kept_name(s->kept, true, name);
-		if (save_old(r, s) == 0) {
+		if (save_old(r, s, name) == 0) {
 			snprintf(text, sizeof text, "%s; what was there before is in history/%u/%s", why_not(x), r->j->number, name);
 			replay_trouble(r, s->old == OLD_A ? s->b : s->a, text);
 			return 1;
@@ -400,25 +401,91 @@ static int unlock_made(struct replay *r, size_t from)
 
 /* ---- all of them back ---- */
 
-/* Copies that were made for the history before the commit point, whole or not: what is taken back goes nowhere. Not again: save_old puts others there. */
+/* Copies that were made for the history before the commit point, whole or not: what is taken back goes nowhere. */
 static int drop_prepared(struct replay *r)
 {
 	struct journal *j = r->j;
 	char name[JOURNAL_KEPT_MAX];
-	struct stat st;
-	bool any = false;
 	int x = 0;
 
-	for (size_t k = 0; j->back == SIZE_MAX && k < j->nsteps && x == 0; k++) {
+	for (size_t k = 0; k < j->nsteps && x == 0; k++) {
 		if (j->steps[k].old == OLD_NONE)
 			continue;
 		journal_kept_name(j->steps[k].kept, true, name);
-		if (sys_fstatat(j->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		any = true;
 		x = tree_remove(j->dir_fd, name);
 	}
-	return x == 0 && any ? journal_set_back(j, j->nsteps, j->troubled) : x;
+	return x;
+}
+
+/* Steps from first on, to before end, were taken back together. */
+struct group {
+	size_t first, end;
+	struct inode_set names; /* names: that they are about */
+};
+
+#define GROUP_MAX 512
+
+/* Step k, the next one down, can be of the group. */
+static bool group_takes(struct group *g, const struct step *s)
+{
+	if (step_moves_directory(s) || g->end - g->first >= GROUP_MAX)
+		return false;
+	return path_take(&g->names, s->a) && (!s->b || path_take(&g->names, s->b));
+}
+
+/* A file system that the journal is not on can be behind it. */
+static int group_sync(struct replay *r, const struct group *g)
+{
+	struct inode_set synced = { 0 };
+	struct stat st;
+	int x = sys_fstat(r->j->dir_fd, &st);
+
+	if (x == 0)
+		x = inode_set_add(&synced, st.st_dev, 1);
+	for (size_t k = g->first; k < g->end && x == 0; k++)
+		x = replay_sync_step(r, &r->j->steps[k], &synced);
+	inode_set_release(&synced);
+	return x;
+}
+
+static int group_end(struct replay *r, struct group *g)
+{
+	int x = g->end > g->first ? group_sync(r, g) : 0;
+
+	/* On a disk that is full the host gets back what it had all the same. */
+	if (x == 0 && g->end > g->first)
+		(void)journal_set_back(r->j, g->first, r->troubles > 0);
+	g->end = g->first;
+	inode_set_release(&g->names);
+	return x;
+}
+
+static int steps_back(struct replay *r, size_t from)
+{
+	struct group g = { .first = from, .end = from };
+	int x = 0;
+
+	while (g.first > 0 && x >= 0) {
+		const struct step *s = &r->j->steps[g.first - 1];
+		bool alone = !group_takes(&g, s);
+
+		if (alone)
+			x = group_end(r, &g);
+		/* It may begin the next. */
+		if (alone && !step_moves_directory(s))
+			alone = !group_takes(&g, s);
+		if (x >= 0)
+			x = replay_step_back(r, s, NULL);
+		if (x < 0)
+			break;
+		g.first--;
+		if (alone)
+			x = group_end(r, &g);
+	}
+	if (x >= 0)
+		x = group_end(r, &g);
+	inode_set_release(&g.names);
+	return x < 0 ? x : 0;
 }
 
 static int sweep_all(struct replay *r)
@@ -451,16 +518,10 @@ int replay_back(struct replay *r)
 	x = drop_prepared(r);
 	if (x == 0)
 		x = unlock_made(r, from);
-	if (x < 0)
-		return x;
-	for (size_t i = from; i > 0; i--) {
-		x = replay_step_back(r, &r->j->steps[i - 1], NULL);
-		if (x < 0)
-			return x;
-		/* On a disk that is full the host gets back what it had all the same. */
-		(void)journal_set_back(r->j, i - 1, r->troubles > 0);
-	}
-	x = sweep_all(r);
+	if (x == 0)
+		x = steps_back(r, from);
+	if (x == 0)
+		x = sweep_all(r);
 	for (size_t i = 0; i < r->j->dirs.count && x == 0; i++)
 		x = replay_set_times(r, &r->j->dirs.list[i], true);
 	return x < 0 ? x : replay_sync(r);

@@ -24,6 +24,9 @@ struct replay {
 	uint64_t entry_dev;
 };
 
+/* A path that is not among the names yet (by its hash, which errs on the safe side), and is then. */
+bool path_take(struct inode_set *names, const char *path);
+
 /* Takes all steps back, from any point at which they were left, and removes the temporary names. What cannot be put back stays in the entry, and is
  * counted in troubles. -errno (a disk error): call it again later. */
 int replay_back(struct replay *r);

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "apply.h"
 #include "base/fd.h"
@@ -452,14 +451,6 @@ static int take_back_one(struct undo *u, struct replay *back, size_t k)
 	return r;
 }
 
-/* A name that no other of the same round is about. */
-static bool take_name(struct inode_set *names, const char *path)
-{
-	XXH128_hash_t h = XXH3_128bits(path, strlen(path));
-
-	return !inode_set_has(names, h.high64, h.low64 | 1) && inode_set_add(names, h.high64, h.low64 | 1) == 0;
-}
-
 #define ROUND_MAX 512
 
 /* Logs steps from before end on, downwards, as long as they do not touch each other; to where. What cannot be is for take_back_one to tell. */
@@ -472,7 +463,7 @@ static size_t log_round(struct undo *u, struct replay *back, size_t end)
 	for (; k > 0 && end - k < ROUND_MAX; k--) {
 		const struct step *s = &u->n.steps[k - 1];
 
-		if (!is_passed(u, k - 1) && (u->skip[k - 1] || !is_simple(s) || !take_name(&names, s->a) || !take_name(&names, s->b) ||
+		if (!is_passed(u, k - 1) && (u->skip[k - 1] || !is_simple(s) || !path_take(&names, s->a) || !path_take(&names, s->b) ||
 		                             replay_step_back(back, s, &u->u) != 0))
 			break;
 	}
@@ -522,6 +513,18 @@ int undo_mark(int history_fd, const struct journal *u)
 	return r;
 }
 
+/* Without it what the box still has is told as a conflict, and merged with the wrong original; a box that is gone has nothing. */
+static void renew_box(struct undo *u)
+{
+	char text[2 * PATH_MAX];
+	int r = renew_undone(u->store, &u->n, &u->host);
+
+	if (r == 0 || !u->wish->note)
+		return;
+	snprintf(text, sizeof text, "box %s still takes the host for what commit %u had made of it: %s", u->n.head.box, u->n.number, strerror(-r));
+	u->wish->note(u->wish->ctx, text);
+}
+
 static int apply_once(struct undo *u, bool *ret_unfinished, bool *ret_left)
 {
 	struct replay rp = { .j = &u->u, .host = &u->host, .tell = u->wish->note, .ctx = u->wish->ctx };
@@ -552,6 +555,8 @@ static int apply_once(struct undo *u, bool *ret_unfinished, bool *ret_left)
 		return r;
 	}
 	r = replay_finish(&rp);
+	if (r == 0)
+		renew_box(u);
 	if (r == 0)
 		r = undo_mark(u->u.history_fd, &u->u);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 
 #include "../skip.h"
+#include "commit/history.h"
 
 static struct site site;
 
@@ -223,6 +224,91 @@ static void test_one_cannot_be_written(void **state)
 	free(before);
 	if (geteuid() == 0)
 		assert_commits(x);
+}
+
+/* ---- what is in the way of who takes a commit back ---- */
+
+/* A commit that is killed when it has gone so far; the exit status is 0 when there was no such call. */
+static int commit_killed_at(struct world *x, uint64_t n)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		open_plan(x);
+		sys_fault(SYS_FAULT_KILL, n, 0);
+		apply_plan(x, NULL, NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void count_line(void *ctx, const char *text)
+{
+	size_t *n = ctx;
+
+	print_message("%s\n", text);
+	++*n;
+}
+
+static void one_file_host(void)
+{
+	host_write("f", "the host's\n");
+	host_write("other", "other\n");
+}
+
+static void one_file_box(struct world *x)
+{
+	box_unlink(x, "f");
+	box_unlink(x, "other");
+}
+
+static const struct scene one_file = { "one file", one_file_host, one_file_box, NULL, 0 };
+
+static int setup_one_file(void **state)
+{
+	return setup(state, &one_file);
+}
+
+/* What the host cannot get back is named and kept, and the entry is none that an undo takes back. */
+static void test_in_the_way(void **state)
+{
+	struct world *x = *state;
+	struct history_entry *list;
+	struct undo_result undo;
+	struct err err = { 0 };
+	char command[3 * PATH_MAX];
+	bool tried = false;
+
+	for (uint64_t n = 1; commit_killed_at(x, n) != 0; n++) {
+		size_t lines = 0, count;
+
+		if (host_stat_of("f").st_mode || !stage_is_open(x)) {
+			stage_clear(x, &site);
+			stage_make(x, &site, &one_file);
+			continue;
+		}
+		host_write("f", "another's\n");
+		assert_true(stage_open(x));
+		assert_true(commit_recover(x->store, count_line, &lines, &err) >= 0);
+		assert_string_equal(host_read("f"), "another's\n");
+		assert_int_equal(history_list(x->store, &list, &count, &err), 0);
+		assert_int_equal(count, 1);
+		/* Past its commit point it was finished. */
+		if (list[0].failed) {
+			tried = true;
+			assert_int_equal(lines, 1);
+			assert_string_equal(host_read("other"), "other\n");
+			snprintf(command, sizeof command, "grep -qx \"the host's\" '%s'/history/1/saved*", x->store->path);
+			assert_int_equal(system(command), 0);
+			assert_int_equal(history_undo(x->store, &(struct undo_wish){ 0 }, &undo, &err), -ENOENT);
+		}
+		history_free(list, count);
+		stage_clear(x, &site);
+		stage_make(x, &site, &one_file);
+	}
+	assert_true(tried);
 }
 
 /* A new file in it cannot be made by any means. */
@@ -591,6 +677,7 @@ int main(void)
 		STAGE_TEST(test_interrupted_files, files),
 		STAGE_TEST(test_interrupted_renames, renames),
 		STAGE_TEST(test_one_cannot_be_written, empty),
+		STAGE_TEST(test_in_the_way, one_file),
 		STAGE_TEST(test_one_cannot_be_made, empty),
 		STAGE_TEST(test_size_limit, files),
 		STAGE_TEST(test_descriptor_limit, renames),
