@@ -99,11 +99,19 @@ static int remove_made(struct replay *r, const struct host_spot *at)
 
 /* ---- a rename taken back ---- */
 
-static int log_rename(struct replay *r, struct journal *into, const struct step *s, const struct host_spot *from, const struct host_spot *to)
+static int log_rename(struct replay *r, struct journal *into, const struct step *s, const struct host_spot *from,
+                      const struct host_spot *to)
 {
 	int x;
-	struct step back = { .kind = STEP_RENAME, .a = s->b, .b = s->a, .at_a = from->st, .at_b = to->st, .dir_a = from->in, .dir_b = to->in,
-		             .exchange = s->exchange, .item = s->item };
+	struct step back = { .kind = STEP_RENAME,
+		             .a = s->b,
+		             .b = s->a,
+		             .at_a = from->st,
+		             .at_b = to->st,
+		             .dir_a = from->in,
+		             .dir_b = to->in,
+		             .exchange = s->exchange,
+		             .item = s->item };
 
 	if (!into || r->round == ROUND_DONE)
 		return 0;
@@ -148,7 +156,8 @@ static int drop_spare(struct replay *r, const struct host_spot *a, const struct 
 
 	journal_spare_name(r->j, spare);
 	for (size_t i = 0; i < 2 && x == 0; i++)
-		if (sys_fstatat(dirs[i], spare, &st, AT_SYMLINK_NOFOLLOW) == 0 && (host_spot_is_same(&st, &a->st) || host_spot_is_same(&st, &b->st)))
+		if (sys_fstatat(dirs[i], spare, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    (host_spot_is_same(&st, &a->st) || host_spot_is_same(&st, &b->st)))
 			x = sys_unlinkat(dirs[i], spare, 0);
 	return x;
 }
@@ -161,7 +170,8 @@ static bool was_not_made(const struct replay *r, const struct step *s, const str
 	/* An empty one that we had made is removed, and not renamed. */
 	if (!s->exchange && !s->given && s->old == OLD_NONE && S_ISDIR(s->at_a.st_mode) && journal_made(r->j, s))
 		return true;
-	return journal_is_temp(r->j, a->name) && !a->st.st_mode && (s->at_b.st_mode ? host_spot_is_same(&b->st, &s->at_b) : !b->st.st_mode);
+	return journal_is_temp(r->j, a->name) && !a->st.st_mode &&
+	       (s->at_b.st_mode ? host_spot_is_same(&b->st, &s->at_b) : !b->st.st_mode);
 }
 
 static int back_rename(struct replay *r, const struct step *s, struct journal *into)
@@ -201,8 +211,7 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 		return x;
 	}
 	journal_spare_name(r->j, spare);
-	x = s->exchange ? host_exchange(a.dir, a.name, b.dir, b.name, spare)
-	                : host_move(b.dir, b.name, a.dir, a.name);
+	x = s->exchange ? host_exchange(a.dir, a.name, b.dir, b.name, spare) : host_move(b.dir, b.name, a.dir, a.name);
 	host_moved(r->host);
 	return x;
 }
@@ -363,7 +372,8 @@ int replay_step_back(struct replay *r, const struct step *s, struct journal *int
 		return x;
 	if (s->old != OLD_NONE) {
 		if (save_old(r, s, name) == 0) {
-			snprintf(text, sizeof text, "%s; what was there before is in history/%u/%s", why_not(x), r->j->number, name);
+			snprintf(text, sizeof text, "%s; what was there before is in history/%u/%s", why_not(x), r->j->number,
+			         name);
 			replay_trouble(r, s->old == OLD_A ? s->b : s->a, text);
 			return 1;
 		}

@@ -182,7 +182,8 @@ static int copy_walk(struct copying *c, bool made)
 	return r < 0 ? r : 0;
 }
 
-static int copy_tree(int from, const char *name, int to, const char *to_name, bool made, struct tree_links *links, unsigned *ret_lost)
+static int copy_tree(int from, const char *name, int to, const char *to_name, bool made, struct tree_links *links,
+                     unsigned *ret_lost)
 {
 	struct tree_links own = { 0 };
 	_cleanup_free_ struct copying *c = calloc(1, sizeof *c);

@@ -267,7 +267,8 @@ static int specials_enter(int tree, const char *path, struct descent *d)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	char **names;
-	int r = sys_openat2(tree, path_relative(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	int r = sys_openat2(tree, path_relative(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+	                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
 	/* Its owner made it unreadable: what is in it is not found, and becomes an object of its own. */
 	if (error_is_hard(r))
@@ -290,7 +291,7 @@ static int specials_walk(struct apply *a, int tree)
 
 		r = descent_step(&d);
 		if (r <= 0) {
-			r = 0;   /* nor does it matter what no path can name */
+			r = 0; /* nor does it matter what no path can name */
 			continue;
 		}
 		r = sys_fstatat(tree, path_relative(path), &st, AT_SYMLINK_NOFOLLOW);
@@ -356,7 +357,9 @@ static int known_elsewhere(struct apply *a, size_t i, const char *path, const st
 {
 	if (!plan_knows_inode(a->p, st))
 		return 0;
-	return apply_touched(a, st) || host_older(overlay_box(a->p->p.ov), st) ? 1 : classify_same_as_box(a->p, a->p->p.items[i].change, path, st);
+	return apply_touched(a, st) || host_older(overlay_box(a->p->p.ov), st)
+	               ? 1
+	               : classify_same_as_box(a->p, a->p->p.items[i].change, path, st);
 }
 
 int twins_original(struct apply *a, size_t i, char ret[static PATH_MAX], struct stat *st)

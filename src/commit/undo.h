@@ -12,21 +12,21 @@
 struct undo {
 	struct store *store;
 	const struct undo_wish *wish;
-	struct journal n, u;  /* n: of the commit; u: of the undo */
+	struct journal n, u; /* n: of the commit; u: of the undo */
 	int lock_fd;
 	struct host host;
-	bool *skip;           /* skip: steps that are left, since the host has changed what they are about */
-	bool *logged;         /* logged: steps whose old is to be moved out of the entry, as U's journal says already */
-	bool *left;           /* left: items of n that are left by that */
-	bool *same_time;      /* same_time: of n's directories: nobody has been at them since the commit */
-	char **conflicts;     /* conflicts: paths, and how many */
+	bool *skip;       /* skip: steps that are left, since the host has changed what they are about */
+	bool *logged;     /* logged: steps whose old is to be moved out of the entry, as U's journal says already */
+	bool *left;       /* left: items of n that are left by that */
+	bool *same_time;  /* same_time: of n's directories: nobody has been at them since the commit */
+	char **conflicts; /* conflicts: paths, and how many */
 	size_t nconflicts;
-	char **lost;          /* lost: those of them that cannot be brought back, and how many */
+	char **lost; /* lost: those of them that cannot be brought back, and how many */
 	size_t nlost;
 	struct tree_links links; /* links: between what was copied out of the entry */
-	size_t nseen;         /* nseen: steps begun, for the progress */
-	char blame[PATH_MAX]; /* blame: the path at which it failed, or "" */
-	size_t failed;        /* failed: the step of n at which it failed, or SIZE_MAX */
+	size_t nseen;            /* nseen: steps begun, for the progress */
+	char blame[PATH_MAX];    /* blame: the path at which it failed, or "" */
+	size_t failed;           /* failed: the step of n at which it failed, or SIZE_MAX */
 };
 
 /* What the host has at a path; what cannot be looked at for any reason but one of the disk's counts as nothing. */
@@ -50,6 +50,21 @@ bool undo_leave(struct undo *u, size_t k, int error);
 
 /* True when the path, or something below it, is in conflict. */
 bool undo_in_conflict(const struct undo *u, const char *path);
+
+/* ---- undo_journal.c ---- */
+
+/* The undo's entry, with what it will be about. */
+int undo_begin(struct undo *u);
+/* What the host has under several names, of which the undo has taken some away: these need not be kept. */
+int undo_note_after(struct undo *u);
+/* The times that the directories had before the commit, unless somebody has been at them since. */
+int undo_note_times(struct undo *u);
+
+/* ---- undo_bring.c ---- */
+
+int undo_bring_back(struct undo *u);
+/* One more step of two rounds over them; -EINTR: no more are wanted. */
+int undo_go_on(struct undo *u);
 
 /* ---- undo_split.c ---- */
 

@@ -189,7 +189,8 @@ static int check_others(struct check *c)
 		if (s->old == OLD_NONE)
 			continue;
 		journal_kept_name(s->kept, true, kept);
-		if (sys_fstatat(n->dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) != -ENOENT || replay_forward(n, k, s->old == OLD_A ? s->b : s->a, path) < 0)
+		if (sys_fstatat(n->dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) != -ENOENT ||
+		    replay_forward(n, k, s->old == OLD_A ? s->b : s->a, path) < 0)
 			continue;
 		other = replay_other_name(n, old);
 		/* It need not be there yet: it may come back itself. */
@@ -223,7 +224,8 @@ static int check_tree(struct check *c, const char *top)
 			continue;
 		if (!is_after(c, path))
 			r = conflict(c, path, "it has come since");
-		else if (host_stat(&c->u->host, path, &st) == 0 && S_ISDIR(st.st_mode) && inode_set_has(&c->made, st.st_dev, st.st_ino))
+		else if (host_stat(&c->u->host, path, &st) == 0 && S_ISDIR(st.st_mode) &&
+		         inode_set_has(&c->made, st.st_dev, st.st_ino))
 			r = enter(c, path, &d);
 	}
 	/* One that cannot be read, or is gone, is told of elsewhere. */

@@ -49,7 +49,8 @@ static const struct step *find_back(struct split *s, const struct step *taker)
 	for (size_t k = 0; k < u->nsteps && !s->back; k++) {
 		const struct step *b = &u->steps[k];
 
-		if (b->kind == STEP_RENAME && (strcmp(last_name(b->a), temp) == 0 || (b->exchange && strcmp(last_name(b->b), temp) == 0)))
+		if (b->kind == STEP_RENAME &&
+		    (strcmp(last_name(b->a), temp) == 0 || (b->exchange && strcmp(last_name(b->b), temp) == 0)))
 			s->back = b;
 	}
 	return s->back;
@@ -85,7 +86,9 @@ static void tell(struct split *s, const struct place *copy)
 	    (now.st_mode & S_IFMT) != (copy->st.st_mode & S_IFMT) || now.st_nlink >= copy->st.st_nlink)
 		return;
 	others = copy->st.st_nlink - now.st_nlink;
-	snprintf(text, sizeof text, "it is a copy now, since the history is on another file system: %lu other name%s of the file stay%s as the commit left %s",
+	snprintf(text, sizeof text,
+	         "it is a copy now, since the history is on another file system: %lu other name%s of the file stay%s as the commit "
+	         "left %s",
 	         (unsigned long)others, others == 1 ? "" : "s", others == 1 ? "s" : "", others == 1 ? "it" : "them");
 	undo_note(s->u, path, text);
 }

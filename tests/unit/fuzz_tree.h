@@ -31,7 +31,9 @@ static void any_path(char ret[16])
 enum op { MOVE, EXCHANGE, REMOVE, MKDIR, RMDIR, LINK, SYMLINK, APPEND, REWRITE, CHMOD, OPS };
 static const char *const op_name[] = { "mv", "xch", "rm", "mkdir", "rmdir", "ln", "symlink", "append", "rewrite", "chmod" };
 /* Moves and exchanges are what makes it hard. */
-static const enum op often[] = { MOVE, MOVE, MOVE, EXCHANGE, EXCHANGE, REMOVE, MKDIR, RMDIR, LINK, SYMLINK, APPEND, REWRITE, CHMOD };
+static const enum op often[] = {
+	MOVE, MOVE, MOVE, EXCHANGE, EXCHANGE, REMOVE, MKDIR, RMDIR, LINK, SYMLINK, APPEND, REWRITE, CHMOD
+};
 
 static int write_to(int fd, const char *text)
 {

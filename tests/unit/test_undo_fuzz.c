@@ -101,8 +101,8 @@ static struct things *walk(const char *top)
 static bool has_thing(const struct things *all, const struct thing *t, bool any)
 {
 	for (size_t i = 0; i < all->count; i++)
-		if ((any || all->list[i].st.st_ino == t->st.st_ino) && (all->list[i].st.st_mode & S_IFMT) == (t->st.st_mode & S_IFMT) &&
-		    strcmp(all->list[i].content, t->content) == 0)
+		if ((any || all->list[i].st.st_ino == t->st.st_ino) &&
+		    (all->list[i].st.st_mode & S_IFMT) == (t->st.st_mode & S_IFMT) && strcmp(all->list[i].content, t->content) == 0)
 			return true;
 	return false;
 }
@@ -158,8 +158,10 @@ static bool check(struct world *x, unsigned long seed, enum undo_conflict confli
 	lost = first_lost(s->left, s->made, now, conflict == UNDO_REPLACE ? history : NULL);
 	if (tell)
 		printf("   undo %s: %d %s, %zu conflicts, %zu done, %zu skipped\n",
-		       conflict == UNDO_REFUSE ? "refuse" : conflict == UNDO_SKIP ? "skip" : "replace", r, r < 0 ? err.msg : "", result.conflicts,
-		       result.done, result.skipped);
+		       conflict == UNDO_REFUSE ? "refuse"
+		       : conflict == UNDO_SKIP ? "skip"
+		                               : "replace",
+		       r, r < 0 ? err.msg : "", result.conflicts, result.done, result.skipped);
 	if (tell)
 		printf("--- before\n%s--- committed\n%s--- changed\n%s--- now\n%s", s->before, s->committed, s->changed, end);
 	if (strstr(end, "other names"))

@@ -1,0 +1,179 @@
+/* undo_bring.c - what a commit took away comes out of its entry, to the temporary names that it had then. */
+#include "undo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "tree_copy.h"
+
+static const struct stat *old_stat(const struct step *s)
+{
+	return s->old == OLD_A ? &s->at_b : &s->at_a;
+}
+
+static int old_path(const struct undo *u, size_t k, char ret[static PATH_MAX])
+{
+	const struct step *s = &u->n.steps[k];
+
+	return replay_forward(&u->n, k, s->old == OLD_A ? s->a : s->b, ret);
+}
+
+/* One more name of a file that the host still has. */
+static int link_other(struct undo *u, size_t k, int dir, const char *name)
+{
+	const char *other = replay_other_name(&u->n, old_stat(&u->n.steps[k])), *other_name;
+	int from, r;
+
+	if (!other)
+		return -ENOENT;
+	r = host_parent(&u->host, other, &from, &other_name);
+	return r < 0 ? r : sys_linkat(from, other_name, dir, name, 0);
+}
+
+/* Out of the entry by a rename, which is written down first; -EXDEV: that needs a copy. */
+static int move_out(struct undo *u, enum replay_round round, const char *kept, const char *to, int dir, const char *name)
+{
+	char from[PATH_MAX];
+	struct step s = { .kind = STEP_RENAME, .a = from, .b = (char *)to, .item = UINT64_MAX };
+	int r = sys_fstatat(u->n.dir_fd, kept, &s.at_a, AT_SYMLINK_NOFOLLOW);
+
+	if (round == ROUND_DONE)
+		return r < 0 ? r : host_move(u->n.dir_fd, kept, dir, name);
+	if (r == 0)
+		r = host_ident(&u->host, u->n.dir_fd, &s.dir_a);
+	if (r == 0)
+		r = host_ident(&u->host, dir, &s.dir_b);
+	if (r < 0)
+		return r;
+	if (!host_same_mount(u->n.dir_fd, dir))
+		return -EXDEV;
+	if (snprintf(from, sizeof from, "%s/history/%u/%s", u->store->path, u->n.number, kept) >= (int)sizeof from)
+		return -ENAMETOOLONG;
+	if (round == ROUND_LOGGED)
+		return journal_add_step(&u->u, &s);
+	r = journal_log(&u->u, &s);
+	return r < 0 ? r : host_move(u->n.dir_fd, kept, dir, name);
+}
+
+/* By a copy: of a directory it is written down what is to be removed again, should the undo be taken back. */
+static int copy_out(struct undo *u, const char *kept, mode_t mode, const char *to, int dir, const char *name)
+{
+	struct step s = { .kind = STEP_COPY, .a = (char *)to, .item = UINT64_MAX };
+	int r;
+
+	if (!S_ISDIR(mode))
+		return tree_copy(u->n.dir_fd, kept, u->host.root_fd, path_relative(to), &u->links, NULL);
+	r = sys_mkdirat(dir, name, 0700);
+	if (r == 0)
+		r = sys_fstatat(dir, name, &s.at_a, AT_SYMLINK_NOFOLLOW);
+	if (r == 0)
+		r = host_ident(&u->host, dir, &s.dir_a);
+	if (r == 0)
+		r = journal_log(&u->u, &s);
+	return r < 0 ? r : tree_fill(u->n.dir_fd, kept, u->host.root_fd, path_relative(to), &u->links, NULL);
+}
+
+static int bring_back(struct undo *u, size_t k, enum replay_round round)
+{
+	char path[PATH_MAX], kept[JOURNAL_KEPT_MAX];
+	_cleanup_close_ int own = -1;
+	_cleanup_door_ struct door door = DOOR_NONE;
+	const char *name;
+	struct stat st;
+	int dir, r = old_path(u, k, path);
+
+	if (r == 0)
+		r = host_parent(&u->host, path, &dir, &name);
+	if (r < 0)
+		return r;
+	own = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+	if (own < 0)
+		return -errno;
+	door_open(&door, own);
+	journal_kept_name(u->n.steps[k].kept, true, kept);
+	if (sys_fstatat(u->n.dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT)
+		return round == ROUND_LOGGED ? -ENOENT : link_other(u, k, own, name);
+	r = move_out(u, round, kept, path, own, name);
+	if (round == ROUND_LOGGED)
+		return r;
+	if (r == -EXDEV || r == -EACCES || r == -EPERM)
+		r = copy_out(u, kept, st.st_mode, path, own, name);
+	host_moved(&u->host);
+	return r;
+}
+
+int undo_go_on(struct undo *u)
+{
+	const struct undo_wish *w = u->wish;
+
+	return w->progress && w->progress(w->ctx, u->nseen++, 2 * u->n.nsteps) > 0 ? -EINTR : 0;
+}
+
+/* Copies in the entry of files that the host has under other names. */
+static int expect_links(struct undo *u)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < u->n.copies.count && r == 0; i++) {
+		const struct place *p = &u->n.copies.list[i];
+		const char *other = replay_other_name(&u->n, &p->st);
+		struct stat copy, now;
+
+		if (other && sys_fstatat(u->n.dir_fd, p->path, &copy, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    host_stat(&u->host, other, &now) == 0 && now.st_ino == p->st.st_ino && now.st_dev == p->st.st_dev)
+			r = tree_links_add(&u->links, &copy, other + 1);
+	}
+	return r;
+}
+
+/* Those whose place is there by now; the others are logged when they are brought. */
+static int log_all(struct undo *u)
+{
+	int r;
+
+	u->logged = calloc(u->n.nsteps + 1, sizeof *u->logged);
+	if (!u->logged)
+		return -ENOMEM;
+	for (size_t k = u->n.nsteps; k > 0; k--) {
+		if (u->n.steps[k - 1].old == OLD_NONE || u->skip[k - 1])
+			continue;
+		r = bring_back(u, k - 1, ROUND_LOGGED);
+		if (error_is_hard(r))
+			return r;
+		u->logged[k - 1] = r == 0;
+	}
+	return journal_sync(&u->u);
+}
+
+int undo_bring_back(struct undo *u)
+{
+	int x = expect_links(u);
+
+	if (x == 0)
+		x = log_all(u);
+	if (x < 0)
+		return x;
+	/* The last first: what stands in a directory that was taken away later comes after that. */
+	for (size_t k = u->n.nsteps; k > 0; k--) {
+		const struct step *s = &u->n.steps[k - 1];
+		int r;
+
+		if (s->old == OLD_NONE || u->skip[k - 1])
+			continue;
+		r = undo_go_on(u);
+		if (r < 0)
+			return r;
+		r = bring_back(u, k - 1, u->logged[k - 1] ? ROUND_DONE : ROUND_BOTH);
+		if (r < 0) {
+			undo_blame(u, s->old == OLD_A ? s->b : s->a);
+			u->failed = k - 1;
+			return r;
+		}
+	}
+	return 0;
+}
