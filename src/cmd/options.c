@@ -61,7 +61,7 @@ const char *nearest_word(const char *wrong, const char *(*next)(const void *ctx,
 			best = word;
 		}
 	}
-	return least <= 1 + len / 3 && least < len ? best : NULL;
+	return least <= (len + 1) / 3 && least < len ? best : NULL;
 }
 
 int options_init(struct options *o, const struct verb *v, int argc, char **argv)

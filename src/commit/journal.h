@@ -11,6 +11,7 @@
  *             summary          one record: what `cowbox log` shows; written when the entry is closed, by a temporary and a rename
  *             o1, o2, ...      what the host had, and the commit took away: files, links, directories with all that is in them
  *             w1, w2, ...      what a file had that was written in place, or that got other metadata: content, extended attributes
+ *             saved1, ...      of one that was taken back: what the host had, and something else is in the place of by now
  *
  * A step (struct step) is logged before it is made, and can be told from the host's names and inodes to have been made or not. So:
  *

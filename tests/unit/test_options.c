@@ -124,6 +124,7 @@ static void test_nearest(void **state)
 	assert_string_equal(nearest_word("disc", verb_at, NULL), "discard");
 	assert_string_equal(nearest_word("doktor", verb_at, NULL), "doctor");
 	assert_null(nearest_word("make", verb_at, NULL));
+	assert_null(nearest_word("foo", verb_at, NULL));
 	assert_null(nearest_word("q", verb_at, NULL));
 	assert_null(nearest_word("", verb_at, NULL));
 }
