@@ -185,18 +185,39 @@ int replay_copy_into_entry(struct replay *r, const struct host_spot *at, const c
 	return x == 0 ? sys_syncfs(r->j->dir_fd) : x;
 }
 
-/* A path at which the host has the same file when all is done. */
+int replay_save(struct replay *r, const struct step *s, const struct host_spot *at, char ret_name[static JOURNAL_KEPT_MAX])
+{
+	int x;
+
+	if (!at->st.st_mode)
+		return -ENOENT;
+	/* Not as it would be kept: what is there of that name may be half of a copy (replay_prepare). */
+	snprintf(ret_name, JOURNAL_KEPT_MAX, "saved%zu", (size_t)(s - r->j->steps) + 1);
+	x = host_move(at->dir, at->name, r->j->dir_fd, ret_name);
+	if (x == 0 || error_is_hard(x))
+		return x;
+	x = replay_copy_into_entry(r, at, ret_name);
+	return x == 0 ? tree_remove(at->dir, at->name) : x;
+}
+
+const char *replay_next_name(const struct journal *j, const struct stat *st, size_t *i)
+{
+	for (; !S_ISDIR(st->st_mode) && *i < j->after.count + j->names.count; ++*i) {
+		const struct place *p = *i < j->after.count ? &j->after.list[*i] : &j->names.list[*i - j->after.count];
+
+		if (host_spot_is_same(&p->st, st)) {
+			++*i;
+			return p->path;
+		}
+	}
+	return NULL;
+}
+
 const char *replay_other_name(const struct journal *j, const struct stat *st)
 {
-	if (S_ISDIR(st->st_mode))
-		return NULL;
-	for (size_t i = 0; i < j->after.count; i++)
-		if (host_spot_is_same(&j->after.list[i].st, st))
-			return j->after.list[i].path;
-	for (size_t i = 0; i < j->names.count; i++)
-		if (host_spot_is_same(&j->names.list[i].st, st))
-			return j->names.list[i].path;
-	return NULL;
+	size_t i = 0;
+
+	return replay_next_name(j, st, &i);
 }
 
 /* One thing that was taken away, into the entry. */

@@ -27,6 +27,29 @@ void replay_trouble(struct replay *r, const char *path, const char *what)
 	r->tell(r->ctx, text);
 }
 
+const char *replay_shown(const struct journal *j, const struct step *s)
+{
+	const char *temp;
+
+	if (!journal_is_temp_path(j, s->a))
+		return s->kind != STEP_RENAME || journal_is_temp_path(j, s->b) || !s->at_b.st_mode ? s->a : s->b;
+	if (s->kind == STEP_RENAME && !journal_is_temp_path(j, s->b))
+		return s->b;
+	/* Another step gave it a name, or took that. */
+	temp = strrchr(s->a, '/');
+	for (size_t k = 0; k < j->nsteps; k++) {
+		const struct step *o = &j->steps[k];
+
+		if (o->kind != STEP_RENAME)
+			continue;
+		if (strcmp(strrchr(o->a, '/'), temp) == 0 && !journal_is_temp_path(j, o->b))
+			return o->b;
+		if (strcmp(strrchr(o->b, '/'), temp) == 0 && !journal_is_temp_path(j, o->a))
+			return o->a;
+	}
+	return s->a;
+}
+
 /* ---- names ---- */
 
 void host_spot_release(struct host_spot *s)

@@ -18,11 +18,15 @@ void host_spot_release(struct host_spot *s);
 int host_spot_find(struct replay *r, const char *path, struct ident dir, struct host_spot *ret);
 bool host_spot_is_same(const struct stat *now, const struct stat *was);
 
+/* The name by which people know what step s is about: not a temporary one, where there is another. */
+const char *replay_shown(const struct journal *j, const struct step *s);
 /* Tells of something that could not be put back, and counts it. */
 void replay_trouble(struct replay *r, const char *path, const char *what);
 /* What was so then has that mode, where it is ours. */
 int replay_give_mode(struct replay *r, const char *path, const struct stat *want, mode_t mode);
 int replay_set_times(struct replay *r, const struct place *p, bool atime);
+/* What has no place on the host any more goes into the entry, under a name that is step s's own (R3). -ENOENT: nothing is there. */
+int replay_save(struct replay *r, const struct step *s, const struct host_spot *at, char ret_name[static JOURNAL_KEPT_MAX]);
 /* A copy of what is there, under the name in the entry, and on the disk; nothing to do when that is there already. -EACCES, -EPERM: it cannot be read,
  * and nothing is there. */
 int replay_copy_into_entry(struct replay *r, const struct host_spot *at, const char *name);

@@ -57,7 +57,7 @@ enum step_kind {
 	STEP_RENAME = 1, /* the name a becomes b, or the two are exchanged */
 	STEP_META,       /* the object at a gets other metadata */
 	STEP_WRITE,      /* the file at a gets other content and metadata, and stays the same file */
-	STEP_COPY,       /* the directory at a, a temporary name, is filled with a copy of what another entry keeps (undo) */
+	STEP_COPY,       /* what is at a, a temporary name, is or becomes a copy of what another entry keeps, b ("NUMBER/oN") (undo) */
 };
 
 /* Which name of a rename stands, afterwards, for what the host had. */
@@ -65,7 +65,7 @@ enum step_old { OLD_NONE, OLD_A, OLD_B };
 
 struct step {
 	enum step_kind kind;
-	char *a, *b;              /* a, b: host paths, of that moment; b: of a rename only */
+	char *a, *b;              /* a, b: host paths, of that moment; b: of a rename, else NULL (but see STEP_COPY) */
 	struct stat at_a, at_b;   /* at_a, at_b: what was there before; st_mode 0: nothing */
 	struct ident dir_a, dir_b; /* dir_a, dir_b: the directories that hold the names */
 	bool exchange;
@@ -129,7 +129,7 @@ struct journal {
 	size_t *moves;           /* moves: indices of the steps that rename directories, ascending */
 	size_t nmoves, moves_room;
 	struct inode_set olds;   /* olds: what they have taken away */
-	struct inode_set filled; /* filled: directories that STEP_COPY fills */
+	struct inode_set filled; /* filled: what STEP_COPY is about */
 	struct places dirs, times, after, names, copies;
 	struct pack pack;
 	struct reclog_held held; /* held: records that are still to be written */

@@ -27,10 +27,14 @@
 #include "base/tree.h"
 #include "tree_copy.h"
 
-/* The object of a step, or, for an undo, a copy of it. */
-static bool is_it(const struct replay *r, const struct stat *now, const struct stat *was)
+/* The object of a step, or, for an undo, a copy of it: of a directory other things may have changed meanwhile. Under a temporary name nobody has put one. */
+static bool is_it(const struct replay *r, const struct host_spot *at, const struct stat *was)
 {
-	return host_spot_is_same(now, was) || (r->alike && was->st_mode && replay_is_alike(now, was));
+	if (host_spot_is_same(&at->st, was))
+		return true;
+	if (!r->alike || !was->st_mode || journal_is_temp(r->j, at->name))
+		return false;
+	return S_ISDIR(was->st_mode) ? S_ISDIR(at->st.st_mode) : replay_is_alike(&at->st, was);
 }
 
 /* ---- directories that the commit made ---- */
@@ -195,11 +199,11 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 	/* It has not moved, whatever a copy was made under its new name. */
 	if (!into && !s->exchange && host_spot_is_same(&a.st, &s->at_a) && !host_spot_is_same(&b.st, &s->at_a))
 		return 0;
-	arrived = is_it(r, &b.st, &s->at_a) || (!s->exchange && b.st.st_mode && journal_is_temp(r->j, b.name));
+	arrived = is_it(r, &b, &s->at_a);
 	if (!arrived)
 		return !into && was_not_made(r, s, &a, &b) ? 0 : -ESTALE;
-	if (s->exchange && !a.st.st_mode)
-		return -ESTALE;
+	if (s->exchange && !is_it(r, &a, &s->at_b))
+		return a.st.st_mode && !into ? -EEXIST : -ESTALE;
 	if (!s->exchange && a.st.st_mode)
 		return host_spot_is_same(&a.st, &b.st) ? 0 : -EEXIST;
 	x = log_rename(r, into, s, &b, &a);
@@ -309,14 +313,32 @@ static int back_write(struct replay *r, const struct step *s, struct journal *in
 
 /* ---- a copy of what the entry of a commit keeps still ---- */
 
+/* It got a name of its own: so the copy was made to the end, and others can have been at it. */
+static bool was_named(const struct journal *j, const struct step *copy)
+{
+	for (const struct step *s = copy + 1; s < j->steps + j->nsteps; s++)
+		if (s->kind == STEP_RENAME && (strcmp(s->a, copy->a) == 0 || (s->exchange && strcmp(s->b, copy->a) == 0)))
+			return true;
+	return false;
+}
+
 static int back_copy(struct replay *r, const struct step *s)
 {
 	_cleanup_host_spot_ struct host_spot at = HOST_SPOT_NONE;
+	char name[JOURNAL_KEPT_MAX], text[128];
 	int x = host_spot_find(r, s->a, s->dir_a, &at);
 
 	if (x < 0 || !host_spot_is_same(&at.st, &s->at_a) || !journal_is_temp(r->j, at.name))
 		return x;
-	return tree_remove(at.dir, at.name);
+	x = was_named(r->j, s) ? tree_uncopy(r->j->history_fd, s->b, at.dir, at.name) : tree_remove(at.dir, at.name);
+	if (x != 1)
+		return x;
+	x = replay_save(r, s, &at, name);
+	if (x < 0)
+		return x;
+	snprintf(text, sizeof text, "somebody else has changed it; what is new in it is in history/%u/%s", r->j->number, name);
+	replay_trouble(r, replay_shown(r->j, s), text);
+	return 0;
 }
 
 /* ---- one step back ---- */
@@ -337,24 +359,16 @@ static const char *why_not(int x)
 	return strerror(-x);
 }
 
-/* What the host had, and cannot get back, goes from its temporary name into the entry (R3). Not under the name that it would have in the history: what
- * is there may be half of a copy (replay_prepare). */
-static int save_old(struct replay *r, const struct step *s, char name[static JOURNAL_KEPT_MAX])
+/* What the host had, and cannot get back. */
+static int save_old(struct replay *r, const struct step *s, char ret_name[static JOURNAL_KEPT_MAX])
 {
 	const char *path = s->old == OLD_A ? s->a : s->b;
 	_cleanup_host_spot_ struct host_spot at = HOST_SPOT_NONE;
 	int x = host_spot_find(r, path, s->old == OLD_A ? s->dir_a : s->dir_b, &at);
 
-	snprintf(name, JOURNAL_KEPT_MAX, "saved%u", s->kept);
-	if (x < 0 || !at.st.st_mode || !journal_is_temp(r->j, at.name))
+	if (x < 0)
 		return x;
-	x = host_move(at.dir, at.name, r->j->dir_fd, name);
-	if (x < 0 && !error_is_hard(x)) {
-		x = replay_copy_into_entry(r, &at, name);
-		if (x == 0)
-			x = tree_remove(at.dir, at.name);
-	}
-	return x;
+	return journal_is_temp(r->j, at.name) ? replay_save(r, s, &at, ret_name) : -ENOENT;
 }
 
 int replay_step_back(struct replay *r, const struct step *s, struct journal *into)
@@ -370,15 +384,10 @@ int replay_step_back(struct replay *r, const struct step *s, struct journal *int
 		return x;
 	if (into)
 		return x;
-	if (s->old != OLD_NONE) {
-		if (save_old(r, s, name) == 0) {
-			snprintf(text, sizeof text, "%s; what was there before is in history/%u/%s", why_not(x), r->j->number,
-			         name);
-			replay_trouble(r, s->old == OLD_A ? s->b : s->a, text);
-			return 1;
-		}
-	}
-	replay_trouble(r, s->kind == STEP_RENAME && s->at_b.st_mode ? s->b : s->a, why_not(x));
+	snprintf(text, sizeof text, "%s", why_not(x));
+	if (s->old != OLD_NONE && save_old(r, s, name) == 0)
+		snprintf(text, sizeof text, "%s; what was there before is in history/%u/%s", why_not(x), r->j->number, name);
+	replay_trouble(r, replay_shown(r->j, s), text);
 	return 1;
 }
 
@@ -498,6 +507,31 @@ static int steps_back(struct replay *r, size_t from)
 	return x < 0 ? x : 0;
 }
 
+/* Directories that the commit made in the place of something else, and that somebody has put something into. */
+static int save_made(struct replay *r)
+{
+	char name[JOURNAL_KEPT_MAX], text[128];
+	int x = 0;
+
+	for (size_t k = 0; k < r->j->nsteps && x == 0; k++) {
+		const struct step *s = &r->j->steps[k];
+		_cleanup_host_spot_ struct host_spot at = HOST_SPOT_NONE;
+
+		if (s->kind != STEP_RENAME || !s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp_path(r->j, s->a) ||
+		    inode_set_has(&r->j->filled, s->at_a.st_dev, s->at_a.st_ino) || host_spot_find(r, s->a, s->dir_a, &at) < 0 ||
+		    !host_spot_is_same(&at.st, &s->at_a))
+			continue;
+		x = remove_made(r, &at);
+		if (x != -ENOTEMPTY && x != -EEXIST)
+			continue;
+		x = replay_save(r, s, &at, name);
+		snprintf(text, sizeof text, "somebody else has put something into it; that is in history/%u/%s", r->j->number, name);
+		if (x == 0)
+			replay_trouble(r, replay_shown(r->j, s), text);
+	}
+	return x;
+}
+
 static int sweep_all(struct replay *r)
 {
 	struct inode_set spare = { 0 };
@@ -530,6 +564,8 @@ int replay_back(struct replay *r)
 		x = unlock_made(r, from);
 	if (x == 0)
 		x = steps_back(r, from);
+	if (x == 0)
+		x = save_made(r);
 	if (x == 0)
 		x = sweep_all(r);
 	for (size_t i = 0; i < r->j->dirs.count && x == 0; i++)

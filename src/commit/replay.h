@@ -44,6 +44,8 @@ int replay_forward(const struct journal *j, size_t k, const char *path, char ret
 
 /* Another name that a file which was taken away has on the host when all is done, or NULL: then the entry need not keep it. */
 const char *replay_other_name(const struct journal *j, const struct stat *st);
+/* All of them, one after another; *i is 0 to begin with. */
+const char *replay_next_name(const struct journal *j, const struct stat *st, size_t *i);
 
 /* An object that has all of what another had, as far as stat(2) tells, but for its number: a copy of it. */
 bool replay_is_alike(const struct stat *now, const struct stat *was);

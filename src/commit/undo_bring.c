@@ -5,13 +5,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "tree_copy.h"
 
-static const struct stat *old_stat(const struct step *s)
+static struct stat *old_stat(struct step *s)
 {
 	return s->old == OLD_A ? &s->at_b : &s->at_a;
 }
@@ -23,16 +24,36 @@ static int old_path(const struct undo *u, size_t k, char ret[static PATH_MAX])
 	return replay_forward(&u->n, k, s->old == OLD_A ? s->a : s->b, ret);
 }
 
+/* A path at which the host has that very object now, of those that it had when the commit was done. */
+static const char *other_name(struct undo *u, const struct stat *was)
+{
+	const char *path;
+	struct stat now;
+
+	for (size_t i = 0; (path = replay_next_name(&u->n, was, &i));)
+		if (host_stat(&u->host, path, &now) == 0 && (now.st_mode & S_IFMT) == (was->st_mode & S_IFMT) && now.st_ino == was->st_ino &&
+		    now.st_dev == was->st_dev)
+			return path;
+	return NULL;
+}
+
 /* One more name of a file that the host still has. */
 static int link_other(struct undo *u, size_t k, int dir, const char *name)
 {
-	const char *other = replay_other_name(&u->n, old_stat(&u->n.steps[k])), *other_name;
+	const struct stat *was = old_stat(&u->n.steps[k]);
+	const char *other = other_name(u, was), *from_name;
+	struct stat st;
 	int from, r;
 
 	if (!other)
 		return -ENOENT;
-	r = host_parent(&u->host, other, &from, &other_name);
-	return r < 0 ? r : sys_linkat(from, other_name, dir, name, 0);
+	r = host_parent(&u->host, other, &from, &from_name);
+	if (r == 0)
+		r = sys_linkat(from, from_name, dir, name, 0);
+	if (r == 0)
+		r = sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
+	/* What is under a temporary name is swept. */
+	return r < 0 ? r : st.st_ino == was->st_ino && st.st_dev == was->st_dev ? 0 : -ESTALE;
 }
 
 /* Out of the entry by a rename, which is written down first; -EXDEV: that needs a copy. */
@@ -60,22 +81,36 @@ static int move_out(struct undo *u, enum replay_round round, const char *kept, c
 	return r < 0 ? r : host_move(u->n.dir_fd, kept, dir, name);
 }
 
-/* By a copy: of a directory it is written down what is to be removed again, should the undo be taken back. */
+/* By a copy. It is written down, so that it can be told from what others have made of it, should the undo be taken back: of a directory before it is
+ * filled, since what is half of one is to be removed then. */
 static int copy_out(struct undo *u, const char *kept, mode_t mode, const char *to, int dir, const char *name)
 {
-	struct step s = { .kind = STEP_COPY, .a = (char *)to, .item = UINT64_MAX };
-	int r;
+	char from[48];
+	struct tree_place place = { .dir = dir, .name = name, .root = u->host.root_fd, .path = path_relative(to) };
+	struct step s = { .kind = STEP_COPY, .a = (char *)to, .b = from, .item = UINT64_MAX };
+	_cleanup_close_ int made = -1;
+	int r = host_ident(&u->host, dir, &s.dir_a);
 
+	snprintf(from, sizeof from, "%u/%s", u->n.number, kept);
+	if (r == 0 && S_ISDIR(mode))
+		r = sys_mkdirat(dir, name, 0700);
+	else if (r == 0)
+		r = tree_copy_to(u->n.dir_fd, kept, &place, &u->links);
+	if (r == 0)
+		r = made = sys_openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (r >= 0)
+		r = sys_fstat(made, &s.at_a);
+	if (r < 0)
+		return r;
 	if (!S_ISDIR(mode))
-		return tree_copy(u->n.dir_fd, kept, u->host.root_fd, path_relative(to), &u->links, NULL);
-	r = sys_mkdirat(dir, name, 0700);
-	if (r == 0)
-		r = sys_fstatat(dir, name, &s.at_a, AT_SYMLINK_NOFOLLOW);
-	if (r == 0)
-		r = host_ident(&u->host, dir, &s.dir_a);
-	if (r == 0)
-		r = journal_log(&u->u, &s);
-	return r < 0 ? r : tree_fill(u->n.dir_fd, kept, u->host.root_fd, path_relative(to), &u->links, NULL);
+		return journal_add_step(&u->u, &s);
+	/* Somebody who may write to dir can have put another there. */
+	if (!S_ISDIR(s.at_a.st_mode) || s.at_a.st_uid != geteuid() || (s.at_a.st_mode & 077))
+		return -ESTALE;
+	r = journal_log(&u->u, &s);
+	place.dir = made;
+	place.name = NULL;
+	return r < 0 ? r : tree_copy_to(u->n.dir_fd, kept, &place, &u->links);
 }
 
 static int bring_back(struct undo *u, size_t k, enum replay_round round)
@@ -96,13 +131,19 @@ static int bring_back(struct undo *u, size_t k, enum replay_round round)
 		return -errno;
 	door_open(&door, own);
 	journal_kept_name(u->n.steps[k].kept, true, kept);
-	if (sys_fstatat(u->n.dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT)
-		return round == ROUND_LOGGED ? -ENOENT : link_other(u, k, own, name);
+	if (sys_fstatat(u->n.dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT) {
+		r = round == ROUND_LOGGED ? -ENOENT : link_other(u, k, own, name);
+		host_moved(&u->host);
+		return r;
+	}
 	r = move_out(u, round, kept, path, own, name);
 	if (round == ROUND_LOGGED)
 		return r;
 	if (r == -EXDEV || r == -EACCES || r == -EPERM)
 		r = copy_out(u, kept, st.st_mode, path, own, name);
+	/* It may be another than the one that was taken away. */
+	if (r == 0)
+		r = sys_fstatat(own, name, old_stat(&u->n.steps[k]), AT_SYMLINK_NOFOLLOW);
 	host_moved(&u->host);
 	return r;
 }
@@ -121,12 +162,11 @@ static int expect_links(struct undo *u)
 
 	for (size_t i = 0; i < u->n.copies.count && r == 0; i++) {
 		const struct place *p = &u->n.copies.list[i];
-		const char *other = replay_other_name(&u->n, &p->st);
-		struct stat copy, now;
+		const char *other = other_name(u, &p->st);
+		struct stat copy;
 
-		if (other && sys_fstatat(u->n.dir_fd, p->path, &copy, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    host_stat(&u->host, other, &now) == 0 && now.st_ino == p->st.st_ino && now.st_dev == p->st.st_dev)
-			r = tree_links_add(&u->links, &copy, other + 1);
+		if (other && sys_fstatat(u->n.dir_fd, p->path, &copy, AT_SYMLINK_NOFOLLOW) == 0)
+			r = tree_links_add(&u->links, &copy, path_relative(other), &p->st);
 	}
 	return r;
 }
