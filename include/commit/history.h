@@ -44,6 +44,7 @@ void history_paths_free(struct history_path *list, size_t count);
  * -EBUSY: another process is at work on the history, and nothing was done. */
 struct history_limits {
 	uint64_t age_s, bytes;
+	bool failed; /* failed: also those that have the only copy of what the host had (history_entry.failed) */
 };
 int history_prune(struct store *store, const struct history_limits *limits);
 
@@ -72,6 +73,7 @@ struct undo_result {
 	size_t conflicts;            /* conflicts: paths */
 	size_t done, skipped;        /* done, skipped: changes of the commit */
 	bool unfinished;             /* unfinished: a disk error: the next cowbox finishes */
+	bool left;                   /* left: it failed, and something could not be put back as it was: noted */
 };
 /* Takes a commit back: content, modes, owners, times, attributes, links, directories are as they were before. All or nothing, as a commit. 0 when it is
  * done (or, dry, could be); -ENOENT: there is no such commit, or none to take back; -EBUSY: conflicts, and nothing was changed; -EINTR: stopped by

@@ -382,6 +382,7 @@ static int check_wish(const struct verb *v, struct wish *wish)
 	if (!wish->prune)
 		return CMD_OK;
 	wish->limits = history_limits_wanted();
+	wish->limits.failed = true;
 	if (wish->age && history_parse_age(wish->age, &wish->limits.age_s) < 0)
 		return usage(v, "--age=%s: it is a number of days, or as in 30d, 12h, 2w", wish->age);
 	if (wish->size && history_parse_size(wish->size, &wish->limits.bytes) < 0)

@@ -193,6 +193,8 @@ static int say_failed(const struct attempt *a, const char *verb)
 	if (a->result.unfinished)
 		log_say("%s: %s: the disk failed, and the next cowbox command will take back what was done by then", verb,
 		        a->err.msg);
+	else if (a->result.left)
+		log_say("%s: %s: nothing was taken back, and the host is as it was, but for what is named above", verb, a->err.msg);
 	else
 		log_say("%s: %s: nothing was taken back, and the host is as it was", verb, a->err.msg);
 	return CMD_FAILED;

@@ -17,7 +17,9 @@
 
 int replay_unlock(struct replay *r, const char *path, const struct stat *st)
 {
-	return geteuid() == 0 || !S_ISDIR(st->st_mode) || (st->st_mode & 0300) == 0300 ? 0 : replay_give_mode(r, path, st, st->st_mode | 0700);
+	return geteuid() == 0 || !S_ISDIR(st->st_mode) || (st->st_mode & 0300) == 0300
+	               ? 0
+	               : replay_give_mode(r, path, st, st->st_mode | 0700);
 }
 
 /* All of them, while something in them is still to be taken out; or gives them their mode again. */

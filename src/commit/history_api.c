@@ -198,7 +198,7 @@ int history_prune(struct store *store, const struct history_limits *limits)
 		bool old = limits->age_s && list[i].when_ns / 1000000000u + limits->age_s < now;
 		bool much = limits->bytes && all > limits->bytes;
 
-		if ((!old && !much) || i + 1 >= newest)
+		if ((!old && !much) || i + 1 >= newest || (list[i].failed && !limits->failed))
 			continue;
 		if (give_up(history, list[i].number) == 0) {
 			all -= list[i].bytes;
@@ -307,12 +307,14 @@ static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 		return 0;
 	/* A limit on the size of files is a failure like others, and not the end. */
 	sigaction(SIGXFSZ, &ignore, &limit);
-	r = undo_apply(u, &ret->unfinished);
+	r = undo_apply(u, ret);
 	sigaction(SIGXFSZ, &limit, NULL);
 	ret->number = u->u.number;
+	count_changes(u, ret);
+	if (r == -EBUSY && undo_leaves_all(u))
+		return err_set(err, r, "the host has changed all that commit %u did", u->n.number);
 	if (r < 0)
 		return undo_failed(u, r, err);
-	count_changes(u, ret);
 	tell_changes(u);
 	(void)undo_tell_split(u);
 	return 0;
@@ -329,6 +331,8 @@ static void undo_release(struct undo *u)
 	free(u->skip);
 	free(u->left);
 	free(u->logged);
+	free(u->sights);
+	free(u->taken);
 	free(u->same_time);
 	fd_closep(&u->lock_fd);
 }

@@ -92,7 +92,8 @@ bool host_spot_is_same(const struct stat *now, const struct stat *was)
 
 bool replay_is_alike(const struct stat *now, const struct stat *was)
 {
-	if (!now->st_mode || now->st_mode != was->st_mode || now->st_uid != was->st_uid || now->st_gid != was->st_gid)
+	if (!now->st_mode || now->st_mode != was->st_mode || now->st_rdev != was->st_rdev || now->st_uid != was->st_uid ||
+	    now->st_gid != was->st_gid)
 		return false;
 	return !S_ISREG(now->st_mode) || stat_same_content(now, was);
 }
@@ -174,7 +175,8 @@ int replay_set_times(struct replay *r, const struct place *p, bool atime)
 	if (x == 0 && host_spot_is_same(&st, &p->st))
 		x = sys_utimensat(fd, "", times, AT_EMPTY_PATH);
 	/* Somebody was killed with its door open. */
-	if (x == 0 && host_spot_is_same(&st, &p->st) && st.st_mode != p->st.st_mode && st.st_mode == (p->st.st_mode | S_IRWXU) && st.st_uid == geteuid())
+	if (x == 0 && host_spot_is_same(&st, &p->st) && st.st_mode != p->st.st_mode && st.st_mode == (p->st.st_mode | S_IRWXU) &&
+	    st.st_uid == geteuid())
 		x = sys_chmod_fd(fd, p->st.st_mode & 07777);
 	/* One that is not ours keeps the time of the commit. */
 	return error_is_hard(x) ? x : 0;

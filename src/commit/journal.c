@@ -482,8 +482,9 @@ int journal_set_applied(struct journal *j)
 	}
 	/* It may be on the disk all the same, and is not to be believed. */
 	j->held.size = 0;
-	if (sys_ftruncate(j->fd, end) == 0 && lseek(j->fd, end, SEEK_SET) >= 0)
-		(void)sys_fsync(j->fd);
+	if (sys_ftruncate(j->fd, end) < 0 || lseek(j->fd, end, SEEK_SET) < 0)
+		(void)journal_set_back(j, j->nsteps, false);
+	(void)sys_fsync(j->fd);
 	return r;
 }
 

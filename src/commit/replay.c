@@ -525,7 +525,8 @@ static int save_made(struct replay *r)
 		if (x != -ENOTEMPTY && x != -EEXIST)
 			continue;
 		x = replay_save(r, s, &at, name);
-		snprintf(text, sizeof text, "somebody else has put something into it; that is in history/%u/%s", r->j->number, name);
+		snprintf(text, sizeof text, "somebody else has put something into it; that is in history/%u/%s", r->j->number,
+		         name);
 		if (x == 0)
 			replay_trouble(r, replay_shown(r->j, s), text);
 	}

@@ -49,9 +49,9 @@ struct copying {
 	int from, to;
 	char src[PATH_MAX], dst[PATH_MAX];
 	struct tree_links *links;
-	int root;          /* root: that the paths of links are below; and what of them is not in dst, or NULL: they are alike */
+	int root; /* root: that the paths of links are below; and what of them is not in dst, or NULL: they are alike */
 	const char *above;
-	size_t cut;        /* cut: so much of dst is in above */
+	size_t cut; /* cut: so much of dst is in above */
 	unsigned lost;
 };
 

@@ -182,7 +182,7 @@ static void renew_box(struct undo *u)
 	u->wish->note(u->wish->ctx, text);
 }
 
-static int apply_once(struct undo *u, bool *ret_unfinished, bool *ret_left)
+static int apply_once(struct undo *u, struct undo_result *ret)
 {
 	struct replay rp = { .j = &u->u, .host = &u->host, .tell = u->wish->note, .ctx = u->wish->ctx };
 	int r = undo_begin(u);
@@ -207,8 +207,8 @@ static int apply_once(struct undo *u, bool *ret_unfinished, bool *ret_left)
 
 		if (back == 0 && u->u.number)
 			back = rp.troubles ? journal_close(&u->u) : journal_drop(&u->u);
-		*ret_unfinished = back < 0;
-		*ret_left = rp.troubles > 0;
+		ret->unfinished = back < 0;
+		ret->left = rp.troubles > 0;
 		return r;
 	}
 	r = replay_finish(&rp);
@@ -218,8 +218,22 @@ static int apply_once(struct undo *u, bool *ret_unfinished, bool *ret_left)
 		r = undo_mark(u->u.history_fd, &u->u);
 	if (r == 0)
 		r = journal_close(&u->u);
-	*ret_unfinished = r < 0;
+	ret->unfinished = r < 0;
 	return 0;
+}
+
+/* Something else is where the step looked; not that it was not allowed to. */
+static bool is_hosts_doing(int r)
+{
+	return r == -ESTALE || r == -EEXIST || r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EISDIR || r == -ENOTEMPTY;
+}
+
+bool undo_leaves_all(const struct undo *u)
+{
+	for (size_t i = 0; i < u->n.nitems; i++)
+		if (u->n.items[i].done && !u->n.items[i].same && !u->left[i])
+			return false;
+	return true;
 }
 
 /* As if it had not been tried. */
@@ -237,20 +251,20 @@ static void forget_try(struct undo *u)
 
 #define TRIES 32
 
-int undo_apply(struct undo *u, bool *ret_unfinished)
+int undo_apply(struct undo *u, struct undo_result *ret)
 {
 	int r = -EAGAIN;
 
 	for (int n = 0; n < TRIES; n++) {
-		bool left = false;
-
 		u->failed = SIZE_MAX;
-		r = apply_once(u, ret_unfinished, &left);
+		r = apply_once(u, ret);
 		/* What the host has become is found out by trying, where it is more than undo_check foresees. */
-		if (r == 0 || *ret_unfinished || left || u->failed == SIZE_MAX || u->wish->conflict == UNDO_REFUSE ||
-		    error_is_hard(r) || r == -EINTR || !undo_leave(u, u->failed, r))
+		if (r == 0 || ret->unfinished || ret->left || u->failed == SIZE_MAX || u->wish->conflict == UNDO_REFUSE ||
+		    !is_hosts_doing(r) || !undo_leave(u, u->failed, r))
 			break;
 		forget_try(u);
+		if (u->wish->conflict == UNDO_SKIP && undo_leaves_all(u))
+			return -EBUSY;
 	}
 	return r;
 }

@@ -24,9 +24,12 @@ struct undo {
 	char **lost; /* lost: those of them that cannot be brought back, and how many */
 	size_t nlost;
 	struct tree_links links; /* links: between what was copied out of the entry */
-	size_t nseen;            /* nseen: steps begun, for the progress */
-	char blame[PATH_MAX];    /* blame: the path at which it failed, or "" */
-	size_t failed;           /* failed: the step of n at which it failed, or SIZE_MAX */
+	struct sight *sights; /* sights: what n's steps are about, by the objects; made when it is first asked for (undo_bring.c) */
+	size_t nsights;
+	struct ident *taken;  /* taken: by n's steps, what each took away at that time; made with the sights */
+	size_t nseen;         /* nseen: steps begun, for the progress */
+	char blame[PATH_MAX]; /* blame: the path at which it failed, or "" */
+	size_t failed;        /* failed: the step of n at which it failed, or SIZE_MAX */
 };
 
 /* What the host has at a path; what cannot be looked at for any reason but one of the disk's counts as nothing. */
@@ -78,8 +81,11 @@ int renew_undone(struct store *store, const struct journal *n, struct host *h);
 
 /* ---- undo.c ---- */
 
-/* Takes all steps back that are not to be skipped; where it is wished, without those that cannot be. *ret_unfinished: after a disk error, whatever is returned. */
-int undo_apply(struct undo *u, bool *ret_unfinished);
+/* Takes all steps back that are not to be skipped; where it is wished, without those that cannot be (-EBUSY: that is all of them). ret: unfinished and
+ * left, whatever is returned. */
+int undo_apply(struct undo *u, struct undo_result *ret);
+/* Nothing of what the commit did is to be taken back. */
+bool undo_leaves_all(const struct undo *u);
 /* The commit's entry is told that the undo took it back. */
 int undo_mark(int history_fd, const struct journal *u);
 

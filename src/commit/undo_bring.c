@@ -24,6 +24,76 @@ static int old_path(const struct undo *u, size_t k, char ret[static PATH_MAX])
 	return replay_forward(&u->n, k, s->old == OLD_A ? s->a : s->b, ret);
 }
 
+/* ---- objects that are others now ---- */
+
+struct sight {
+	dev_t dev;
+	ino_t ino;
+	struct stat *st;
+};
+
+static int by_object(const void *x, const void *y)
+{
+	const struct sight *a = x, *b = y;
+
+	if (a->dev != b->dev)
+		return a->dev < b->dev ? -1 : 1;
+	return a->ino < b->ino ? -1 : a->ino > b->ino;
+}
+
+static int index_objects(struct undo *u)
+{
+	if (u->sights)
+		return 0;
+	u->sights = calloc(2 * u->n.nsteps + 1, sizeof *u->sights);
+	u->taken = calloc(u->n.nsteps + 1, sizeof *u->taken);
+	if (!u->sights || !u->taken)
+		return -ENOMEM;
+	u->nsights = 0;
+	for (size_t k = 0; k < u->n.nsteps; k++) {
+		struct stat *of[] = { &u->n.steps[k].at_a, &u->n.steps[k].at_b };
+
+		for (size_t i = 0; i < 2; i++)
+			if (of[i]->st_mode)
+				u->sights[u->nsights++] = (struct sight){ of[i]->st_dev, of[i]->st_ino, of[i] };
+		u->taken[k] = ident_of(old_stat(&u->n.steps[k]));
+	}
+	qsort(u->sights, u->nsights, sizeof *u->sights, by_object);
+	return 0;
+}
+
+/* What came back is another object than the one that step k took away: for all steps that are about it. */
+static int stands_for(struct undo *u, size_t k, const struct stat *now)
+{
+	const struct stat *was = old_stat(&u->n.steps[k]);
+	struct sight key;
+	size_t lo = 0, hi;
+	int r;
+
+	if (was->st_ino == now->st_ino && was->st_dev == now->st_dev)
+		return 0;
+	r = index_objects(u);
+	if (r < 0)
+		return r;
+	/* A second try brings yet another. */
+	key = (struct sight){ u->taken[k].dev, u->taken[k].ino, NULL };
+	for (hi = u->nsights; lo < hi;) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (by_object(&u->sights[mid], &key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < u->nsights && by_object(&u->sights[lo], &key) == 0; lo++) {
+		u->sights[lo].st->st_dev = now->st_dev;
+		u->sights[lo].st->st_ino = now->st_ino;
+	}
+	return 0;
+}
+
+/* ---- what comes back ---- */
+
 /* A path at which the host has that very object now, of those that it had when the commit was done. */
 static const char *other_name(struct undo *u, const struct stat *was)
 {
@@ -31,8 +101,8 @@ static const char *other_name(struct undo *u, const struct stat *was)
 	struct stat now;
 
 	for (size_t i = 0; (path = replay_next_name(&u->n, was, &i));)
-		if (host_stat(&u->host, path, &now) == 0 && (now.st_mode & S_IFMT) == (was->st_mode & S_IFMT) && now.st_ino == was->st_ino &&
-		    now.st_dev == was->st_dev)
+		if (host_stat(&u->host, path, &now) == 0 && (now.st_mode & S_IFMT) == (was->st_mode & S_IFMT) &&
+		    now.st_ino == was->st_ino && now.st_dev == was->st_dev)
 			return path;
 	return NULL;
 }
@@ -141,9 +211,10 @@ static int bring_back(struct undo *u, size_t k, enum replay_round round)
 		return r;
 	if (r == -EXDEV || r == -EACCES || r == -EPERM)
 		r = copy_out(u, kept, st.st_mode, path, own, name);
-	/* It may be another than the one that was taken away. */
 	if (r == 0)
-		r = sys_fstatat(own, name, old_stat(&u->n.steps[k]), AT_SYMLINK_NOFOLLOW);
+		r = sys_fstatat(own, name, &st, AT_SYMLINK_NOFOLLOW);
+	if (r == 0)
+		r = stands_for(u, k, &st);
 	host_moved(&u->host);
 	return r;
 }

@@ -78,7 +78,7 @@ def attack(fd, own):
     attempt(os.fchdir, fd)
     attempt(os.open, "made-here", os.O_RDWR | os.O_CREAT)
     attempt(os.unlink, "file")
-    os.chdir("/")
+    os.chdir(own)
 
 own = sys.argv[1]
 while True:

@@ -221,6 +221,11 @@ in_box q 'echo 2 >a'; cb commit -b q -a; tty -- undo -y; status "-y does not ask
 in_box q 'echo 2 >a; echo y >y'; cb commit -b q -a; echo 3 >a; tty -- undo; status "conflicts come before the question" 1; out "conflicts" "^cowbox: conflict: $T/w/a: "; no_out "which is not asked" 'take it back\?'
 tty 'take it back' 'y\n' -- undo --on-conflict=skip; status "skip on a terminal" 1; is "what is left is named once" 1 "$(grep -c "^cowbox: left: $T/w/a: " "$OUT")"; check "the rest" test "$(cat a)" = 3 -a ! -e y; cb discard -f -b q
 
+# ---- what the host has become ----
+fresh; echo orig >f; ln f g; in_box x 'ln g h; rm f; echo kk >k'; cb commit -b x -a; echo OTHER >h.t; mv h.t h; cb undo --on-conflict=replace; status "a name that is another's by now" 0; is "the file comes back by the name that still is it" "orig $(stat -c %i g)" "$(cat f) $(stat -c %i f)"; cb discard -f -b x
+fresh; in_box x 'mkdir -p new/a/b; echo 1 >new/f; echo 3 >new/a/b/f'; cb commit -b x -a; cp -a new copy; rm -r new; mv copy new; cb undo; status "directories that are copies by now" 0; check "are gone" test ! -e new; cb discard -f -b x
+fresh; mkdir d; echo 1 >d/f; in_box x 'rm -r d; mkdir d; ln -s x d/l; echo y >z; rm -r d; echo n >d'; cb commit -b x -a; rm d; mkdir d; cb undo --on-conflict=skip; status "skipped" 1; check "the rest" test -d d -a ! -e z; cb discard -f -b x
+
 # ---- the store on another file system ----
 O=$(mktemp -d /dev/shm/cowbox-e2e.XXXXXX 2>/dev/null) && trap 'remove "$O"; on_exit' EXIT
 if [ -n "$O" ] && [ "$(stat -c %d "$O")" != "$(stat -c %d "$T")" ] && COWBOX_HOME=$O/s "$COWBOX_BIN" run -b x -- true 2>"$T/shm.err"; then

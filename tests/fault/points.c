@@ -1,6 +1,6 @@
 /* points.c - a commit, an undo, their recovery and a discard, each with something going wrong at each of its calls.
  *
- *     fault_points [--scene NAME] [--phase commit|recover|undo|unrecover|discard] [OPTION...]
+ *     fault_points [--scene NAME] [--phase commit|recover|undo|unrecover|discard|meddle|unmeddle] [OPTION...]
  *         --step N         each Nth point only            --inner N     of a recovery each Nth call only
  *         --offset N       begin at the Nth               --full        every point
  *         --at N [--then M] this one only                 --mode NAME   only so: kill, tear, EIO, ENOSPC, EACCES, dead, full
@@ -179,6 +179,8 @@ static void run_phase(const char *phase)
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	if (strcmp(phase, "discard") == 0) {
 		phase_discard(&x);
+	} else if (strcmp(phase, "meddle") == 0 || strcmp(phase, "unmeddle") == 0) {
+		phase_meddle(&x, *phase == 'u');
 	} else {
 		take_seals(&x, &seals);
 		if (strcmp(phase, "commit") == 0)
@@ -315,6 +317,8 @@ static void run_scene(const struct scene *scene)
 	run_phase("undo");
 	run_phase("unrecover");
 	run_phase("discard");
+	run_phase("meddle");
+	run_phase("unmeddle");
 }
 
 int main(int argc, char **argv)

@@ -93,6 +93,10 @@ unsigned long point_first(unsigned long step, unsigned long turn);
 void phase_undo(struct world *x, const struct seals *s);
 void phase_unrecover(struct world *x, const struct seals *s);
 
+/* ---- meddle.c ---- */
+
+void phase_meddle(struct world *x, bool undo);
+
 /* ---- discards.c ---- */
 
 void phase_discard(struct world *x);
