@@ -197,6 +197,7 @@ void history_path_json(FILE *out, const struct history_path *p); /* an object */
 int diff_show(struct session *s, const struct paths *paths, unsigned flags, enum colour_when when, struct err *err);
 /* The change at a path of the plan as it is, with what is below it if tree is set. */
 int diff_show_path(struct commit_plan *plan, const char *at, bool tree, struct err *err);
+int diff_show_paths(struct commit_plan *plan, const struct vpath *paths, size_t n, bool tree, struct err *err);
 /* Commits all, or (pick) what is asked for one by one; of conflicts it asks. *ret_gone: the box went with it (session_drop_empty). False: nothing was
  * committed, by the user's answers. */
 bool commit_after_run(struct session *s, bool pick, bool *ret_gone);

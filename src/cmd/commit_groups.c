@@ -216,7 +216,7 @@ static void group_text(const struct group *g, char *ret, size_t size)
 			at += (size_t)snprintf(ret + at, size - at, "%s%zu %c", at ? ", " : "", g->kinds[k], kind_letters[k]);
 	if (at < size)
 		snprintf(ret + at, size - at, "%s%s/%s", at ? "  " : "", path_printable(g->dir, dir, sizeof dir),
-		         g->loose ? " itself" : "");
+		         !g->loose ? "" : g->count == 1 ? " (a single change)" : " (single changes)");
 }
 
 static void print_groups(const struct groups *all)
@@ -294,19 +294,48 @@ static enum asked go_into(struct asking *a, const struct group *g)
 	return g->count > GROUPS_FROM ? choose_by_groups(a, g->from, g->to) : choose_range(a, g->from, g->to);
 }
 
-static int ask_group(const struct asking *a, const struct group *g)
+struct list {
+	struct vpath *paths;
+	size_t n;
+};
+
+static enum asked list_item(struct asking *a, size_t i, void *ctx)
+{
+	struct list *list = ctx;
+
+	list->paths[list->n++] = (struct vpath){ a->plan->items[i].change->path };
+	return ASKED_ALL;
+}
+
+static int show_loose(struct asking *a, const struct group *g, struct err *err)
+{
+	_cleanup_free_ struct vpath *paths = calloc(g->to - g->from + 1, sizeof *paths);
+	struct list list = { .paths = paths };
+
+	if (!paths)
+		return err_sys(err, -ENOMEM, "diff");
+	each_item(a, g, list_item, &list);
+	return diff_show_paths(a->plan, list.paths, list.n, false, err);
+}
+
+static int ask_group(struct asking *a, const struct group *g)
 {
 	char text[4 * PATH_MAX + 128], question[4 * PATH_MAX + 192];
 
 	group_text(g, text, sizeof text);
-	snprintf(question, sizeof question, "%s: all %s?  [y/n/e/a/v/q/?] ", text, g->loose ? "that is directly in it" : "of it");
+	snprintf(question, sizeof question, "%s: %s?  [y/n/e/a/v/q/?] ", text,
+	         !g->loose       ? "all of it"
+	         : g->count == 1 ? "this one"
+	                         : "all of these");
 	for (;;) {
 		struct err err = { 0 };
 		int key = term_choice(question, "yneavq?", help);
+		int r;
 
 		if (key != 'v')
 			return key;
-		if (diff_show_path(a->plan, *g->dir ? g->dir : "/", true, &err) < 0)
+		r = g->loose ? show_loose(a, g, &err) : diff_show_path(a->plan, *g->dir ? g->dir : "/", true, &err);
+		if (r < 0)
 			log_say("diff: %s", err.msg);
 	}
 }

@@ -59,15 +59,19 @@ static unsigned terminal_flags(enum colour_when when)
 
 int diff_show_path(struct commit_plan *plan, const char *at, bool tree, struct err *err)
 {
+	return diff_show_paths(plan, &(struct vpath){ at }, 1, tree, err);
+}
+
+int diff_show_paths(struct commit_plan *plan, const struct vpath *paths, size_t n, bool tree, struct err *err)
+{
 	unsigned flags = terminal_flags(COLOUR_AUTO) | (tree ? 0 : DIFF_EXACT);
-	struct vpath path = { at };
 	struct pager pager;
 	int r;
 
 	pager_begin(&pager);
-	r = diff_write(plan->ov, &plan->changes, &path, 1, flags, pager.out, err);
+	r = diff_write(plan->ov, &plan->changes, paths, n, flags, pager.out, err);
 	if (!pager_end(&pager))
-		r = diff_write(plan->ov, &plan->changes, &path, 1, flags, stdout, err);
+		r = diff_write(plan->ov, &plan->changes, paths, n, flags, stdout, err);
 	fflush(stdout);
 	return r == -EPIPE || r > 0 ? 0 : r;
 }

@@ -402,6 +402,14 @@ static void note_target(struct differ *d, const struct side *a, const struct sid
 	note(d, "target of symlink %s: %s -> %s", name, old, new);
 }
 
+/* Of what is no text, and may be too large to be read, the change tells. */
+static bool same_content(const struct change *ch, const struct side *a, const struct side *b)
+{
+	if (!a->mode || !b->mode)
+		return false;
+	return sides_equal(a, b) || (ch && !ch->content && (ch->kind == CHANGE_META || ch->kind == CHANGE_RENAMED));
+}
+
 /* A directory or a special file that is only on one side, or differs in its mode or in what it is. */
 static void note_unheld(struct differ *d, const struct side *a, const struct side *b, const char *qa, const char *qb)
 {
@@ -439,7 +447,7 @@ static void write_notes(struct differ *d, const struct change *ch, const struct 
 		note_unheld(d, a, b, qa, qb);
 	if (ch)
 		note_meta(d, ch, from, qb);
-	if (a->binary || b->binary) {
+	if ((a->binary || b->binary) && !same_content(ch, a, b)) {
 		human(a->size, sa);
 		human(b->size, sb);
 		if (a->mode && b->mode)
@@ -574,7 +582,8 @@ static int stat_dir(struct differ *d, const struct change *ch, const char *from,
 	return diffstat_add(&d->stat, path, S_ISDIR(b->mode), NULL, *text ? text : "directory, metadata");
 }
 
-static int stat_file(struct differ *d, const char *from, const char *path, const struct side *a, const struct side *b)
+static int stat_file(struct differ *d, const struct change *ch, const char *from, const char *path, const struct side *a,
+                     const struct side *b)
 {
 	struct counts c = { 0 };
 	char text[4 * PATH_MAX + 128], binary[4 * PATH_MAX + 256], sa[32], sb[32];
@@ -582,6 +591,8 @@ static int stat_file(struct differ *d, const char *from, const char *path, const
 
 	d->stat.files++;
 	stat_note(a, b, from, path, text, sizeof text);
+	if ((a->binary || b->binary) && same_content(ch, a, b))
+		return diffstat_add(&d->stat, path, false, NULL, *text ? text : "metadata");
 	if (a->binary || b->binary) {
 		snprintf(binary, sizeof binary, "binary %s -> %s%s%s", a->mode ? human(a->size, sa) : "nothing",
 		         b->mode ? human(b->size, sb) : "nothing", *text ? ", " : "", text);
@@ -612,7 +623,7 @@ static int show(struct differ *d, const struct part *p, const struct side *a, co
 	else if (S_ISDIR(a->mode) || S_ISDIR(b->mode))
 		r = stat_dir(d, p->ch, from, path, a, b);
 	else
-		r = stat_file(d, from, path, a, b);
+		r = stat_file(d, p->ch, from, path, a, b);
 	return ferror(d->out) ? -EPIPE : r;
 }
 

@@ -91,7 +91,7 @@ cb discard -f -b i; cb run -b i -- true; cb commit -a --json -b i; status "--jso
 # ---- 250 changes ----
 many='mkdir -p big/a big/b/c small; for i in $(seq 120); do echo $i >big/a/$i; done; for i in $(seq 100); do echo $i >big/b/$i; done; for i in $(seq 20); do echo $i >big/b/c/$i; done; rm gone/*; echo s >small/s; echo l >loose; echo m >>text'
 fresh; mkdir gone; for i in $(seq 8); do echo $i >gone/$i; done; cb discard -f -b i; cb run -b i -- sh -c "$many"
-tty '^256 changes:\n' '' '  121 A  .*/w/big/a/\n' '' '  8 D  .*/w/gone/\n' '' 'w/ itself: all that is directly in it\?  \[y/n/e/a/v/q/\?\]' '?' 'e  go into it' '' 'w/ itself: all' e 'A  loose' y 'M  text' n 'big/ itself: all' n '121 A  .*/big/a/: all' y 'big/b/ itself: all' n 'big/b/c/: all' n '8 D .*/w/gone/: all' e 'Deleted in .*/gone/' '' 'D  1 ' d 'w/small/: all' n -- commit -b i
+tty '^256 changes:\n' '' '  121 A  .*/w/big/a/\n' '' '  8 D  .*/w/gone/\n' '' 'w/ \(single changes\): all of these\?  \[y/n/e/a/v/q/\?\]' '?' 'e  go into it' '' 'w/ \(single changes\): all' e 'A  loose' y 'M  text' n 'big/ \(.*\): (all of these|this one)' n '121 A  .*/big/a/: all' y 'big/b/ \(.*\): (all of these|this one)' n 'big/b/c/: all' n '8 D .*/w/gone/: all' e 'Deleted in .*/gone/' '' 'D  1 ' d 'w/small/: all' n -- commit -b i
 status "many changes" 0; check "what was taken is there" test -e big/a/120 -a ! -e big/b -a ! -e gone/1 -a -e loose -a ! -e small; check "the summary fits on a screen" test "$(sed -n '/^256 changes/,/: all /p' "$OUT" | wc -l)" -le 22
 cb commit -b i -a; status "the rest" 0; check "the rest" test -e big/b/c/20
 finish
