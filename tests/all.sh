@@ -1,7 +1,7 @@
 #!/bin/bash
 # all.sh - every test, with all the set-up it needs on Debian 12.
 #
-#   tests/all.sh          started as root: an ordinary user is made for the run and removed at the end. Three passes:
+#   tests/all.sh          started as root: an ordinary user is made for the run and removed at the end. Four passes:
 #                           1. as that user, release build        all tests
 #                           2. ASan and UBSan build               unit, guest and fuzz tests
 #                           3. TSan build                         the supervisor under stress and races

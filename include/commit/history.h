@@ -40,6 +40,14 @@ struct history_path {
 int history_paths(struct store *store, unsigned number, struct history_path **ret, size_t *ret_count, struct err *err);
 void history_paths_free(struct history_path *list, size_t count);
 
+/* What the entry holds: name is below STORE/history/NUMBER, path is what the host had there; of a file that was written in place, the content of before. */
+struct history_held {
+	char name[16], *path;
+	bool directory;
+};
+int history_held(struct store *store, unsigned number, struct history_held **ret, size_t *ret_count, struct err *err);
+void history_held_free(struct history_held *list, size_t count);
+
 /* Gives up entries that are older, and then the oldest as long as all hold more; the last commit stays in any case. 0: no limit. Returns how many;
  * -EBUSY: another process is at work on the history, and nothing was done. */
 struct history_limits {
@@ -73,6 +81,7 @@ struct undo_result {
 	size_t conflicts;            /* conflicts: paths */
 	size_t done, skipped;        /* done, skipped: changes of the commit */
 	bool unfinished;             /* unfinished: a disk error: the next cowbox finishes */
+	bool holds;                  /* holds: the undo's entry holds something that the host had */
 	bool left;                   /* left: it failed, and something could not be put back as it was: noted */
 };
 /* Takes a commit back: content, modes, owners, times, attributes, links, directories are as they were before. All or nothing, as a commit. 0 when it is

@@ -26,4 +26,6 @@ foreach(room base overlay trace commit cowbox)
 	endif()
 endforeach()
 install(FILES docs/cowbox.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+# What the manual page refers to.
+install(FILES docs/MERGE-CASES.md docs/DIFFERENCES.md docs/SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${PROJECT_BINARY_DIR}/cowbox.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

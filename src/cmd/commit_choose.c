@@ -137,13 +137,15 @@ static char *describe(const struct asking *a, size_t i, size_t end, size_t dir_l
 	        colour ? "\033[m" : "");
 	print_names(out, it->change, dir_len);
 	if (n)
-		fprintf(out, ", a new directory with %zu thing%s in it: all of it?", n, n == 1 ? "" : "s");
+		fprintf(out, ", a new directory with %zu thing%s in it", n, n == 1 ? "" : "s");
 	print_about(out, it);
 	if (it->why[0])
 		fprintf(out, ": %s", it->why);
-	if (it->verdict == COMMIT_CONFLICT)
+	if (it->verdict == COMMIT_CONFLICT && a->on_conflict == ON_CONFLICT_ASK)
+		fputs(" (a conflict: after y it is asked what to do)", out);
+	else if (it->verdict == COMMIT_CONFLICT)
 		fprintf(out, " (a conflict: y is --on-conflict=%s)", on_conflict_name(a->on_conflict));
-	fputs("  ", out);
+	fputs(n ? ": all of it?  " : "  ", out);
 	fclose(out);
 	return text;
 }

@@ -217,9 +217,24 @@ static int list(struct view *w)
 
 /* ---- one of them ---- */
 
-static void print_details(const struct view *w, const struct history_entry *e, const struct history_path *paths, size_t n,
-                          FILE *out)
+/* One of them, with all that is told of it. */
+struct detail {
+	const struct history_entry *entry;
+	struct history_path *paths;
+	size_t npaths;
+	struct history_held *held;
+	size_t nheld;
+};
+
+static void detail_release(struct detail *d)
 {
+	history_paths_free(d->paths, d->npaths);
+	history_held_free(d->held, d->nheld);
+}
+
+static void print_details(const struct view *w, const struct detail *d, FILE *out)
+{
+	const struct history_entry *e = d->entry;
 	char text[16384], path[4 * PATH_MAX], when[32], age[32], size[32], rel[32], counts[COUNTS_MAX];
 
 	time_text(e, "%Y-%m-%d %H:%M:%S", when);
@@ -236,10 +251,15 @@ static void print_details(const struct view *w, const struct history_entry *e, c
 		fprintf(out, "  %s\n", relation(e, rel));
 	if (e->failed)
 		fputs("  it failed, and was taken back, but for what the host had changed by then; what could not go back to its place is held there\n", out);
-	for (size_t i = 0; i < n; i++) {
-		history_path_print(out, &paths[i]);
+	for (size_t i = 0; i < d->npaths; i++) {
+		history_path_print(out, &d->paths[i]);
 		fputc('\n', out);
 	}
+	if (d->nheld)
+		fprintf(out, "held there:\n");
+	for (size_t i = 0; i < d->nheld; i++)
+		fprintf(out, "  %s%s  %s%s\n", d->held[i].name, d->held[i].directory ? "/" : "", path_printable(d->held[i].path, path, sizeof path),
+		        d->held[i].directory ? "/" : "");
 }
 
 static void print_paths_nul(const struct history_path *paths, size_t n)
@@ -251,29 +271,35 @@ static void print_paths_nul(const struct history_path *paths, size_t n)
 	}
 }
 
-static void print_details_json(const struct view *w, const struct history_entry *e, const struct history_path *paths, size_t n)
+static void print_details_json(const struct view *w, const struct detail *d)
 {
 	char place[PATH_MAX + 32];
 
-	snprintf(place, sizeof place, "%s/history/%u", w->store->path, e->number);
+	snprintf(place, sizeof place, "%s/history/%u", w->store->path, d->entry->number);
 	fputc('{', stdout);
-	print_fields_json(e);
+	print_fields_json(d->entry);
 	fputc(',', stdout);
 	json_path(stdout, "held_in", place);
 	fputs(",\n \"changes\":[", stdout);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < d->npaths; i++) {
 		fputs(i ? ",\n  " : "\n  ", stdout);
-		history_path_json(stdout, &paths[i]);
+		history_path_json(stdout, &d->paths[i]);
+	}
+	fputs("],\n \"held\":[", stdout);
+	for (size_t i = 0; i < d->nheld; i++) {
+		printf("%s{\"name\":\"%s\",", i ? ",\n  " : "\n  ", d->held[i].name);
+		json_path(stdout, "path", d->held[i].path);
+		fputc('}', stdout);
 	}
 	fputs("]}\n", stdout);
 }
 
 static int details(const struct verb *v, const struct view *w, unsigned number)
 {
-	struct history_path *paths = NULL;
+	__attribute__((cleanup(detail_release))) struct detail d = { 0 };
 	struct pager pager = { .out = stdout };
 	struct err err = { 0 };
-	size_t at = 0, n = 0;
+	size_t at = 0;
 
 	while (at < w->all->count && w->all->list[at].number != number)
 		at++;
@@ -281,19 +307,19 @@ static int details(const struct verb *v, const struct view *w, unsigned number)
 		log_say("%s: there is no entry %u in the history: see cowbox log", v->name, number);
 		return CMD_FAILED;
 	}
-	if (history_paths(w->store, number, &paths, &n, &err) < 0)
+	d.entry = &w->all->list[at];
+	if (history_paths(w->store, number, &d.paths, &d.npaths, &err) < 0 || history_held(w->store, number, &d.held, &d.nheld, &err) < 0)
 		return say_error(v->name, &err);
 	if (w->form == FORM_JSON) {
-		print_details_json(w, &w->all->list[at], paths, n);
+		print_details_json(w, &d);
 	} else if (w->form == FORM_NUL) {
-		print_paths_nul(paths, n);
+		print_paths_nul(d.paths, d.npaths);
 	} else {
 		pager_begin(&pager);
-		print_details(w, &w->all->list[at], paths, n, pager.out);
+		print_details(w, &d, pager.out);
 		if (!pager_end(&pager))
-			print_details(w, &w->all->list[at], paths, n, stdout);
+			print_details(w, &d, stdout);
 	}
-	history_paths_free(paths, n);
 	return CMD_OK;
 }
 

@@ -235,6 +235,8 @@ static void ask(struct session *s, bool *ret_gone)
 		int key, answer = 'n';
 
 		key = term_key("[c]ommit all  [p]ick  [d]iff  [k]eep  dis[x]card ");
+		if (key > ' ' && key < 0x7f)
+			fputc(key, stderr);
 		fputc('\n', stderr);
 		switch (key) {
 		case 'c':

@@ -249,7 +249,13 @@ static int read_choice(const char *text, const char *keys)
 		return TERM_END;
 	if (c < 0)
 		return TERM_INTERRUPTED;
-	return c && c != '?' && strchr(keys, c) ? c : 0;
+	if (c && c != '?' && strchr(keys, c))
+		return c;
+	if (c > ' ' && c < 0x7f && c != '?')
+		fprintf(stderr, "%c is no answer here:\n", c);
+	else if (c != '?')
+		fputs("that is no answer here:\n", stderr);
+	return 0;
 }
 
 int term_choice(const char *text, const char *keys, const struct key_help *help)

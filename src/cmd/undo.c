@@ -179,9 +179,9 @@ static void say_done(const struct attempt *a, const struct store *store, enum un
 		         res->skipped == 1 ? "it" : "them");
 	log_say("took back commit %u of box %s (%s%s; it is kept as undo %u)", res->commit.number, res->commit.box,
 	        changes_text(res->done, changes), left, res->number);
-	if (how == UNDO_REPLACE && res->conflicts && res->done)
-		log_say("what the host had instead is in %s/history/%u", path_printable(store->path, path, sizeof path),
-		        res->number);
+	if (how == UNDO_REPLACE && res->conflicts && res->done && res->holds)
+		log_say("what the host had instead is in %s/history/%u (cowbox log %u tells by which name)",
+		        path_printable(store->path, path, sizeof path), res->number, res->number);
 	if (res->unfinished)
 		log_warn("the disk failed: the next cowbox command will finish this");
 }

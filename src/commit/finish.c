@@ -187,14 +187,19 @@ int replay_copy_into_entry(struct replay *r, const struct host_spot *at, const c
 	return x == 0 ? sys_syncfs(r->j->dir_fd) : x;
 }
 
+/* Not as it would be kept: what is there of that name may be half of a copy (replay_prepare). */
+void replay_saved_name(const struct journal *j, const struct step *s, char ret[static JOURNAL_KEPT_MAX])
+{
+	snprintf(ret, JOURNAL_KEPT_MAX, "saved%u", (unsigned)(s - j->steps) + 1);
+}
+
 int replay_save(struct replay *r, const struct step *s, const struct host_spot *at, char ret_name[static JOURNAL_KEPT_MAX])
 {
 	int x;
 
 	if (!at->st.st_mode)
 		return -ENOENT;
-	/* Not as it would be kept: what is there of that name may be half of a copy (replay_prepare). */
-	snprintf(ret_name, JOURNAL_KEPT_MAX, "saved%zu", (size_t)(s - r->j->steps) + 1);
+	replay_saved_name(r->j, s, ret_name);
 	x = host_move(at->dir, at->name, r->j->dir_fd, ret_name);
 	if (x == 0 || error_is_hard(x))
 		return x;

@@ -310,6 +310,7 @@ static int undo_entry(struct undo *u, struct undo_result *ret, struct err *err)
 	r = undo_apply(u, ret);
 	sigaction(SIGXFSZ, &limit, NULL);
 	ret->number = u->u.number;
+	ret->holds = u->u.kept > 0;
 	count_changes(u, ret);
 	if (r == -EBUSY && undo_leaves_all(u))
 		return err_set(err, r, "the host has changed all that commit %u did", u->n.number);

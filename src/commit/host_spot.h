@@ -25,6 +25,8 @@ void replay_trouble(struct replay *r, const char *path, const char *what);
 /* What was so then has that mode, where it is ours. */
 int replay_give_mode(struct replay *r, const char *path, const struct stat *want, mode_t mode);
 int replay_set_times(struct replay *r, const struct place *p, bool atime);
+/* Of step s, for what replay_save saves. */
+void replay_saved_name(const struct journal *j, const struct step *s, char ret[static JOURNAL_KEPT_MAX]);
 /* What has no place on the host any more goes into the entry, under a name that is step s's own (R3). -ENOENT: nothing is there. */
 int replay_save(struct replay *r, const struct step *s, const struct host_spot *at, char ret_name[static JOURNAL_KEPT_MAX]);
 /* A copy of what is there, under the name in the entry, and on the disk; nothing to do when that is there already. -EACCES, -EPERM: it cannot be read,

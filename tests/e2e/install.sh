@@ -32,6 +32,8 @@ else
 	skip_part "how man shows the page: man is not installed"
 fi
 
+check "and what it refers to" test -s "$P/share/doc/cowbox/MERGE-CASES.md"
+
 # ---- the library ----
 cat >"$T/user.c" <<'C'
 #include <cowbox/cowbox.h>
