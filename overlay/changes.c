@@ -7,6 +7,8 @@
 #include <sys/xattr.h>
 #include <xxhash.h>
 
+#include "base/array.h"
+
 #define DEPTH_MAX (PATH_MAX / 2)
 #define DEPTH_OPEN 64   /* DEPTH_OPEN: levels of which descriptors are kept */
 
@@ -196,15 +198,8 @@ static int visit_object(struct collector *c, struct pair *p, const char *host_pa
 /* Takes all that is in *l. */
 static int level_enter(struct levels *s, struct level *l)
 {
-	if (s->depth == s->size) {
-		size_t size = s->size ? 2 * s->size : 16;
-		struct level *v = reallocarray(s->v, size, sizeof *v);
-
-		if (!v)
-			return -ENOMEM;
-		s->v = v;
-		s->size = size;
-	}
+	if (array_room(&s->v, s->depth, &s->size, sizeof *s->v) < 0)
+		return -ENOMEM;
 	s->v[s->depth++] = *l;
 	*l = LEVEL_INIT;
 	return 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/path.h"
@@ -19,16 +20,9 @@ static const char *path_of(const struct descent *d, int k)
 
 int descent_enter(struct descent *d, char **names)
 {
-	if (d->depth == d->size) {
-		size_t size = d->size ? 2 * d->size : 16;
-		struct descent_level *levels = reallocarray(d->levels, size, sizeof *levels);
-
-		if (!levels) {
-			strv_free(names);
-			return -ENOMEM;
-		}
-		d->levels = levels;
-		d->size = size;
+	if (array_room(&d->levels, d->depth, &d->size, sizeof *d->levels) < 0) {
+		strv_free(names);
+		return -ENOMEM;
 	}
 	d->levels[d->depth++] = (struct descent_level){ .names = names, .len = { strlen(path_of(d, 0)), strlen(path_of(d, 1)) } };
 	return 0;

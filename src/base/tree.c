@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/fd.h"
 #include "base/sys.h"
 
@@ -128,15 +129,9 @@ static int walk_enter(struct walk *w, int fd)
 	r = sys_fstat(fd, &st);
 	if (r < 0)
 		return r;
-	if (w->depth == w->levels_size) {
-		size_t size = w->levels_size ? 2 * w->levels_size : 16;
-		struct level *p = reallocarray(w->levels, size, sizeof *p);
-
-		if (!p)
-			return -ENOMEM;
-		w->levels = p;
-		w->levels_size = size;
-	}
+	r = array_room(&w->levels, w->depth, &w->levels_size, sizeof *w->levels);
+	if (r < 0)
+		return r;
 	l = &w->levels[w->depth++];
 	*l = (struct level){ .dev = st.st_dev, .ino = st.st_ino };
 	fd_closep(&w->fd);

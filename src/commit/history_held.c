@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "host_spot.h"
@@ -33,15 +34,8 @@ static int add(struct held *h, const struct step *s, const char *name)
 	/* What the host had under another name, too, is not kept. */
 	if (sys_fstatat(h->j->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	if (h->count == h->room) {
-		size_t room = h->room ? 2 * h->room : 16;
-		struct history_held *all = reallocarray(h->list, room, sizeof *all);
-
-		if (!all)
-			return -ENOMEM;
-		h->list = all;
-		h->room = room;
-	}
+	if (array_room(&h->list, h->count, &h->room, sizeof *h->list) < 0)
+		return -ENOMEM;
 	h->list[h->count] = (struct history_held){ .directory = S_ISDIR(st.st_mode), .path = strdup(replay_shown(h->j, s)) };
 	snprintf(h->list[h->count].name, sizeof h->list->name, "%s", name);
 	return h->list[h->count++].path ? 0 : -ENOMEM;

@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/copy.h"
 #include "base/stat.h"
 #include "base/sys.h"
@@ -65,26 +66,10 @@ void journal_release(struct journal *j)
 
 /* ---- in memory ---- */
 
-/* Room for one more in an array that grows. */
-static int grow(void *array, size_t count, size_t *room, size_t size)
-{
-	size_t want = *room ? 2 * *room : 16;
-	void **p = array, *all;
-
-	if (count < *room)
-		return 0;
-	all = reallocarray(*p, want, size);
-	if (!all)
-		return -ENOMEM;
-	*p = all;
-	*room = want;
-	return 0;
-}
-
 /* Takes path. */
 static int places_take(struct places *p, char *path, const struct stat *st)
 {
-	int r = path ? grow(&p->list, p->count, &p->room, sizeof *p->list) : -ENOMEM;
+	int r = path ? array_room(&p->list, p->count, &p->room, sizeof *p->list) : -ENOMEM;
 
 	if (r < 0)
 		free(path);
@@ -96,7 +81,7 @@ static int places_take(struct places *p, char *path, const struct stat *st)
 /* Takes the texts. */
 static int items_take(struct journal *j, const struct journal_item *it)
 {
-	int r = it->path ? grow(&j->items, j->nitems, &j->items_room, sizeof *j->items) : -ENOMEM;
+	int r = it->path ? array_room(&j->items, j->nitems, &j->items_room, sizeof *j->items) : -ENOMEM;
 
 	if (r < 0) {
 		free(it->path);
@@ -120,7 +105,7 @@ int journal_index_moves(struct journal *j)
 	for (size_t k = 0; k < j->nsteps && r == 0; k++) {
 		if (!step_moves_directory(&j->steps[k]))
 			continue;
-		r = grow(&j->moves, j->nmoves, &j->moves_room, sizeof *j->moves);
+		r = array_room(&j->moves, j->nmoves, &j->moves_room, sizeof *j->moves);
 		if (r == 0)
 			j->moves[j->nmoves++] = k;
 	}
@@ -130,14 +115,14 @@ int journal_index_moves(struct journal *j)
 static int steps_take(struct journal *j, const struct step *s)
 {
 	const struct stat *old = s->old == OLD_A ? &s->at_b : &s->at_a;
-	int r = s->a && (s->b || s->kind != STEP_RENAME) ? grow(&j->steps, j->nsteps, &j->steps_room, sizeof *j->steps) : -ENOMEM;
+	int r = s->a && (s->b || s->kind != STEP_RENAME) ? array_room(&j->steps, j->nsteps, &j->steps_room, sizeof *j->steps) : -ENOMEM;
 
 	if (r == 0 && s->old != OLD_NONE)
 		r = inode_set_add(&j->olds, old->st_dev, old->st_ino);
 	if (r == 0 && s->kind == STEP_COPY)
 		r = inode_set_add(&j->filled, s->at_a.st_dev, s->at_a.st_ino);
 	if (r == 0 && step_moves_directory(s))
-		r = grow(&j->moves, j->nmoves, &j->moves_room, sizeof *j->moves);
+		r = array_room(&j->moves, j->nmoves, &j->moves_room, sizeof *j->moves);
 	if (r < 0) {
 		free(s->a);
 		free(s->b);

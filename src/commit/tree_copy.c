@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/copy.h"
 #include "base/descent.h"
 #include "base/fd.h"
@@ -66,15 +67,8 @@ static const struct tree_seen *seen_find(const struct tree_links *l, const struc
 
 int tree_links_add(struct tree_links *l, const struct stat *st, const char *path, const struct stat *copy)
 {
-	if (l->count == l->room) {
-		size_t room = l->room ? 2 * l->room : 16;
-		struct tree_seen *all = reallocarray(l->seen, room, sizeof *all);
-
-		if (!all)
-			return -ENOMEM;
-		l->seen = all;
-		l->room = room;
-	}
+	if (array_room(&l->seen, l->count, &l->room, sizeof *l->seen) < 0)
+		return -ENOMEM;
 	l->seen[l->count] = (struct tree_seen){ .st = *st, .path = strdup(path), .dev = copy->st_dev, .ino = copy->st_ino };
 	return l->seen[l->count++].path ? 0 : -ENOMEM;
 }

@@ -235,4 +235,23 @@ static char *describe_all(const char *dir)
 	return strdup(text);
 }
 
+/* ---- the test ---- */
+
+static unsigned long first_seed = 1, seeds = 150;
+static bool tell;
+
+/* FIRST-SEED COUNT [FIRST [SECOND]] */
+static void fuzz_arguments(int argc, char **argv, unsigned *first, unsigned *second)
+{
+	if (argc > 2) {
+		first_seed = strtoul(argv[1], NULL, 10);
+		seeds = strtoul(argv[2], NULL, 10);
+	}
+	if (argc > 3)
+		*first = (unsigned)strtoul(argv[3], NULL, 10);
+	if (argc > 4)
+		*second = (unsigned)strtoul(argv[4], NULL, 10);
+	tell = getenv("COWBOX_FUZZ_TELL") != NULL;
+}
+
 #endif

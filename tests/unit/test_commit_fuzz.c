@@ -6,9 +6,7 @@
 #include "fuzz_tree.h"
 #include "commit/history.h"
 
-static unsigned long first_seed = 1, seeds = 150;
 static unsigned operations = 12, parts;
-static bool tell;
 
 /* ---- one seed ---- */
 
@@ -167,15 +165,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random) };
 
-	if (argc > 2) {
-		first_seed = strtoul(argv[1], NULL, 10);
-		seeds = strtoul(argv[2], NULL, 10);
-	}
-	if (argc > 3)
-		operations = (unsigned)strtoul(argv[3], NULL, 10);
-	if (argc > 4)
-		parts = (unsigned)strtoul(argv[4], NULL, 10);
-	tell = getenv("COWBOX_FUZZ_TELL") != NULL;
+	fuzz_arguments(argc, argv, &operations, &parts);
 	cred_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,9 +14,7 @@
 
 #include <ftw.h>
 
-static unsigned long first_seed = 1, seeds = 150;
 static unsigned operations = 10, host_operations = 5;
-static bool tell;
 
 static void hear_conflict(void *ctx, const char *path, const char *what)
 {
@@ -253,15 +251,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random) };
 
-	if (argc > 2) {
-		first_seed = strtoul(argv[1], NULL, 10);
-		seeds = strtoul(argv[2], NULL, 10);
-	}
-	if (argc > 3)
-		operations = (unsigned)strtoul(argv[3], NULL, 10);
-	if (argc > 4)
-		host_operations = (unsigned)strtoul(argv[4], NULL, 10);
-	tell = getenv("COWBOX_FUZZ_TELL") != NULL;
+	fuzz_arguments(argc, argv, &operations, &host_operations);
 	cred_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
