@@ -136,11 +136,12 @@ int overlay_plain(struct overlay *ov, struct vpath path, struct plain *ret)
 	return 0;
 }
 
-void overlay_moved_out(struct overlay *ov, struct vpath path)
+void overlay_moved_out(struct overlay *ov, const struct vpath *paths, size_t n)
 {
 	if (change_begin(ov) < 0)
 		return;
-	table_remove(ov, path.s);
+	for (size_t i = 0; i < n; i++)
+		table_remove(ov, paths[i].s);
 	change_end(ov, true);
 }
 

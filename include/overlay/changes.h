@@ -71,8 +71,8 @@ struct plain {
 /* -ENOTSUP: it has to be copied. Only while no run is in the box. */
 int overlay_plain(struct overlay *ov, struct vpath path, struct plain *ret);
 void plain_release(struct plain *p);
-/* It is no longer in the layer. */
-void overlay_moved_out(struct overlay *ov, struct vpath path);
+/* They are no longer in the layer. */
+void overlay_moved_out(struct overlay *ov, const struct vpath *paths, size_t n);
 /* Such things are in it again, wherever they were. */
 void overlay_moved_back(struct overlay *ov);
 /* Takes from a directory or file that came out of a layer what was for the layer. fd may be O_PATH. */

@@ -47,10 +47,14 @@ void give_leave(struct apply *a)
 static int note_layer(struct apply *a, const struct plain *p)
 {
 	char dir[PATH_MAX];
+	struct ident id;
 	struct stat st;
-	int r = sys_fstat(p->dir, &st);
+	int r = host_ident(&a->p->host, p->dir, &id);
 
-	if (r < 0 || (a->left_fd >= 0 && ident_is(&a->left, &st)))
+	if (r < 0 || (a->left_fd >= 0 && ident_same(&a->left, &id)))
+		return r;
+	r = sys_fstat(p->dir, &st);
+	if (r < 0)
 		return r;
 	give_leave(a);
 	a->left = ident_of(&st);
@@ -92,7 +96,9 @@ int give_move(struct apply *a, size_t i, const struct plain *p, const char *temp
 		return 0;
 	if (r < 0)
 		return r == -EEXIST ? swap_refuse(a, i) : r;
-	overlay_moved_out(a->p->p.ov, (struct vpath){ item(a, i)->change->path });
+	/* Of what was put off the overlay is told at once (later.c). */
+	if (!a->making)
+		overlay_moved_out(a->p->p.ov, &(struct vpath){ item(a, i)->change->path }, 1);
 	return inode_set_add(&a->made, p->st.st_dev, p->st.st_ino) < 0 ? -ENOMEM : 1;
 }
 

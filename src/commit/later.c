@@ -111,15 +111,13 @@ int later_meta(struct apply *a, size_t i, const char *path, const struct stat *s
 
 static int make_given(struct apply *a, struct later *l)
 {
-	__attribute__((cleanup(plain_release))) struct plain p = { .dir = -1, .st = l->seen };
+	/* The directory is the host's, which knows two: this one and that in which the path is. */
+	struct plain p = { .dir = -1, .st = l->seen };
 	const char *name;
-	int dir, r = l->layer ? host_parent(&a->p->host, l->layer, &dir, &name) : -ENOMEM;
+	int r = l->layer ? host_parent(&a->p->host, l->layer, &p.dir, &name) : -ENOMEM;
 
 	if (r < 0)
 		return r;
-	p.dir = fcntl(dir, F_DUPFD_CLOEXEC, 3);
-	if (p.dir < 0)
-		return -errno;
 	strcpy(p.name, name);
 	strcpy(p.path, l->layer);
 	host_pin(&a->p->host, l->path, l->dir);
@@ -175,6 +173,19 @@ static int round_of(struct apply *a, enum making making)
 	return 0;
 }
 
+/* Of those that were made: nobody has asked the overlay for them meanwhile. */
+static void tell_overlay(struct apply *a)
+{
+	struct vpath gone[LATER_MAX];
+	size_t n = 0;
+
+	for (size_t k = 0; k < a->nlater; k++)
+		if (a->later[k].kind == LATER_GIVE)
+			gone[n++] = (struct vpath){ item(a, a->later[k].i)->change->path };
+	if (n)
+		overlay_moved_out(a->p->p.ov, gone, n);
+}
+
 int later_make(struct apply *a)
 {
 	struct host caller;
@@ -195,6 +206,8 @@ int later_make(struct apply *a)
 	if (r == 0)
 		r = round_of(a, MAKING_DONE);
 	a->making = MAKING_NONE;
+	if (r == 0)
+		tell_overlay(a);
 	host_moved(&a->p->host);
 	a->p->host = caller;
 	for (size_t k = 0; k < a->nlater; k++) {
