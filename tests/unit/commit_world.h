@@ -9,12 +9,14 @@
 
 #include "base/cred.h"
 #include "base/fd.h"
+#include "base/tree.h"
 #include "commit/commit.h"
 
 /* The test's directory has the store in store/, and the host's tree in w/, which is *state->path. */
 struct world {
 	struct dir *dir;
 	char w[PATH_MAX + 8];
+	char store_dir[256]; /* store_dir: where the store is when it is not in dir, or "" */
 	struct store *store;
 	struct box *box;
 	struct overlay *ov;
@@ -23,7 +25,8 @@ struct world {
 	struct caller caller;
 };
 
-static inline int world_setup(void **state)
+/* store_base: a directory in which the store is to be, or NULL: beside the host's tree. */
+static inline int world_setup_at(void **state, const char *store_base)
 {
 	struct world *x = calloc(1, sizeof *x);
 	char path[PATH_MAX + 16], real[PATH_MAX];
@@ -32,13 +35,22 @@ static inline int world_setup(void **state)
 		return -1;
 	umask(022);
 	x->caller.umask = 022;
-	snprintf(path, sizeof path, "%s/store", real);
+	if (store_base)
+		snprintf(x->store_dir, sizeof x->store_dir, "%s/cowbox-unit.XXXXXX", store_base);
+	if (store_base && !mkdtemp(x->store_dir))
+		return -1;
+	snprintf(path, sizeof path, "%s/store", store_base ? x->store_dir : real);
 	setenv("COWBOX_HOME", path, 1);
 	snprintf(x->w, sizeof x->w, "%s/w", real);
 	if (mkdir(x->w, 0755) < 0 || chdir(x->w) < 0)
 		return -1;
 	*state = x;
 	return store_open(true, &x->store, NULL);
+}
+
+static inline int world_setup(void **state)
+{
+	return world_setup_at(state, NULL);
 }
 
 static inline int world_teardown(void **state)
@@ -53,6 +65,8 @@ static inline int world_teardown(void **state)
 	if (chdir("/") < 0)
 		return -1;
 	dir_teardown(&dir);
+	if (x->store_dir[0])
+		(void)tree_remove(AT_FDCWD, x->store_dir);
 	free(x);
 	return 0;
 }
