@@ -200,6 +200,12 @@ int replay_save(struct replay *r, const struct step *s, const struct host_spot *
 	if (!at->st.st_mode)
 		return -ENOENT;
 	replay_saved_name(r->j, s, ret_name);
+	/* Whoever goes on after us is to know that the entry has something. */
+	x = journal_set_back(r->j, r->j->back < r->j->nsteps ? r->j->back : r->j->nsteps, true);
+	if (x == 0)
+		x = journal_sync(r->j);
+	if (x < 0)
+		return x;
 	x = host_move(at->dir, at->name, r->j->dir_fd, ret_name);
 	if (x == 0 || error_is_hard(x))
 		return x;
@@ -207,14 +213,14 @@ int replay_save(struct replay *r, const struct step *s, const struct host_spot *
 	return x == 0 ? tree_remove(at->dir, at->name) : x;
 }
 
-const char *replay_next_name(const struct journal *j, const struct stat *st, size_t *i)
+const struct place *replay_next_name(const struct journal *j, const struct stat *st, size_t *i)
 {
 	for (; !S_ISDIR(st->st_mode) && *i < j->after.count + j->names.count; ++*i) {
 		const struct place *p = *i < j->after.count ? &j->after.list[*i] : &j->names.list[*i - j->after.count];
 
 		if (host_spot_is_same(&p->st, st)) {
 			++*i;
-			return p->path;
+			return p;
 		}
 	}
 	return NULL;
@@ -223,8 +229,9 @@ const char *replay_next_name(const struct journal *j, const struct stat *st, siz
 const char *replay_other_name(const struct journal *j, const struct stat *st)
 {
 	size_t i = 0;
+	const struct place *p = replay_next_name(j, st, &i);
 
-	return replay_next_name(j, st, &i);
+	return p ? p->path : NULL;
 }
 
 /* One thing that was taken away, into the entry. */

@@ -333,7 +333,7 @@ static void undo_release(struct undo *u)
 	free(u->left);
 	free(u->logged);
 	free(u->sights);
-	free(u->taken);
+	free(u->was);
 	free(u->same_time);
 	fd_closep(&u->lock_fd);
 }

@@ -32,8 +32,6 @@ int replay_save(struct replay *r, const struct step *s, const struct host_spot *
 /* A copy of what is there, under the name in the entry, and on the disk; nothing to do when that is there already. -EACCES, -EPERM: it cannot be read,
  * and nothing is there. */
 int replay_copy_into_entry(struct replay *r, const struct host_spot *at, const char *name);
-/* Where the host path of step k is before step end. */
-int replay_forward_to(const struct journal *j, size_t k, size_t end, const char *path, char ret[static PATH_MAX]);
 /* What the step has done is on the disk, unless its file systems are among the synced (device, 1) by now. */
 int replay_sync_step(struct replay *r, const struct step *s, struct inode_set *synced);
 /* All that was done is on the disk. olds: by the steps that took something away. */

@@ -115,7 +115,8 @@ int journal_index_moves(struct journal *j)
 static int steps_take(struct journal *j, const struct step *s)
 {
 	const struct stat *old = s->old == OLD_A ? &s->at_b : &s->at_a;
-	int r = s->a && (s->b || s->kind != STEP_RENAME) ? array_room(&j->steps, j->nsteps, &j->steps_room, sizeof *j->steps) : -ENOMEM;
+	int r = s->a && (s->b || s->kind != STEP_RENAME) ? array_room(&j->steps, j->nsteps, &j->steps_room, sizeof *j->steps)
+	                                                 : -ENOMEM;
 
 	if (r == 0 && s->old != OLD_NONE)
 		r = inode_set_add(&j->olds, old->st_dev, old->st_ino);
@@ -138,8 +139,11 @@ static int steps_take(struct journal *j, const struct step *s)
 
 static void pack_stat(struct pack *p, const struct stat *st)
 {
-	const uint64_t v[] = { st->st_dev, st->st_ino, st->st_mode, st->st_nlink, st->st_uid, st->st_gid, st->st_rdev,
-		               (uint64_t)st->st_size, time_ns(&st->st_atim), time_ns(&st->st_mtim), time_ns(&st->st_ctim) };
+	const uint64_t v[] = {
+		st->st_dev,           st->st_ino,  st->st_mode,           st->st_nlink,          st->st_uid,
+		st->st_gid,           st->st_rdev, (uint64_t)st->st_size, time_ns(&st->st_atim), time_ns(&st->st_mtim),
+		time_ns(&st->st_ctim)
+	};
 
 	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++)
 		pack_u64(p, v[i]);
@@ -687,18 +691,26 @@ bool journal_is_temp_path(const struct journal *j, const char *path)
 	return journal_is_temp(j, strrchr(path, '/') + 1);
 }
 
-bool journal_made(const struct journal *j, const struct step *s)
+bool journal_is_new(const struct journal *j, const struct step *s)
 {
-	if (s->kind != STEP_RENAME || s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp_path(j, s->a) ||
-	    journal_is_temp_path(j, s->b) || inode_set_has(&j->filled, s->at_a.st_dev, s->at_a.st_ino))
+	if (inode_set_has(&j->filled, s->at_a.st_dev, s->at_a.st_ino))
 		return false;
 	for (size_t i = 0; i < j->nmoves && &j->steps[j->moves[i]] < s; i++) {
 		const struct step *was = &j->steps[j->moves[i]];
 
 		if (was->at_a.st_ino == s->at_a.st_ino && was->at_a.st_dev == s->at_a.st_dev && strcmp(was->b, s->a) == 0)
 			return false;
+		if (was->exchange && was->at_b.st_ino == s->at_a.st_ino && was->at_b.st_dev == s->at_a.st_dev &&
+		    strcmp(was->a, s->a) == 0)
+			return false;
 	}
 	return true;
+}
+
+bool journal_made(const struct journal *j, const struct step *s)
+{
+	return s->kind == STEP_RENAME && !s->exchange && S_ISDIR(s->at_a.st_mode) && journal_is_temp_path(j, s->a) &&
+	       !journal_is_temp_path(j, s->b) && journal_is_new(j, s);
 }
 
 unsigned journal_new_kept(struct journal *j)

@@ -197,6 +197,8 @@ bool journal_is_temp_path(const struct journal *j, const char *path);
 unsigned journal_new_kept(struct journal *j);
 enum { JOURNAL_KEPT_MAX = 16 };
 void journal_kept_name(unsigned kept, bool object, char ret[static JOURNAL_KEPT_MAX]);
+/* The object that gets another name by the step, a rename, had no other before its temporary one. */
+bool journal_is_new(const struct journal *j, const struct step *s);
 /* The step has brought a directory that the commit made, and did not only park under the temporary name. */
 bool journal_made(const struct journal *j, const struct step *s);
 /* Keeps a file's extended attributes, and with content what is in it. *ret_kept: 0 when it has none, and content was not asked for. */

@@ -82,6 +82,8 @@ static int collect_olds(const struct journal *j, struct inode_set *ret)
 			x = inode_set_add(ret, s->at_a.st_dev, s->at_a.st_ino);
 		if (x == 0 && s->kind == STEP_RENAME && s->exchange && journal_is_temp_path(j, s->a))
 			x = inode_set_add(ret, s->at_b.st_dev, s->at_b.st_ino);
+		if (x == 0 && s->kind == STEP_COPY)
+			x = inode_set_add(ret, s->at_a.st_dev, s->at_a.st_ino);
 	}
 	return x;
 }
@@ -206,6 +208,13 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 		return a.st.st_mode && !into ? -EEXIST : -ESTALE;
 	if (!s->exchange && a.st.st_mode)
 		return host_spot_is_same(&a.st, &b.st) ? 0 : -EEXIST;
+	if (into && r->met) {
+		x = r->met(r->ctx, s, false, &b.st);
+		if (x == 0 && s->exchange)
+			x = r->met(r->ctx, s, true, &a.st);
+		if (x < 0)
+			return x;
+	}
 	x = log_rename(r, into, s, &b, &a);
 	if (x < 0 || r->round == ROUND_LOGGED)
 		return x;
@@ -322,23 +331,31 @@ static bool was_named(const struct journal *j, const struct step *copy)
 	return false;
 }
 
+/* Something of somebody else's is under a temporary name: it goes into the entry, or, where that cannot be, stays there. */
+static int save_others(struct replay *r, const struct step *s, const struct host_spot *at, const char *what)
+{
+	char name[JOURNAL_KEPT_MAX], text[256];
+	int x = replay_save(r, s, at, name);
+
+	if (error_is_hard(x))
+		return x;
+	if (x == 0)
+		snprintf(text, sizeof text, "%s, which is in history/%u/%s", what, r->j->number, name);
+	else
+		snprintf(text, sizeof text, "%s, which stays beside it as %.64s: %s", what, at->name, strerror(-x));
+	replay_trouble(r, replay_shown(r->j, s), text);
+	return 0;
+}
+
 static int back_copy(struct replay *r, const struct step *s)
 {
 	_cleanup_host_spot_ struct host_spot at = HOST_SPOT_NONE;
-	char name[JOURNAL_KEPT_MAX], text[128];
 	int x = host_spot_find(r, s->a, s->dir_a, &at);
 
 	if (x < 0 || !host_spot_is_same(&at.st, &s->at_a) || !journal_is_temp(r->j, at.name))
 		return x;
 	x = was_named(r->j, s) ? tree_uncopy(r->j->history_fd, s->b, at.dir, at.name) : tree_remove(at.dir, at.name);
-	if (x != 1)
-		return x;
-	x = replay_save(r, s, &at, name);
-	if (x < 0)
-		return x;
-	snprintf(text, sizeof text, "somebody else has changed it; what is new in it is in history/%u/%s", r->j->number, name);
-	replay_trouble(r, replay_shown(r->j, s), text);
-	return 0;
+	return x == 0 || error_is_hard(x) ? x : save_others(r, s, &at, "somebody else has changed it");
 }
 
 /* ---- one step back ---- */
@@ -479,6 +496,19 @@ static int group_end(struct replay *r, struct group *g)
 	return x;
 }
 
+/* A directory that the commit made in the place of something else is under its temporary name again: somebody may have put something into it. */
+static int drop_made(struct replay *r, const struct step *s)
+{
+	_cleanup_host_spot_ struct host_spot at = HOST_SPOT_NONE;
+	int x;
+
+	if (s->kind != STEP_RENAME || !s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp_path(r->j, s->a) ||
+	    !journal_is_new(r->j, s) || host_spot_find(r, s->a, s->dir_a, &at) < 0 || !host_spot_is_same(&at.st, &s->at_a))
+		return 0;
+	x = remove_made(r, &at);
+	return x == 0 || error_is_hard(x) ? x : save_others(r, s, &at, "somebody else has put something into it");
+}
+
 static int steps_back(struct replay *r, size_t from)
 {
 	struct group g = { .first = from, .end = from };
@@ -495,6 +525,8 @@ static int steps_back(struct replay *r, size_t from)
 			alone = !group_takes(&g, s);
 		if (x >= 0)
 			x = replay_step_back(r, s, NULL);
+		if (x >= 0)
+			x = drop_made(r, s);
 		if (x < 0)
 			break;
 		g.first--;
@@ -505,32 +537,6 @@ static int steps_back(struct replay *r, size_t from)
 		x = group_end(r, &g);
 	inode_set_release(&g.names);
 	return x < 0 ? x : 0;
-}
-
-/* Directories that the commit made in the place of something else, and that somebody has put something into. */
-static int save_made(struct replay *r)
-{
-	char name[JOURNAL_KEPT_MAX], text[128];
-	int x = 0;
-
-	for (size_t k = 0; k < r->j->nsteps && x == 0; k++) {
-		const struct step *s = &r->j->steps[k];
-		_cleanup_host_spot_ struct host_spot at = HOST_SPOT_NONE;
-
-		if (s->kind != STEP_RENAME || !s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp_path(r->j, s->a) ||
-		    inode_set_has(&r->j->filled, s->at_a.st_dev, s->at_a.st_ino) || host_spot_find(r, s->a, s->dir_a, &at) < 0 ||
-		    !host_spot_is_same(&at.st, &s->at_a))
-			continue;
-		x = remove_made(r, &at);
-		if (x != -ENOTEMPTY && x != -EEXIST)
-			continue;
-		x = replay_save(r, s, &at, name);
-		snprintf(text, sizeof text, "somebody else has put something into it; that is in history/%u/%s", r->j->number,
-		         name);
-		if (x == 0)
-			replay_trouble(r, replay_shown(r->j, s), text);
-	}
-	return x;
 }
 
 static int sweep_all(struct replay *r)
@@ -565,8 +571,6 @@ int replay_back(struct replay *r)
 		x = unlock_made(r, from);
 	if (x == 0)
 		x = steps_back(r, from);
-	if (x == 0)
-		x = save_made(r);
 	if (x == 0)
 		x = sweep_all(r);
 	for (size_t i = 0; i < r->j->dirs.count && x == 0; i++)

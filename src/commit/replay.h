@@ -18,6 +18,8 @@ struct replay {
 	void *ctx;
 	enum replay_round round; /* round: of replay_step_back with a journal: what it does of the two */
 	bool alike;       /* alike: an object may be a copy of the one that was logged (undo) */
+	/* met: of replay_step_back with a journal: what the step is about, in at_a or (b) at_b, is another object; may be NULL */
+	int (*met)(void *ctx, const struct step *s, bool b, const struct stat *now);
 	size_t troubles;  /* troubles: what could not be put back, since somebody else has been there; told */
 	struct ident mounted; /* mounted: the directory that was asked last for its mount, and that; its and the entry's */
 	uint64_t mount, entry_mount;
@@ -27,6 +29,8 @@ struct replay {
 /* A path that is not among the names yet (by its hash, which errs on the safe side), and is then. */
 bool path_take(struct inode_set *names, const char *path);
 
+/* Where the host path of step k is before step end. */
+int replay_forward_to(const struct journal *j, size_t k, size_t end, const char *path, char ret[static PATH_MAX]);
 /* Takes all steps back, from any point at which they were left, and removes the temporary names. What cannot be put back stays in the entry, and is
  * counted in troubles. -errno (a disk error): call it again later. */
 int replay_back(struct replay *r);
@@ -45,7 +49,7 @@ int replay_forward(const struct journal *j, size_t k, const char *path, char ret
 /* Another name that a file which was taken away has on the host when all is done, or NULL: then the entry need not keep it. */
 const char *replay_other_name(const struct journal *j, const struct stat *st);
 /* All of them, one after another; *i is 0 to begin with. */
-const char *replay_next_name(const struct journal *j, const struct stat *st, size_t *i);
+const struct place *replay_next_name(const struct journal *j, const struct stat *st, size_t *i);
 
 /* An object that has all of what another had, as far as stat(2) tells, but for its number: a copy of it. */
 bool replay_is_alike(const struct stat *now, const struct stat *was);

@@ -128,9 +128,16 @@ static size_t log_round(struct undo *u, struct replay *back, size_t end)
 	return k;
 }
 
+static int met(void *ctx, const struct step *s, bool b, const struct stat *now)
+{
+	struct undo *u = ctx;
+
+	return undo_stands_for(u, (size_t)(s - u->n.steps), b, now);
+}
+
 static int take_back_steps(struct undo *u)
 {
-	struct replay back = { .j = &u->n, .host = &u->host, .alike = true };
+	struct replay back = { .j = &u->n, .host = &u->host, .alike = true, .met = met, .ctx = u };
 	size_t k = u->n.nsteps, logged = k;
 	int r = 0;
 

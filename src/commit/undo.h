@@ -26,7 +26,7 @@ struct undo {
 	struct tree_links links; /* links: between what was copied out of the entry */
 	struct sight *sights; /* sights: what n's steps are about, by the objects; made when it is first asked for (undo_bring.c) */
 	size_t nsights;
-	struct ident *taken;  /* taken: by n's steps, what each took away at that time; made with the sights */
+	struct ident *was; /* was: of each step two, which objects at_a and at_b were; made with the sights */
 	size_t nseen;         /* nseen: steps begun, for the progress */
 	char blame[PATH_MAX]; /* blame: the path at which it failed, or "" */
 	size_t failed;        /* failed: the step of n at which it failed, or SIZE_MAX */
@@ -66,6 +66,10 @@ int undo_note_times(struct undo *u);
 /* ---- undo_bring.c ---- */
 
 int undo_bring_back(struct undo *u);
+/* What step k is about, in its at_a or (b) at_b, is another object by now: so for the steps before that are about it. */
+int undo_stands_for(struct undo *u, size_t k, bool b, const struct stat *now);
+/* A path at which the host has a file that had several names, of those that it had when the commit was done, and what is there; NULL: none. */
+const char *undo_other_name(struct undo *u, const struct stat *was, struct stat *ret);
 /* One more step of two rounds over them; -EINTR: no more are wanted. */
 int undo_go_on(struct undo *u);
 

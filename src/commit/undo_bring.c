@@ -5,17 +5,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/stat.h"
 #include "base/sys.h"
 #include "tree_copy.h"
-
-static struct stat *old_stat(struct step *s)
-{
-	return s->old == OLD_A ? &s->at_b : &s->at_a;
-}
 
 static int old_path(const struct undo *u, size_t k, char ret[static PATH_MAX])
 {
@@ -26,48 +23,88 @@ static int old_path(const struct undo *u, size_t k, char ret[static PATH_MAX])
 
 /* ---- objects that are others now ---- */
 
+/* What step k is about, in its at_a or (b) at_b, and which object it was when the commit was done. */
 struct sight {
-	dev_t dev;
-	ino_t ino;
-	struct stat *st;
+	struct ident id;
+	size_t step;
+	bool b;
 };
 
 static int by_object(const void *x, const void *y)
 {
 	const struct sight *a = x, *b = y;
 
-	if (a->dev != b->dev)
-		return a->dev < b->dev ? -1 : 1;
-	return a->ino < b->ino ? -1 : a->ino > b->ino;
+	if (a->id.dev != b->id.dev)
+		return a->id.dev < b->id.dev ? -1 : 1;
+	if (a->id.ino != b->id.ino)
+		return a->id.ino < b->id.ino ? -1 : 1;
+	return a->step < b->step ? -1 : a->step > b->step;
 }
 
+static struct stat *side(struct undo *u, size_t k, bool b)
+{
+	return b ? &u->n.steps[k].at_b : &u->n.steps[k].at_a;
+}
+
+/* Before any is pointed at another object. */
 static int index_objects(struct undo *u)
 {
 	if (u->sights)
 		return 0;
 	u->sights = calloc(2 * u->n.nsteps + 1, sizeof *u->sights);
-	u->taken = calloc(u->n.nsteps + 1, sizeof *u->taken);
-	if (!u->sights || !u->taken)
+	u->was = calloc(2 * u->n.nsteps + 1, sizeof *u->was);
+	if (!u->sights || !u->was)
 		return -ENOMEM;
-	u->nsights = 0;
-	for (size_t k = 0; k < u->n.nsteps; k++) {
-		struct stat *of[] = { &u->n.steps[k].at_a, &u->n.steps[k].at_b };
-
-		for (size_t i = 0; i < 2; i++)
-			if (of[i]->st_mode)
-				u->sights[u->nsights++] = (struct sight){ of[i]->st_dev, of[i]->st_ino, of[i] };
-		u->taken[k] = ident_of(old_stat(&u->n.steps[k]));
+	for (size_t k = 0; k < 2 * u->n.nsteps; k++) {
+		u->was[k] = ident_of(side(u, k / 2, k % 2));
+		if (side(u, k / 2, k % 2)->st_mode)
+			u->sights[u->nsights++] = (struct sight){ u->was[k], k / 2, k % 2 };
 	}
 	qsort(u->sights, u->nsights, sizeof *u->sights, by_object);
 	return 0;
 }
 
-/* What came back is another object than the one that step k took away: for all steps that are about it. */
-static int stands_for(struct undo *u, size_t k, const struct stat *now)
+/* The sights of an object before step k, from the first of them to *ret_end. */
+static size_t sights_before(const struct undo *u, const struct ident *id, size_t k, size_t *ret_end)
 {
-	const struct stat *was = old_stat(&u->n.steps[k]);
-	struct sight key;
-	size_t lo = 0, hi;
+	const struct sight first = { .id = *id }, end = { .id = *id, .step = k };
+	const struct sight *const keys[] = { &first, &end };
+	size_t found[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t lo = 0, hi = u->nsights;
+
+		while (lo < hi) {
+			size_t mid = lo + (hi - lo) / 2;
+
+			if (by_object(&u->sights[mid], keys[i]) < 0)
+				lo = mid + 1;
+			else
+				hi = mid;
+		}
+		found[i] = lo;
+	}
+	*ret_end = found[1];
+	return found[0];
+}
+
+/* Its name before the step, and after it. */
+static const char *name_before(const struct step *s, bool b)
+{
+	return b ? s->b : s->a;
+}
+
+static const char *name_after(const struct step *s, bool b)
+{
+	return s->kind != STEP_RENAME || b ? s->a : s->b;
+}
+
+int undo_stands_for(struct undo *u, size_t k, bool b, const struct stat *now)
+{
+	struct stat *was = side(u, k, b);
+	char path[PATH_MAX], then[PATH_MAX];
+	struct ident id;
+	size_t first, end;
 	int r;
 
 	if (was->st_ino == now->st_ino && was->st_dev == now->st_dev)
@@ -75,44 +112,62 @@ static int stands_for(struct undo *u, size_t k, const struct stat *now)
 	r = index_objects(u);
 	if (r < 0)
 		return r;
-	/* A second try brings yet another. */
-	key = (struct sight){ u->taken[k].dev, u->taken[k].ino, NULL };
-	for (hi = u->nsights; lo < hi;) {
-		size_t mid = lo + (hi - lo) / 2;
+	id = u->was[2 * k + b];
+	was->st_dev = now->st_dev;
+	was->st_ino = now->st_ino;
+	strcpy(path, name_before(&u->n.steps[k], b));
+	/* The steps before that were about it, by the names that it had: a file of several names can have become several. */
+	first = sights_before(u, &id, k, &end);
+	while (end > first) {
+		const struct sight *s = &u->sights[--end];
+		const struct step *step = &u->n.steps[s->step];
 
-		if (by_object(&u->sights[mid], &key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < u->nsights && by_object(&u->sights[lo], &key) == 0; lo++) {
-		u->sights[lo].st->st_dev = now->st_dev;
-		u->sights[lo].st->st_ino = now->st_ino;
+		if (replay_forward_to(&u->n, s->step, k, name_after(step, s->b), then) < 0 || strcmp(then, path) != 0)
+			continue;
+		side(u, s->step, s->b)->st_dev = now->st_dev;
+		side(u, s->step, s->b)->st_ino = now->st_ino;
+		strcpy(path, name_before(step, s->b));
+		k = s->step;
 	}
 	return 0;
 }
 
 /* ---- what comes back ---- */
 
-/* A path at which the host has that very object now, of those that it had when the commit was done. */
-static const char *other_name(struct undo *u, const struct stat *was)
+const char *undo_other_name(struct undo *u, const struct stat *was, struct stat *ret)
 {
-	const char *path;
-	struct stat now;
+	const struct place *p;
 
-	for (size_t i = 0; (path = replay_next_name(&u->n, was, &i));)
-		if (host_stat(&u->host, path, &now) == 0 && (now.st_mode & S_IFMT) == (was->st_mode & S_IFMT) &&
-		    now.st_ino == was->st_ino && now.st_dev == was->st_dev)
-			return path;
+	/* The file itself, or one that nobody has been at since it came in its place. */
+	for (int alike = 0; alike < 2; alike++)
+		for (size_t i = 0; (p = replay_next_name(&u->n, was, &i));)
+			if (host_stat(&u->host, p->path, ret) == 0 && (ret->st_mode & S_IFMT) == (was->st_mode & S_IFMT) &&
+			    (alike ? replay_is_alike(ret, &p->st) && ret->st_size == p->st.st_size &&
+			                     time_same(&ret->st_mtim, &p->st.st_mtim)
+			           : ret->st_ino == was->st_ino && ret->st_dev == was->st_dev))
+				return p->path;
 	return NULL;
+}
+
+/* What step k took away, as it was. */
+static struct stat taken_by(const struct undo *u, size_t k)
+{
+	const struct step *s = &u->n.steps[k];
+	struct stat st = s->old == OLD_A ? s->at_b : s->at_a;
+
+	if (u->was) {
+		st.st_dev = u->was[2 * k + (s->old == OLD_A)].dev;
+		st.st_ino = u->was[2 * k + (s->old == OLD_A)].ino;
+	}
+	return st;
 }
 
 /* One more name of a file that the host still has. */
 static int link_other(struct undo *u, size_t k, int dir, const char *name)
 {
-	const struct stat *was = old_stat(&u->n.steps[k]);
-	const char *other = other_name(u, was), *from_name;
-	struct stat st;
+	const struct stat was = taken_by(u, k);
+	struct stat file, st;
+	const char *other = undo_other_name(u, &was, &file), *from_name;
 	int from, r;
 
 	if (!other)
@@ -123,7 +178,7 @@ static int link_other(struct undo *u, size_t k, int dir, const char *name)
 	if (r == 0)
 		r = sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
 	/* What is under a temporary name is swept. */
-	return r < 0 ? r : st.st_ino == was->st_ino && st.st_dev == was->st_dev ? 0 : -ESTALE;
+	return r < 0 ? r : st.st_ino == file.st_ino && st.st_dev == file.st_dev ? 0 : -ESTALE;
 }
 
 /* Out of the entry by a rename, which is written down first; -EXDEV: that needs a copy. */
@@ -151,6 +206,24 @@ static int move_out(struct undo *u, enum replay_round round, const char *kept, c
 	return r < 0 ? r : host_move(u->n.dir_fd, kept, dir, name);
 }
 
+/* As what we make in dir is: there are file systems on which all has one owner, or one mode. */
+static bool is_ours(struct undo *u, int dir, const struct stat *made)
+{
+	_cleanup_close_ int fd = -1;
+	char temp[JOURNAL_TEMP_MAX];
+	struct stat st;
+	int r;
+
+	if (made->st_uid == geteuid() && !(made->st_mode & 077))
+		return true;
+	journal_temp_name(&u->u, temp);
+	fd = sys_openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	r = fd < 0 ? fd : sys_fstat(fd, &st);
+	if (fd >= 0)
+		(void)sys_unlinkat(dir, temp, 0);
+	return r == 0 && made->st_uid == st.st_uid && !(made->st_mode & 077 & ~st.st_mode & 066);
+}
+
 /* By a copy. It is written down, so that it can be told from what others have made of it, should the undo be taken back: of a directory before it is
  * filled, since what is half of one is to be removed then. */
 static int copy_out(struct undo *u, const char *kept, mode_t mode, const char *to, int dir, const char *name)
@@ -175,7 +248,7 @@ static int copy_out(struct undo *u, const char *kept, mode_t mode, const char *t
 	if (!S_ISDIR(mode))
 		return journal_add_step(&u->u, &s);
 	/* Somebody who may write to dir can have put another there. */
-	if (!S_ISDIR(s.at_a.st_mode) || s.at_a.st_uid != geteuid() || (s.at_a.st_mode & 077))
+	if (!S_ISDIR(s.at_a.st_mode) || !is_ours(u, dir, &s.at_a))
 		return -ESTALE;
 	r = journal_log(&u->u, &s);
 	place.dir = made;
@@ -202,19 +275,20 @@ static int bring_back(struct undo *u, size_t k, enum replay_round round)
 	door_open(&door, own);
 	journal_kept_name(u->n.steps[k].kept, true, kept);
 	if (sys_fstatat(u->n.dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT) {
-		r = round == ROUND_LOGGED ? -ENOENT : link_other(u, k, own, name);
-		host_moved(&u->host);
-		return r;
+		if (round == ROUND_LOGGED)
+			return -ENOENT;
+		r = link_other(u, k, own, name);
+	} else {
+		r = move_out(u, round, kept, path, own, name);
+		if (round == ROUND_LOGGED)
+			return r;
+		if (r == -EXDEV || r == -EACCES || r == -EPERM)
+			r = copy_out(u, kept, st.st_mode, path, own, name);
 	}
-	r = move_out(u, round, kept, path, own, name);
-	if (round == ROUND_LOGGED)
-		return r;
-	if (r == -EXDEV || r == -EACCES || r == -EPERM)
-		r = copy_out(u, kept, st.st_mode, path, own, name);
 	if (r == 0)
 		r = sys_fstatat(own, name, &st, AT_SYMLINK_NOFOLLOW);
 	if (r == 0)
-		r = stands_for(u, k, &st);
+		r = undo_stands_for(u, k, u->n.steps[k].old == OLD_A, &st);
 	host_moved(&u->host);
 	return r;
 }
@@ -233,11 +307,11 @@ static int expect_links(struct undo *u)
 
 	for (size_t i = 0; i < u->n.copies.count && r == 0; i++) {
 		const struct place *p = &u->n.copies.list[i];
-		const char *other = other_name(u, &p->st);
-		struct stat copy;
+		struct stat copy, file;
+		const char *other = undo_other_name(u, &p->st, &file);
 
 		if (other && sys_fstatat(u->n.dir_fd, p->path, &copy, AT_SYMLINK_NOFOLLOW) == 0)
-			r = tree_links_add(&u->links, &copy, path_relative(other), &p->st);
+			r = tree_links_add(&u->links, &copy, path_relative(other), &file);
 	}
 	return r;
 }

@@ -183,7 +183,6 @@ static int check_others(struct check *c)
 		const struct step *s = &n->steps[k];
 		const struct stat *old = s->old == OLD_A ? &s->at_b : &s->at_a;
 		char path[PATH_MAX], kept[JOURNAL_KEPT_MAX];
-		const char *other;
 		struct stat st;
 
 		if (s->old == OLD_NONE)
@@ -192,10 +191,11 @@ static int check_others(struct check *c)
 		if (sys_fstatat(n->dir_fd, kept, &st, AT_SYMLINK_NOFOLLOW) != -ENOENT ||
 		    replay_forward(n, k, s->old == OLD_A ? s->b : s->a, path) < 0)
 			continue;
-		other = replay_other_name(n, old);
-		/* It need not be there yet: it may come back itself. */
-		if (other && place_is_gone(c, other))
-			r = lose(c, path, "it was one file with another name, which was removed since");
+		if (!undo_other_name(c->u, old, &st))
+			r = lose(c, path,
+			         replay_other_name(n, old)
+			                 ? "it was one file with another name, which was removed or is another since"
+			                 : "the history does not have it");
 	}
 	return r;
 }

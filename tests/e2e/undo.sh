@@ -113,6 +113,7 @@ shapes() {
 	shape "all written all gone" 'echo 1 >a; ln a b' 'echo 2 >>a; rm a b'
 	shape "exchange of dirs" 'mkdir d e; echo 1 >d/a; echo 2 >e/b' 'mv d t; mv e d; mv t e; echo 3 >>e/a; rm d/b'
 	shape "dir into itself place" 'mkdir -p d/e/f; echo 1 >d/e/f/g' 'mv d/e x; rmdir d; mv x d; echo 2 >d/e'
+	shape "parked and back" 'mkdir -p A/B; echo 1 >A/B/x; echo y >A/y; chmod 750 A' 'mv A/B t; mv A t/A; mv t B2; mv B2 A'
 	shape "nest" 'mkdir -p a/b/c; echo 1 >a/b/c/x' 'mv a/b b; mv a b/c/a; echo n >b/c/a/n; chmod 700 b/c'
 	shape "empty dirs" 'mkdir -p a/b/c' 'rm -r a; mkdir -p c/b/a'
 	shape "symlinks" 'ln -s x l; mkdir d; ln -s d m' 'rm l; mkdir l; rm m; mv d m'
@@ -157,7 +158,7 @@ for l in a c new made/2 m t; do err "what is left is named" "^cowbox: left: $T/w
 cb discard -f -b c
 conflicts; echo later >>a; echo later >c; rm new; chmod 700 m; rm b; sealed changed
 cb undo --on-conflict=replace; status "replace" 0; is "replace restores" "host host host 644 in in" "$(cat a b c | tr '\n' ' ')$(stat -c %a m) $(cat d/in t/in | tr '\n' ' ' | sed 's/ $//')"; check "what was added is gone" test ! -e new -a ! -e made -a ! -e moved
-err "it is named" "^cowbox: conflict: $T/w/a: it was changed since\$"; err "where the other is" "^cowbox: what the host had instead is in $COWBOX_HOME/history/2\$"
+err "it is named" "^cowbox: conflict: $T/w/a: it was changed since\$"; err "where the other is" "^cowbox: what the host had instead is in $COWBOX_HOME/history/2 \\(cowbox log 2 tells by which name\\)\$"
 is "it is there" 2 "$(grep -rlx later "$COWBOX_HOME/history/2" | wc -l)"; no_temporaries "replace"; cb discard -f -b c
 # a new directory in which others have worked goes whole
 conflicts; echo later >made/2; mkdir made/sub; echo later >made/sub/3; rm -r moved/in; echo later >moved/other
@@ -233,6 +234,8 @@ if [ -n "$O" ] && [ "$(stat -c %d "$O")" != "$(stat -c %d "$T")" ] && COWBOX_HOM
 	fresh; make_tree; sealed before; in_box x "$change"; cb commit -b x -a; status "commit across file systems" 0; sealed committed
 	taken_back "across file systems"; in_box x "$change"; cb commit -b x -a; rm "$OTHER"; echo later >>text; cb undo; status "refused there too" 1; cb undo --on-conflict=replace; status "replaced there too" 0; is "replaced there too" 100 "$(tail -n 1 text)"
 	cb discard -f -b x; shapes
+	fresh; mkdir -p A/B; echo 1 >A/B/x; sealed before; in_box x 'mv A/B t; mv A t/A; mv t B2; mv B2 A'; cb commit -b x -a; in_box x 'rm -r A'; cb commit -b x -a; cb undo; cb undo; status "what was parked is a copy by now" 0; sealed after; same "what was parked is a copy by now" "$T/before" "$T/after"
+	fresh; echo 1 >a; ln a b; in_box x 'rm a; chmod 600 b'; cb commit -b x -a; in_box x 'rm b; echo new >b'; cb commit -b x -a; cb undo; cb undo; status "the other name is a copy by now" 0; is "the two are one again" "2 1" "$(stat -c %h a) $(cat a)"
 	fresh; mkdir g; echo 1 >one; ln one one2; ln one one3; echo 2 >g/two; ln g/two two2; echo 3 >both; ln both both2; echo 4 >known; ln known known2
 	in_box x 'rm one g/two both both2; rmdir g; echo more >>known2; rm known'; cb commit -b x -a; cb undo; status "names that are not known" 0
 	for n in "one: 2 other names of the file stay as the commit left them" "g/two: 1 other name of the file stays as the commit left it"; do err "told: $n" "^cowbox: warning: $T/w/${n%%:*}: it is a copy now, since the history is on another file system:${n#*:}\$"; done
