@@ -67,14 +67,12 @@ int undo_note_after(struct undo *u)
 	return r;
 }
 
-static bool has_time_of_commit(const struct undo *u, const struct stat *now)
+/* By the path: it may be a copy, which can have got the number of another. */
+static bool has_time_of_commit(const struct undo *u, const char *path, const struct stat *now)
 {
-	for (size_t i = 0; i < u->n.times.count; i++) {
-		const struct stat *st = &u->n.times.list[i].st;
-
-		if (st->st_ino == now->st_ino && st->st_dev == now->st_dev)
-			return time_same(&st->st_mtim, &now->st_mtim);
-	}
+	for (size_t i = 0; i < u->n.times.count; i++)
+		if (strcmp(u->n.times.list[i].path, path) == 0)
+			return time_same(&u->n.times.list[i].st.st_mtim, &now->st_mtim);
 	return true;
 }
 
@@ -112,7 +110,7 @@ static int remember_times(struct undo *u)
 		if (r < 0)
 			return r;
 		/* One that the commit took away nobody else can have been at. */
-		u->same_time[i] = !st.st_mode || has_time_of_commit(u, &st);
+		u->same_time[i] = !st.st_mode || has_time_of_commit(u, path, &st);
 	}
 	return 0;
 }
