@@ -496,6 +496,16 @@ static int group_end(struct replay *r, struct group *g)
 	return x;
 }
 
+/* A step before this one has put something into it, which is to be taken out first. */
+static bool was_filled_before(const struct journal *j, const struct step *s)
+{
+	for (const struct step *o = j->steps; o < s; o++)
+		if (o->kind == STEP_RENAME && (path_below(o->b, s->a, NULL) || path_below(o->a, s->a, NULL)) && strcmp(o->b, s->a) != 0 &&
+		    strcmp(o->a, s->a) != 0)
+			return true;
+	return false;
+}
+
 /* A directory that the commit made in the place of something else is under its temporary name again: somebody may have put something into it. */
 static int drop_made(struct replay *r, const struct step *s)
 {
@@ -503,7 +513,7 @@ static int drop_made(struct replay *r, const struct step *s)
 	int x;
 
 	if (s->kind != STEP_RENAME || !s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp_path(r->j, s->a) ||
-	    !journal_is_new(r->j, s) || host_spot_find(r, s->a, s->dir_a, &at) < 0 || !host_spot_is_same(&at.st, &s->at_a))
+	    !journal_is_new(r->j, s) || was_filled_before(r->j, s) || host_spot_find(r, s->a, s->dir_a, &at) < 0 || !host_spot_is_same(&at.st, &s->at_a))
 		return 0;
 	x = remove_made(r, &at);
 	return x == 0 || error_is_hard(x) ? x : save_others(r, s, &at, "somebody else has put something into it");
