@@ -137,6 +137,12 @@ static int note_copies(struct replay *r, const struct tree_links *links)
 	return x;
 }
 
+/* What was taken away and stands in something that was taken away later is copied by itself. */
+static bool is_own_temp(const void *ctx, const char *name)
+{
+	return journal_is_temp(ctx, name);
+}
+
 int replay_prepare(struct replay *r)
 {
 	struct tree_links links = { 0 };
@@ -152,7 +158,11 @@ int replay_prepare(struct replay *r)
 		if (x < 0 || !o.at.st.st_mode || has_other_name(r, &o) || can_be_moved(r, &o))
 			continue;
 		copied = true;
-		x = tree_copy(o.at.dir, o.at.name, r->j->dir_fd, o.name, &links, NULL);
+		x = tree_copy_to(
+			o.at.dir, o.at.name,
+			&(struct tree_place){
+				.dir = r->j->dir_fd, .name = o.name, .root = r->j->dir_fd, .leave_out = is_own_temp, .ctx = r->j },
+			&links);
 		if (x == -EACCES || x == -EPERM) {
 			/* We may remove it, but not read it. */
 			(void)tree_remove(r->j->dir_fd, o.name);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "apply.h"
 #include "base/copy.h"
@@ -39,6 +40,17 @@ static bool is_it(const struct replay *r, const struct host_spot *at, const stru
 
 /* ---- directories that the commit made ---- */
 
+/* An object under such a name. */
+static uint64_t spare_key(const char *name, uint64_t dev)
+{
+	return XXH3_64bits(name, strlen(name)) ^ dev;
+}
+
+static int spare_add(struct inode_set *spare, const char *path, const struct stat *st)
+{
+	return inode_set_add(spare, spare_key(strrchr(path, '/') + 1, st->st_dev), st->st_ino);
+}
+
 /* Removes temporary names of the entry's in a directory. */
 static int sweep(struct replay *r, int dirfd, const struct inode_set *spare)
 {
@@ -52,7 +64,7 @@ static int sweep(struct replay *r, int dirfd, const struct inode_set *spare)
 	x = dir_open(dirfd, &dir);
 	while (x == 0 && (e = dir_next(dir))) {
 		if (!journal_is_temp(r->j, e->d_name) || sys_fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    (spare && inode_set_has(spare, st.st_dev, st.st_ino)))
+		    (spare && inode_set_has(spare, spare_key(e->d_name, st.st_dev), st.st_ino)))
 			continue;
 		if (!S_ISDIR(st.st_mode)) {
 			x = sys_unlinkat(dirfd, e->d_name, 0);
@@ -79,11 +91,11 @@ static int collect_olds(const struct journal *j, struct inode_set *ret)
 		const struct step *s = &j->steps[i];
 
 		if (s->kind == STEP_RENAME && journal_is_temp_path(j, s->b))
-			x = inode_set_add(ret, s->at_a.st_dev, s->at_a.st_ino);
+			x = spare_add(ret, s->b, &s->at_a);
 		if (x == 0 && s->kind == STEP_RENAME && s->exchange && journal_is_temp_path(j, s->a))
-			x = inode_set_add(ret, s->at_b.st_dev, s->at_b.st_ino);
+			x = spare_add(ret, s->a, &s->at_b);
 		if (x == 0 && s->kind == STEP_COPY)
-			x = inode_set_add(ret, s->at_a.st_dev, s->at_a.st_ino);
+			x = spare_add(ret, s->a, &s->at_a);
 	}
 	return x;
 }
@@ -500,8 +512,8 @@ static int group_end(struct replay *r, struct group *g)
 static bool was_filled_before(const struct journal *j, const struct step *s)
 {
 	for (const struct step *o = j->steps; o < s; o++)
-		if (o->kind == STEP_RENAME && (path_below(o->b, s->a, NULL) || path_below(o->a, s->a, NULL)) && strcmp(o->b, s->a) != 0 &&
-		    strcmp(o->a, s->a) != 0)
+		if (o->kind == STEP_RENAME && (path_below(o->b, s->a, NULL) || path_below(o->a, s->a, NULL)) &&
+		    strcmp(o->b, s->a) != 0 && strcmp(o->a, s->a) != 0)
 			return true;
 	return false;
 }
@@ -513,7 +525,8 @@ static int drop_made(struct replay *r, const struct step *s)
 	int x;
 
 	if (s->kind != STEP_RENAME || !s->exchange || !S_ISDIR(s->at_a.st_mode) || !journal_is_temp_path(r->j, s->a) ||
-	    !journal_is_new(r->j, s) || was_filled_before(r->j, s) || host_spot_find(r, s->a, s->dir_a, &at) < 0 || !host_spot_is_same(&at.st, &s->at_a))
+	    !journal_is_new(r->j, s) || was_filled_before(r->j, s) || host_spot_find(r, s->a, s->dir_a, &at) < 0 ||
+	    !host_spot_is_same(&at.st, &s->at_a))
 		return 0;
 	x = remove_made(r, &at);
 	return x == 0 || error_is_hard(x) ? x : save_others(r, s, &at, "somebody else has put something into it");

@@ -53,6 +53,7 @@ struct copying {
 	int root; /* root: that the paths of links are below; and what of them is not in dst, or NULL: they are alike */
 	const char *above;
 	size_t cut; /* cut: so much of dst is in above */
+	const struct tree_place *place;
 	unsigned lost;
 };
 
@@ -193,6 +194,8 @@ static int copy_walk(struct copying *c, bool made)
 			r = finish_directory(c);
 			continue;
 		}
+		if (r > 0 && c->place->leave_out && c->place->leave_out(c->place->ctx, strrchr(c->src, '/') + 1))
+			continue;
 		if (r > 0)
 			r = copy_one(c);
 		if (r == 1)
@@ -216,6 +219,7 @@ static int copy_tree(int from, const char *name, const struct tree_place *to, st
 	c->to = to->dir;
 	c->root = to->root;
 	c->above = to->path;
+	c->place = to;
 	c->cut = strlen(to_name);
 	c->links = links ? links : &own;
 	strcpy(c->src, name);

@@ -2,6 +2,7 @@
 #ifndef COWBOX_COMMIT_TREE_COPY_H
 #define COWBOX_COMMIT_TREE_COPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 
@@ -32,6 +33,9 @@ struct tree_place {
 	const char *name; /* name: in it; NULL: it is there already */
 	int root;         /* root: that the paths of links are below */
 	const char *path; /* path: of the copy, below root */
+	/* leave_out: names in it that are not copied, or NULL: none */
+	bool (*leave_out)(const void *ctx, const char *name);
+	const void *ctx;
 };
 /* The same to such a place. */
 int tree_copy_to(int from, const char *name, const struct tree_place *to, struct tree_links *links);

@@ -68,6 +68,8 @@ int undo_note_times(struct undo *u);
 int undo_bring_back(struct undo *u);
 /* What step k is about, in its at_a or (b) at_b, is another object by now: so for the steps before that are about it. */
 int undo_stands_for(struct undo *u, size_t k, bool b, const struct stat *now);
+/* How many names a file has when what the commit took away of it is gone. */
+nlink_t undo_names_left(const struct undo *u, const struct stat *was);
 /* A path at which the host has a file that had several names, of those that it had when the commit was done, and what is there; NULL: none. */
 const char *undo_other_name(struct undo *u, const struct stat *was, struct stat *ret);
 /* One more step of two rounds over them; -EINTR: no more are wanted. */

@@ -134,6 +134,19 @@ int undo_stands_for(struct undo *u, size_t k, bool b, const struct stat *now)
 
 /* ---- what comes back ---- */
 
+nlink_t undo_names_left(const struct undo *u, const struct stat *was)
+{
+	nlink_t left = was->st_nlink;
+
+	for (size_t k = 0; k < u->n.nsteps && left > 1; k++) {
+		const struct step *s = &u->n.steps[k];
+		const struct stat *old = s->old == OLD_A ? &s->at_b : &s->at_a;
+
+		left -= s->old != OLD_NONE && old->st_ino == was->st_ino && old->st_dev == was->st_dev;
+	}
+	return left;
+}
+
 const char *undo_other_name(struct undo *u, const struct stat *was, struct stat *ret)
 {
 	const struct place *p;
@@ -143,7 +156,7 @@ const char *undo_other_name(struct undo *u, const struct stat *was, struct stat 
 		for (size_t i = 0; (p = replay_next_name(&u->n, was, &i));)
 			if (host_stat(&u->host, p->path, ret) == 0 && (ret->st_mode & S_IFMT) == (was->st_mode & S_IFMT) &&
 			    (alike ? replay_is_alike(ret, &p->st) && ret->st_size == p->st.st_size &&
-			                     time_same(&ret->st_mtim, &p->st.st_mtim)
+			                     time_same(&ret->st_mtim, &p->st.st_mtim) && ret->st_nlink >= undo_names_left(u, &p->st)
 			           : ret->st_ino == was->st_ino && ret->st_dev == was->st_dev))
 				return p->path;
 	return NULL;

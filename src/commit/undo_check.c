@@ -67,6 +67,9 @@ static bool is_copy(const struct check *c, const struct place *p, const struct s
 {
 	if (!replay_is_alike(now, &p->st))
 		return false;
+	/* It was parted from the others, which the commit has changed too, perhaps. */
+	if (!S_ISDIR(now->st_mode) && now->st_nlink < undo_names_left(c->u, &p->st))
+		return false;
 	if (S_ISLNK(now->st_mode))
 		return now->st_size == p->st.st_size && time_same(&now->st_mtim, &p->st.st_mtim);
 	return !S_ISDIR(now->st_mode) || is_time_of(c, p, now);

@@ -113,6 +113,7 @@ shapes() {
 	shape "all written all gone" 'echo 1 >a; ln a b' 'echo 2 >>a; rm a b'
 	shape "exchange of dirs" 'mkdir d e; echo 1 >d/a; echo 2 >e/b' 'mv d t; mv e d; mv t e; echo 3 >>e/a; rm d/b'
 	shape "dir into itself place" 'mkdir -p d/e/f; echo 1 >d/e/f/g' 'mv d/e x; rmdir d; mv x d; echo 2 >d/e'
+	shape "parked in what goes" 'mkdir -p a/b c/d; echo 1 >a/b/f' 'mv -T a/b c/d; rm -r a'
 	shape "parked and back" 'mkdir -p A/B; echo 1 >A/B/x; echo y >A/y; chmod 750 A' 'mv A/B t; mv A t/A; mv t B2; mv B2 A'
 	shape "nest" 'mkdir -p a/b/c; echo 1 >a/b/c/x' 'mv a/b b; mv a b/c/a; echo n >b/c/a/n; chmod 700 b/c'
 	shape "empty dirs" 'mkdir -p a/b/c' 'rm -r a; mkdir -p c/b/a'
@@ -224,6 +225,7 @@ tty 'take it back' 'y\n' -- undo --on-conflict=skip; status "skip on a terminal"
 
 # ---- what the host has become ----
 fresh; echo orig >f; ln f g; in_box x 'ln g h; rm f; echo kk >k'; cb commit -b x -a; echo OTHER >h.t; mv h.t h; cb undo --on-conflict=replace; status "a name that is another's by now" 0; is "the file comes back by the name that still is it" "orig $(stat -c %i g)" "$(cat f) $(stat -c %i f)"; cb discard -f -b x
+fresh; mkdir a c e; echo one >a/1; ln a/1 c/1; ln a/1 e/h; in_box x 'chmod 600 a/1; rm c/1'; cb commit -b x -a; cp -p a/1 t; mv t a/1; cb undo; status "a file that was parted from its other names" 1; err "it is named" "^cowbox: conflict: $T/w/a/1: it is another since\$"; cb discard -f -b x
 fresh; in_box x 'mkdir -p new/a/b; echo 1 >new/f; echo 3 >new/a/b/f'; cb commit -b x -a; cp -a new copy; rm -r new; mv copy new; cb undo; status "directories that are copies by now" 0; check "are gone" test ! -e new; cb discard -f -b x
 fresh; mkdir d; echo 1 >d/f; in_box x 'rm -r d; mkdir d; ln -s x d/l; echo y >z; rm -r d; echo n >d'; cb commit -b x -a; rm d; mkdir d; cb undo --on-conflict=skip; status "skipped" 1; check "the rest" test -d d -a ! -e z; cb discard -f -b x
 
