@@ -20,6 +20,8 @@ bool host_spot_is_same(const struct stat *now, const struct stat *was);
 
 /* The name by which people know what step s is about: not a temporary one, where there is another. */
 const char *replay_shown(const struct journal *j, const struct step *s);
+/* Tells what is in a directory that step s has given to the host, and that the box never had: before it goes back. -ENOMEM. */
+int replay_tell_others(struct replay *r, const struct step *s);
 /* Tells of something that could not be put back, and counts it. */
 void replay_trouble(struct replay *r, const char *path, const char *what);
 /* What was so then has that mode, where it is ours. */

@@ -235,6 +235,10 @@ static int back_rename(struct replay *r, const struct step *s, struct journal *i
 		host_moved(r->host);
 		return x;
 	}
+	if (!into && s->given && S_ISDIR(s->at_a.st_mode))
+		x = replay_tell_others(r, s);
+	if (x < 0)
+		return x;
 	journal_spare_name(r->j, spare);
 	x = s->exchange ? host_exchange(a.dir, a.name, b.dir, b.name, spare) : host_move(b.dir, b.name, a.dir, a.name);
 	host_moved(r->host);

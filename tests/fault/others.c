@@ -311,6 +311,49 @@ static void test_in_the_way(void **state)
 	assert_true(tried);
 }
 
+static void new_directory_box(struct world *x)
+{
+	box_mkdir(x, "n");
+	box_new(x, "n/f", "new\n");
+}
+
+static const struct scene new_directory = { "new directory", nothing_on_host, new_directory_box, NULL, 0 };
+
+static int setup_new_directory(void **state)
+{
+	return setup(state, &new_directory);
+}
+
+/* It goes back into the box, and takes what somebody else has put into it along: that is told. */
+static void test_in_what_was_given(void **state)
+{
+	struct world *x = *state;
+	struct err err = { 0 };
+	char command[2 * PATH_MAX];
+	bool tried = false;
+
+	for (uint64_t n = 1; commit_killed_at(x, n) != 0; n++) {
+		size_t lines = 0;
+
+		if (S_ISDIR(host_stat_of("n").st_mode) && stage_is_open(x)) {
+			host_write("n/mine", "another's\n");
+			assert_true(stage_open(x));
+			assert_true(commit_recover(x->store, count_line, &lines, &err) >= 0);
+			snprintf(command, sizeof command, "find '%s' -path '*/tree/*' -name mine | grep -q .", x->store->path);
+			if (!host_stat_of("n").st_mode) {
+				tried = true;
+				assert_int_equal(lines, 1);
+				assert_int_equal(system(command), 0);
+			} else {
+				assert_string_equal(host_read("n/mine"), "another's\n");
+			}
+		}
+		stage_clear(x, &site);
+		stage_make(x, &site, &new_directory);
+	}
+	assert_true(tried);
+}
+
 /* A new file in it cannot be made by any means. */
 static void test_one_cannot_be_made(void **state)
 {
@@ -678,6 +721,7 @@ int main(void)
 		STAGE_TEST(test_interrupted_renames, renames),
 		STAGE_TEST(test_one_cannot_be_written, empty),
 		STAGE_TEST(test_in_the_way, one_file),
+		STAGE_TEST(test_in_what_was_given, new_directory),
 		STAGE_TEST(test_one_cannot_be_made, empty),
 		STAGE_TEST(test_size_limit, files),
 		STAGE_TEST(test_descriptor_limit, renames),
