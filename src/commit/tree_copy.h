@@ -24,9 +24,11 @@ void tree_links_release(struct tree_links *l);
 /* What is st is to be linked with the path, as if copy, which is there, had been copied from it. */
 int tree_links_add(struct tree_links *l, const struct stat *st, const char *path, const struct stat *copy);
 
-/* Copies what is called name in from to the same as to_name in to, where nothing is of that name: content, holes, metadata, links within it and, where links is not NULL, with what was copied
- * before. What of the metadata cannot be set is told in *ret_lost (enum copy_lost). After a failure what is there already stays: tree_remove (base/tree.h). */
+/* Copies what is called name in from to the same as to_name in to, where nothing is of that name: content, holes, metadata, links within it and, where
+ * links is not NULL, with what was copied before. What of the metadata cannot be set is told in *ret_lost (enum copy_lost). After a failure what is
+ * there already stays: tree_remove (base/tree.h). */
 int tree_copy(int from, const char *name, int to, const char *to_name, struct tree_links *links, unsigned *ret_lost);
+
 /* Where a copy goes. Names may lead elsewhere at any time, if others may write there; what is in dir is reached from there alone. */
 struct tree_place {
 	int dir;          /* dir: that is to hold it; of a directory that is there already, and empty: itself */
