@@ -106,12 +106,9 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 
 static int tree_enter(struct plan *p, const char *host, struct descent *d)
 {
-	char **names;
-	int r = host_list(&p->host, host, &names);
+	int r = host_enter(&p->host, host, d);
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return descent_enter(d, names);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* was: then the path of what is not known. */

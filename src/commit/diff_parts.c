@@ -125,7 +125,6 @@ static int add(struct collector *c, const struct part *part, const char *from, c
 static int deleted_visit(struct collector *c, const struct change *ch, const char *path, bool itself, struct descent *d)
 {
 	struct stat st;
-	char **names;
 	int r;
 
 	if (moved_away(c, path))
@@ -135,9 +134,7 @@ static int deleted_visit(struct collector *c, const struct change *ch, const cha
 		return r;
 	if (!S_ISDIR(st.st_mode))
 		return itself ? add(c, &(struct part){ .ch = ch, .mode = st.st_mode, .alone = true }, path, NULL) : 0;
-	r = host_list(c->host, path, &names);
-	if (r == 0)
-		r = descent_enter(d, names);
+	r = host_enter(c->host, path, d);
 	if (r == 0)
 		d->levels[d->depth - 1].mode = st.st_mode;
 	return r;
@@ -159,14 +156,6 @@ static int collect_deleted(struct collector *c, const struct change *ch, char pa
 	return r;
 }
 
-static int moved_enter(struct collector *c, const char *from, struct descent *d)
-{
-	char **names;
-	int r = host_list(c->host, from, &names);
-
-	return r < 0 ? r : descent_enter(d, names);
-}
-
 static int moved_visit(struct collector *c, const char *from, const char *path, struct descent *d)
 {
 	const struct change *own = change_at(c, path);
@@ -177,7 +166,7 @@ static int moved_visit(struct collector *c, const char *from, const char *path, 
 		return r;
 	/* Still this directory, unless its own change says more than of metadata. */
 	if (S_ISDIR(st.st_mode))
-		return !own || own->kind == CHANGE_META || own->kind == CHANGE_MODIFIED ? moved_enter(c, from, d) : 0;
+		return !own || own->kind == CHANGE_META || own->kind == CHANGE_MODIFIED ? host_enter(c->host, from, d) : 0;
 	return own ? 0 : add(c, &(struct part){ .mode = st.st_mode }, from, path);
 }
 
@@ -185,7 +174,7 @@ static int moved_visit(struct collector *c, const char *from, const char *path, 
 static int collect_moved(struct collector *c, char from[static PATH_MAX], char path[static PATH_MAX])
 {
 	_cleanup_descent_ struct descent d = { .path = { from, path } };
-	int r = moved_enter(c, from, &d);
+	int r = host_enter(c->host, from, &d);
 
 	while (r >= 0 && d.depth) {
 		r = descent_step(&d);

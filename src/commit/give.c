@@ -192,7 +192,6 @@ int give_file(struct apply *a, size_t i, const char *temp, const char *path, str
 static int enter(struct host *h, const char *path, struct descent *d)
 {
 	_cleanup_close_ int fd = -1;
-	char **names;
 	int r = host_open(h, path, O_RDONLY | O_DIRECTORY, &fd);
 
 	if (r < 0)
@@ -200,9 +199,7 @@ static int enter(struct host *h, const char *path, struct descent *d)
 	r = overlay_strip(fd, true);
 	if (r == -EACCES || r == -EPERM)
 		r = overlay_strip(fd, true);
-	if (r == 0)
-		r = host_list(h, path, &names);
-	return r < 0 ? r : descent_enter(d, names);
+	return r < 0 ? r : host_enter(h, path, d);
 }
 
 static int strip_file_once(struct host *h, const char *path)

@@ -9,14 +9,6 @@
 #include "base/inode_set.h"
 #include "base/path.h"
 
-static int enter(struct replay *r, const char *path, struct descent *d)
-{
-	char **names;
-	int x = host_list(r->host, path, &names);
-
-	return x < 0 ? x : descent_enter(d, names);
-}
-
 static void tell(struct replay *r, const char *path)
 {
 	char text[5 * PATH_MAX], shown[4 * PATH_MAX];
@@ -43,7 +35,7 @@ int replay_tell_others(struct replay *r, const struct step *s)
 	/* All that the box has there is in the commit, one item after another. */
 	for (size_t i = s->item; i < r->j->nitems && path_below(r->j->items[i].path, view, NULL); i++)
 		(void)path_take(&items, r->j->items[i].path);
-	x = enter(r, host, &d);
+	x = host_enter(r->host, host, &d);
 	while (x >= 0 && d.depth) {
 		x = descent_step(&d);
 		if (x <= 0)
@@ -53,7 +45,7 @@ int replay_tell_others(struct replay *r, const struct step *s)
 			continue;
 		}
 		if (host_stat(r->host, host, &st) == 0 && S_ISDIR(st.st_mode))
-			x = enter(r, host, &d);
+			x = host_enter(r->host, host, &d);
 		/* What cannot be looked into has nobody else been in. */
 		x = x == -ENOMEM ? x : 0;
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descent.h"
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/path.h"
@@ -248,7 +249,7 @@ int host_exchange(int dir_a, const char *a, int dir_b, const char *b, const char
 	return sys_renameat2(dir_a, spare, dir_a, a, 0);
 }
 
-int host_list(struct host *h, const char *path, char ***ret)
+static int list(struct host *h, const char *path, char ***ret)
 {
 	_cleanup_closedir_ DIR *d = NULL;
 	int fd, r;
@@ -258,6 +259,14 @@ int host_list(struct host *h, const char *path, char ***ret)
 		return r;
 	d = dir_take(fd);
 	return d ? dir_names(d, ret) : -ENOMEM;
+}
+
+int host_enter(struct host *h, const char *path, struct descent *d)
+{
+	char **names;
+	int r = list(h, path, &names);
+
+	return r < 0 ? r : descent_enter(d, names);
 }
 
 bool host_older(const struct box *box, const struct stat *st)

@@ -83,8 +83,9 @@ int host_exchange(int dir_a, const char *a, int dir_b, const char *b, const char
 bool host_same_mount(int a, int b);
 /* All that was written to the file system that has the directory is on the disk. */
 int host_sync(struct host *h, const char *dir);
-/* The names in a directory, sorted, NULL-terminated; free with strv_free. */
-int host_list(struct host *h, const char *path, char ***ret);
+struct descent;
+/* On a walk (base/descent.h), into the directory at the path. */
+int host_enter(struct host *h, const char *path, struct descent *d);
 
 struct box;
 /* True when the host's object last changed before the box was made: whatever the box saw of it, it saw as it is now. */

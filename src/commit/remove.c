@@ -50,20 +50,12 @@ static int check_tree(struct removal *rm, const char *host, const char *was)
 	return r < 0 ? r : r == 0 ? refuse_unknown(rm) : 0;
 }
 
-static int enter(struct removal *rm, struct descent *d)
-{
-	char **names;
-	int r = host_list(&rm->a->p->host, rm->host, &names);
-
-	return r < 0 ? r : descent_enter(d, names);
-}
-
 /* Files in the tree that the box wrote to by names which are gone, and that keep other names on the host, get that first. */
 static int settle_tree(struct removal *rm)
 {
 	_cleanup_descent_ struct descent d = { .path = { rm->host } };
 	struct stat st;
-	int r = enter(rm, &d);
+	int r = host_enter(&rm->a->p->host, rm->host, &d);
 
 	while (r >= 0 && d.depth) {
 		r = descent_step(&d);
@@ -71,7 +63,7 @@ static int settle_tree(struct removal *rm)
 			continue;
 		r = host_stat(&rm->a->p->host, rm->host, &st);
 		if (r == 0)
-			r = S_ISDIR(st.st_mode) ? enter(rm, &d) : twins_settle(rm->a, rm->item, rm->host, &st);
+			r = S_ISDIR(st.st_mode) ? host_enter(&rm->a->p->host, rm->host, &d) : twins_settle(rm->a, rm->item, rm->host, &st);
 	}
 	return r;
 }

@@ -203,14 +203,6 @@ static int check_others(struct check *c)
 	return r;
 }
 
-static int enter(struct check *c, const char *path, struct descent *d)
-{
-	char **names;
-	int r = host_list(&c->u->host, path, &names);
-
-	return r < 0 ? r : descent_enter(d, names);
-}
-
 /* In a directory that the commit made there is nothing but what it put there. */
 static int check_tree(struct check *c, const char *top)
 {
@@ -220,7 +212,7 @@ static int check_tree(struct check *c, const char *top)
 	int r;
 
 	strcpy(path, top);
-	r = enter(c, path, &d);
+	r = host_enter(&c->u->host, path, &d);
 	while (r >= 0 && d.depth) {
 		r = descent_step(&d);
 		if (r <= 0)
@@ -229,7 +221,7 @@ static int check_tree(struct check *c, const char *top)
 			r = conflict(c, path, "it has come since");
 		else if (host_stat(&c->u->host, path, &st) == 0 && S_ISDIR(st.st_mode) &&
 		         inode_set_has(&c->made, st.st_dev, st.st_ino))
-			r = enter(c, path, &d);
+			r = host_enter(&c->u->host, path, &d);
 	}
 	/* One that cannot be read, or is gone, is told of elsewhere. */
 	return r == -ENOMEM ? r : 0;
