@@ -9,7 +9,6 @@
 
 #include "base/cred.h"
 #include "base/fd.h"
-#include "base/tree.h"
 #include "commit/commit.h"
 
 /* The test's directory has the store in store/, and the host's tree in w/, which is *state->path. */
@@ -66,7 +65,7 @@ static inline int world_teardown(void **state)
 		return -1;
 	dir_teardown(&dir);
 	if (x->store_dir[0])
-		(void)tree_remove(AT_FDCWD, x->store_dir);
+		nftw(x->store_dir, dir_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	free(x);
 	return 0;
 }
