@@ -6,6 +6,14 @@ static void host_mkdir(const char *name)
 	assert_int_equal(mkdir(name, 0755), 0);
 }
 
+/* Removed and made again, with another inode: the old one is there until the new one is. */
+static void host_mkdir_anew(const char *name)
+{
+	assert_int_equal(rename(name, "old one"), 0);
+	host_mkdir(name);
+	assert_int_equal(rmdir("old one"), 0);
+}
+
 /* ---- directories ---- */
 
 static void test_directory_metadata(void **state)
@@ -24,9 +32,7 @@ static void test_directory_metadata(void **state)
 	box_chmod(x, "opaque", 0700);
 	later();
 	host_write("names/new", "host\n");
-	assert_int_equal(rmdir("anew"), 0);
-	host_mkdir("between"); /* that it has another inode */
-	host_mkdir("anew");
+	host_mkdir_anew("anew");
 	row(x, 60, "names");
 	row(x, 60, "anew");
 	row(x, 60, "opaque");
@@ -119,9 +125,7 @@ static void test_file_against_directory(void **state)
 	struct world *x = *state;
 
 	replace_directories(x);
-	assert_int_equal(rmdir("b"), 0);
-	host_mkdir("between");
-	host_mkdir("b");
+	host_mkdir_anew("b");
 	row(x, 65, "a");
 	row(x, 65, "b");
 	done(x);
@@ -245,9 +249,7 @@ static void test_deleted_touched(void **state)
 	host_touch("not", 1000000);
 	assert_int_equal(chown("owner", geteuid(), getegid()), 0);
 	host_touch("l", 1000000);
-	assert_int_equal(rmdir("d"), 0);
-	host_mkdir("between");
-	host_mkdir("d");
+	host_mkdir_anew("d");
 	row(x, 81, "kept");
 	row(x, 83, "not");
 	row(x, 81, "owner");
