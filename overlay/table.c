@@ -204,6 +204,14 @@ static struct dnode *parent_node(struct overlay *ov, const char *view, const cha
 	return *ret_name ? table_dir(ov, dir) : NULL;
 }
 
+/* With a renamed directory its redirect goes. */
+static void take_out(struct overlay *ov, struct dnode *n)
+{
+	if (n->redirected)
+		ov->redirects_valid = false;
+	dnode_take_out(n);
+}
+
 int table_put(struct overlay *ov, const char *view, enum dnode_kind kind, unsigned char type, uint64_t ino)
 {
 	const char *name;
@@ -213,7 +221,7 @@ int table_put(struct overlay *ov, const char *view, enum dnode_kind kind, unsign
 		return 0;
 	n = dnode_find(d, name, strlen(name));
 	if (n)
-		dnode_take_out(n);
+		take_out(ov, n);
 	return dnode_add(d, name, kind, ov->top, type, ino);
 }
 
@@ -223,5 +231,5 @@ void table_remove(struct overlay *ov, const char *view)
 	struct dnode *d = parent_node(ov, view, &name), *n = d ? dnode_find(d, name, strlen(name)) : NULL;
 
 	if (n)
-		dnode_take_out(n);
+		take_out(ov, n);
 }

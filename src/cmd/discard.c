@@ -71,19 +71,54 @@ static bool drop_one(struct drop *d, size_t i)
 	return true;
 }
 
-/* The changes at the paths, and what is below them: the layer's tree at a path goes whole. */
+/* It, and what is below, which comes directly after: the layer's tree at a path goes whole. True when something goes that did not before. */
+static bool drop_tree(struct drop *d, size_t i)
+{
+	const struct changes *c = d->changes;
+	bool more = false;
+
+	for (size_t k = i; k < c->count && path_below(c->list[k].path, c->list[i].path, NULL); k++)
+		more |= drop_one(d, k);
+	return more;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What has the old name of a renamed directory that goes back there, unless it is a new directory, whose names can stay beside the host's. from: room
+ * for as many as there are changes. */
+static bool drop_in_the_way(struct drop *d, const char **from)
+{
+	const struct changes *c = d->changes;
+	bool more = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->count; i++)
+		if (d->goes[i] && c->list[i].from && S_ISDIR(c->list[i].box.st_mode))
+			from[n++] = c->list[i].from;
+	qsort(from, n, sizeof *from, by_path);
+	for (size_t i = 0; n && i < c->count; i++)
+		if (!d->goes[i] && (c->list[i].kind == CHANGE_RENAMED || !S_ISDIR(c->list[i].box.st_mode)) &&
+		    bsearch(&c->list[i].path, from, n, sizeof *from, by_path))
+			more |= drop_tree(d, i);
+	return more;
+}
+
+/* The changes at the paths, what is below them, and what is in the way of what goes back. */
 static int drop_choose(struct drop *d, const struct changes *c, const struct paths *paths)
 {
+	_cleanup_free_ const char **from = calloc(c->count + 1, sizeof *from);
+
 	*d = (struct drop){ .changes = c, .goes = calloc(c->count + 1, sizeof *d->goes) };
-	if (!d->goes)
+	if (!d->goes || !from)
 		return -ENOMEM;
-	for (size_t i = 0; i < c->count; i++) {
+	for (size_t i = 0; i < c->count; i++)
 		if (paths_match(paths, &c->list[i]))
-			drop_one(d, i);
-		/* what is below comes directly after */
-		for (size_t k = i + 1; d->goes[i] && k < c->count && path_below(c->list[k].path, c->list[i].path, NULL); k++)
-			drop_one(d, k);
-	}
+			drop_tree(d, i);
+	while (drop_in_the_way(d, from))
+		;
 	return 0;
 }
 
@@ -185,11 +220,6 @@ static int cover_sources(const struct drop *d, struct session *s, struct err *er
 			return err_sys(err, r, "%s", path_printable(from, text, sizeof text));
 	}
 	return 0;
-}
-
-static int by_path(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* What could not be taken out alone: a removal below a directory that replaced the host's has no mark of its own in the layer. */
@@ -309,8 +339,8 @@ const struct verb verb_discard = {
 	.summary = "forget the box, or some of its changes",
 	.details = "Without PATHs the whole box is removed; with them, the changes at or below them. Asks first, unless -f is "
 		   "given.\n"
-		   "What goes is listed: where a renamed directory goes back, the changes in it and what is at its old place now "
-		   "go with it.\n"
+		   "What goes is listed: where a renamed directory goes back, the changes in it and what has its old name now "
+		   "go with it; what is in a new directory of that name stays.\n"
 		   "The host is never touched, and what was committed from the box stays in the history (cowbox log).",
 	.exits = "0 discarded\n1 kept (the answer was no, or nothing changed at a PATH)\n2 wrong usage, or no terminal to ask on "
 		 "and no -f\n"

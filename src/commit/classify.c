@@ -75,6 +75,19 @@ static const struct origin *origin_of_entry(const struct plan *p, const char *wa
 	return own ? own : o;
 }
 
+/* Noted under another name: then it must be as it was noted, or not have changed since the box took the directory away from this place. Of a directory that
+ * this commit took something out of, the time of change tells nothing. */
+static bool known_elsewhere(struct plan *p, const struct stat *now, bool touched, uint64_t seen_ns)
+{
+	const struct origin *o = plan_knows_inode(p, now);
+
+	if (!o)
+		return false;
+	if (!S_ISDIR(now->st_mode))
+		return touched || origin_same(o, now) || time_ns(&now->st_ctim) <= seen_ns;
+	return time_ns(touched ? &now->st_mtim : &now->st_ctim) <= (o->when_ns > seen_ns ? o->when_ns : seen_ns);
+}
+
 int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now)
 {
 	const struct origin *o;
@@ -95,9 +108,8 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 		return 0;
 	o = origin_of_entry(p, was);
 	touched = check->touched && check->touched(check->ctx, ret_now);
-	/* Noted under another name: then it must not have changed since the box took the directory away from this place. */
 	if (!o || o->kind == ORIGIN_ABSENT)
-		return time_ns(touched ? &ret_now->st_mtim : &ret_now->st_ctim) <= check->seen_ns && plan_knows_inode(p, ret_now);
+		return known_elsewhere(p, ret_now, touched, check->seen_ns);
 	if (touched)
 		return 1;
 	r = same_in_tree(p, o, host, ret_now);
@@ -331,6 +343,23 @@ static bool source_is_gone(struct plan *p, const struct change *ch)
 	       overlay_lookup(p->p.ov, &caller, AT_VIEW(from), LOOKUP_NOFOLLOW, &old) == -ENOENT;
 }
 
+/* The directory of the box above that replaces something else of the host's, a symlink perhaps: nothing is below that. Or NO_ITEM. */
+static size_t new_directory_above(const struct plan *p, size_t i)
+{
+	for (size_t k = p->above[i]; k != NO_ITEM; k = p->above[k])
+		if (item_makes_dir(&p->p.items[k]) && p->now[k].st_mode && !S_ISDIR(p->now[k].st_mode))
+			return k;
+	return NO_ITEM;
+}
+
+/* And the host's was no directory before. Records of what is below are of one that the box moved there, and away again. */
+static bool never_had(const struct plan *p, size_t i)
+{
+	size_t k = new_directory_above(p, i);
+
+	return k != NO_ITEM && p->p.items[k].verdict == COMMIT_APPLY;
+}
+
 /* Everything but renames. */
 static int judge_plain(struct plan *p, size_t i, const char *path, struct judgement *j, char detail[static COMMIT_WHY_MAX])
 {
@@ -338,7 +367,7 @@ static int judge_plain(struct plan *p, size_t i, const char *path, struct judgem
 	const struct stat *now = &p->now[i];
 	struct since s;
 	mode_t was;
-	int r;
+	int r = 0;
 
 	*j = (struct judgement){ .was = was_of(now->st_mode), .box = done_by_box(ch, now, now->st_mode), .host = HOST_REMOVED };
 	if (ch->kind == CHANGE_DELETED && !now->st_mode)
@@ -347,7 +376,10 @@ static int judge_plain(struct plan *p, size_t i, const char *path, struct judgem
 	j->host = HOST_LEAVES;
 	if (plan_rename_from(p, path) != NO_ITEM && ch->kind != CHANGE_META)
 		return 0;
-	r = since_by_any_name(p, ch, path, now, &s);
+	if (!now->st_mode && never_had(p, i))
+		s = (struct since){ .same = true };
+	else
+		r = since_by_any_name(p, ch, path, now, &s);
 	if (r < 0)
 		return r;
 	j->host = HOST_SAME;
@@ -369,15 +401,6 @@ static int judge_plain(struct plan *p, size_t i, const char *path, struct judgem
 
 /* ---- renames ---- */
 
-/* A directory of the box replaces something else of the host's, a symlink perhaps: nothing is below that. */
-static bool below_new_directory(const struct plan *p, size_t i)
-{
-	for (size_t k = p->above[i]; k != NO_ITEM; k = p->above[k])
-		if (item_makes_dir(&p->p.items[k]) && p->now[k].st_mode && !S_ISDIR(p->now[k].st_mode))
-			return true;
-	return false;
-}
-
 /* The place a renamed object goes to. Leaves *ret_host alone when it may. */
 static int judge_destination(struct plan *p, size_t i, const char *path, unsigned *ret_host, char detail[static COMMIT_WHY_MAX])
 {
@@ -387,7 +410,7 @@ static int judge_destination(struct plan *p, size_t i, const char *path, unsigne
 	struct since s;
 	int r = host_stat(&p->host, path, now);
 
-	if (r == -ELOOP && below_new_directory(p, i)) {
+	if (r == -ELOOP && new_directory_above(p, i) != NO_ITEM) {
 		memset(now, 0, sizeof *now);
 		return 0;
 	}
@@ -478,7 +501,7 @@ static int judge(struct plan *p, size_t i, struct judgement *j, char detail[stat
 		r = host_parent_ident(&p->host, path, &p->dirs[i]);
 	if (r == 0 || !error_is_hard(r))
 		r = host_stat(&p->host, ch->kind == CHANGE_RENAMED ? ch->from : path, &p->now[i]);
-	if (r == -ELOOP && below_new_directory(p, i)) {
+	if (r == -ELOOP && (new_directory_above(p, i) != NO_ITEM || (ch->kind != CHANGE_RENAMED && plan_carrier(p, path, ch->path) != NO_ITEM))) {
 		memset(&p->now[i], 0, sizeof p->now[i]);
 		r = 0;
 	}

@@ -165,8 +165,8 @@ static size_t forget_item(struct apply *a, size_t i)
 	size_t end = plan_end(a->p, i);
 	bool all = all_done(a, i, end);
 
-	/* Below a deleted directory there may be things that moved elsewhere, whose layer still finds them here. */
-	if (all && it->change->kind == CHANGE_DELETED)
+	/* Below a deleted directory, or one that hides what the host has there, may be things that moved elsewhere, whose layer still finds them here. */
+	if (all && (it->change->kind == CHANGE_DELETED || S_ISDIR(it->change->box.st_mode)))
 		all = plan_renames_below(a->p, it->change->path, renames_done, NULL);
 	if (all) {
 		char original[PATH_MAX] = "";

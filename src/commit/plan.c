@@ -173,7 +173,7 @@ size_t plan_carrier(const struct plan *p, const char *path, const char *view)
 		path_split(up, up, sizeof up);
 		i = plan_rename_from(p, up);
 		if (i != NO_ITEM)
-			return path_below(view, p->p.items[i].change->path, NULL) ? NO_ITEM : i;
+			return i == plan_renamed_above(p, view) || strcmp(p->p.items[i].change->path, view) == 0 ? NO_ITEM : i;
 	}
 	return NO_ITEM;
 }
@@ -231,29 +231,6 @@ const struct origin *plan_origin(const struct plan *p, const char *path)
 			return o;
 	}
 	return NULL;
-}
-
-static int note_inode(void *ctx, uint64_t dev, uint64_t ino)
-{
-	return inode_set_add(ctx, dev, ino);
-}
-
-bool plan_knows_inode(struct plan *p, const struct stat *st)
-{
-	const struct box *box = overlay_box(p->p.ov);
-
-	for (int i = 0; !p->known_loaded && i < box->nlayers; i++) {
-		_cleanup_close_ int fd = -1;
-		char name[32];
-		off_t at = 0;
-
-		snprintf(name, sizeof name, "layers/%d", box->layer[i]);
-		fd = box_open_in(box, name, O_RDONLY | O_DIRECTORY);
-		if (fd >= 0)
-			origins_identities(fd, &at, note_inode, &p->known);
-	}
-	p->known_loaded = true;
-	return inode_set_has(&p->known, st->st_dev, st->st_ino);
 }
 
 static int from_cmp(const void *a, const void *b, void *ctx)
@@ -533,7 +510,7 @@ void commit_plan_free(struct commit_plan *plan)
 	free(p->above);
 	free(p->renames);
 	free(p->taken);
-	inode_set_release(&p->known);
+	known_release(&p->known);
 	inode_set_release(&p->judged);
 	free(p);
 }

@@ -8,6 +8,13 @@
 
 #define NO_ITEM ((size_t)-1)
 
+/* The records of all inodes, the last of each; see plan_knows_inode. */
+struct knowns {
+	struct known *v;
+	size_t count, room;
+	bool loaded;
+};
+
 struct plan {
 	struct commit_plan p; /* p: first, so that a pointer to one is a pointer to the other */
 	struct host host;
@@ -19,8 +26,7 @@ struct plan {
 	size_t *renames;  /* renames: items that are renames, in the order of their old places */
 	size_t *taken; /* taken: the same in the order of the inodes that they rename */
 	size_t nrenames;
-	struct inode_set known; /* known: every inode that has an origin; see plan_knows_inode */
-	bool known_loaded;
+	struct knowns known;
 	struct inode_set judged; /* judged: every host inode that some item is about, when judged_all */
 	bool judged_all;
 	unsigned char *ends; /* ends: bits of enum end: which of an item's names are at or below a path that was chosen */
@@ -52,8 +58,8 @@ size_t plan_end(const struct plan *p, size_t i);
 size_t plan_rename_from(const struct plan *p, const char *from);
 /* Calls fn for each rename of this host inode, until it returns false. */
 void plan_renames_of(const struct plan *p, const struct stat *st, bool (*fn)(const struct plan *p, size_t i, void *ctx), void *ctx);
-/* The rename that carries the host object at path away, because a directory above it moves; NO_ITEM: none, or the one that view is below
- * itself. */
+/* The rename that carries the host object at path away, because a directory above it moves; NO_ITEM: none, or the one that brings it where view is
+ * (then it is view's own object). */
 size_t plan_carrier(const struct plan *p, const char *path, const char *view);
 /* Calls fn for each rename whose old place is at or below the directory, until it returns false; tells whether it ran through. */
 bool plan_renames_below(const struct plan *p, const char *dir, bool (*fn)(const struct plan *p, size_t i, void *ctx), void *ctx);
@@ -69,8 +75,14 @@ int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_
 /* What the host had at a path (in the view's names of the time) when the box first changed it; NULL: no record. */
 const struct origin *plan_origin(const struct plan *p, const char *path);
 
-/* True when some origin is of this inode, under whatever path it was changed: a directory may have been renamed before things in it were. */
-bool plan_knows_inode(struct plan *p, const struct stat *st);
+/* ---- known.c ---- */
+
+/* The last record of this inode, under whatever path it was changed: a directory may have been renamed before things in it were. NULL: none. Borrowed; it
+ * has no path. */
+const struct origin *plan_knows_inode(struct plan *p, const struct stat *st);
+void known_release(struct knowns *k);
+
+/* ---- plan.c ---- */
 
 /* A plan of these changes (taken over), with nothing judged: for what was committed already. commit_plan_free(&p->p). */
 int plan_from_changes(struct overlay *ov, struct changes *changes, struct plan **ret);

@@ -219,10 +219,21 @@ static int run_discard(struct cr *c, const struct cr_picked *paths, struct chang
 	return cr_fail(c, paths ? "a discard of some paths failed" : "the discard of all paths failed", line);
 }
 
+/* The change stands in the way of a renamed directory that goes back to its old place. */
+static bool in_the_way(const struct changes *all, const bool *goes, const struct change *ch)
+{
+	if (ch->kind != CHANGE_RENAMED && S_ISDIR(ch->box.st_mode))
+		return false;
+	for (size_t i = 0; i < all->count; i++)
+		if (goes[i] && all->list[i].from && S_ISDIR(all->list[i].box.st_mode) && strcmp(all->list[i].from, ch->path) == 0)
+			return true;
+	return false;
+}
+
 /* What may change in the view: at and below the changes that go, and where they were. What stays in the box stays in the view there too. */
 static void find_region(struct cr *c, const struct changes *all, const struct cr_picked *paths, struct line_region *ret)
 {
-	bool *goes = calloc(all->count + 1, sizeof(*goes));
+	bool *goes = calloc(all->count + 1, sizeof(*goes)), more = true;
 
 	if (!goes)
 		abort();
@@ -233,6 +244,16 @@ static void find_region(struct cr *c, const struct changes *all, const struct cr
 			goes[i] = goes[i] || path_below(ch->path, paths->path[k], NULL) || (ch->from && path_below(ch->from, paths->path[k], NULL));
 		for (size_t k = 0; k < all->count; k++)
 			goes[i] = goes[i] || (k < i && goes[k] && path_below(ch->path, all->list[k].path, NULL));
+	}
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < all->count; i++) {
+			if (goes[i] || !in_the_way(all, goes, &all->list[i]))
+				continue;
+			for (size_t k = i; k < all->count && path_below(all->list[k].path, all->list[i].path, NULL); k++)
+				goes[k] = true;
+			more = true;
+		}
 	}
 	for (size_t i = 0; i < all->count; i++) {
 		const struct change *ch = &all->list[i];
