@@ -7,13 +7,28 @@
  */
 #include "overlay/changes.h"
 #include "overlay/compare.h"
+#include "overlay/known.h"
 
 #include <sys/xattr.h>
 
 struct exposing {
 	struct overlay *ov;
 	struct origins *origins;   /* origins: of the top layer, loaded when first needed */
+	struct known known;        /* known: the same, by their inodes */
+	bool known_loaded;
 };
+
+/* The box had it under another name, and the host has not changed it since it was noted. */
+static bool was_elsewhere(struct exposing *x, const struct stat *st)
+{
+	const struct origin *o;
+
+	if (!x->known_loaded)
+		(void)known_load(&x->known, x->ov->layers[x->ov->top].fd);
+	x->known_loaded = true;
+	o = known_find(&x->known, st);
+	return o && (S_ISDIR(st->st_mode) ? time_ns(&st->st_ctim) <= o->when_ns : origin_same(o, st));
+}
 
 /* A host's name that the directory hides. dir: the directory's own record; fd: the directory in the layer. */
 static int hide_name(struct exposing *x, const struct origin *dir, int fd, int host_fd, const char *view, const char *name)
@@ -30,7 +45,7 @@ static int hide_name(struct exposing *x, const struct origin *dir, int fd, int h
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (!origins_find(x->origins, path)) {
-		if (dir && time_ns(&st.st_ctim) > dir->when_ns)
+		if (dir && time_ns(&st.st_ctim) > dir->when_ns && !was_elsewhere(x, &st))
 			return 0;   /* (E2) */
 		if (S_ISLNK(st.st_mode) && sys_readlinkat(host_fd, name, target, sizeof target) < 0)
 			target[0] = 0;
@@ -138,6 +153,7 @@ int overlay_expose(struct overlay *ov, struct vpath path)
 			r = redirects_update(ov);
 	}
 	origins_free(x.origins);
+	known_release(&x.known);
 	change_end(ov, true);
 	return r < 0 ? r : 0;
 }

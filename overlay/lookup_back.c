@@ -43,6 +43,17 @@ static int view_of_part(struct overlay *ov, int layer, const char *real, char *r
 	return 0;
 }
 
+int overlay_view_of_name(struct overlay *ov, const char *host, char ret[static PATH_MAX])
+{
+	char dir[PATH_MAX], view[PATH_MAX];
+	const char *name = path_split(host, dir, sizeof dir);
+	int r = name ? view_of_part(ov, PART_HOST, dir, view, sizeof view) : -ENAMETOOLONG;
+
+	if (r == 0)
+		r = path_join(ret, PATH_MAX, view, name);
+	return r < 0 ? r : 0;
+}
+
 /* Whether the view still shows at `view` what (layer, real) names. */
 static int view_shows(struct overlay *ov, int layer, const char *real, const char *view)
 {

@@ -108,6 +108,8 @@ int overlay_fstat(struct overlay *ov, const struct caller *c, int fd, struct sta
 /* Canonical view path for a path that the kernel told of a descriptor, cwd or mapping ("/home/u/x", ".../layers/1/tree/home/u/x").
  * -ENOENT when the view does not have that object (any more): then ret holds the path it would have. */
 int overlay_view_path(struct overlay *ov, const char *real, char *ret, size_t size);
+/* Where the view has, or would have, the name that the host has at a path: the directory that it is in may be renamed in the box. */
+int overlay_view_of_name(struct overlay *ov, const char *host, char ret[static PATH_MAX]);
 /* True when the path, in the view or on the host, is the store or below it. */
 bool overlay_hides(struct overlay *ov, const char *path);
 /* True when at or below the directory (a view path) and on the way to it no layer has anything: the host alone decides. */

@@ -154,11 +154,15 @@ static void drop_print(const struct drop *d)
 static int forget_source(struct session *s, const struct drop *d, const char *from)
 {
 	const struct changes *c = d->changes;
+	char view[PATH_MAX];
+	int r = overlay_view_of_name(s->ov, from, view);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < c->count; i++)
-		if (!d->goes[i] && strcmp(c->list[i].path, from) == 0)
-			return S_ISDIR(c->list[i].box.st_mode) ? overlay_settle(s->ov, (struct vpath){ from }) : 0;
-	return overlay_forget(s->ov, (struct vpath){ from });
+		if (!d->goes[i] && strcmp(c->list[i].path, view) == 0)
+			return S_ISDIR(c->list[i].box.st_mode) ? overlay_settle(s->ov, (struct vpath){ view }) : 0;
+	return overlay_forget(s->ov, (struct vpath){ view });
 }
 
 /* Where the directory that it is in hides what the host has there, it must be told apart from the rest of that first. done: the last directory. */
@@ -207,15 +211,20 @@ static int drop_apply(const struct drop *d, struct session *s, struct err *err)
 static int cover_sources(const struct drop *d, struct session *s, struct err *err)
 {
 	const struct changes *c = d->changes;
-	char text[4 * PATH_MAX];
+	char text[4 * PATH_MAX], view[PATH_MAX];
 	bool renames = false;
 
 	for (size_t i = 0; i < c->count; i++)
 		renames |= d->goes[i] && c->list[i].from;
 	for (size_t i = 0; renames && i < c->count; i++) {
 		const char *from = c->list[i].from;
-		int r = d->goes[i] || !from ? 0 : overlay_cover(s->ov, (struct vpath){ from });
+		int r = 0;
 
+		if (d->goes[i] || !from)
+			continue;
+		r = overlay_view_of_name(s->ov, from, view);
+		if (r == 0)
+			r = overlay_cover(s->ov, (struct vpath){ view });
 		if (r < 0)
 			return err_sys(err, r, "%s", path_printable(from, text, sizeof text));
 	}

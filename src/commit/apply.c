@@ -434,10 +434,11 @@ static void finish(struct apply *a)
 	int r = replay_finish(&rp);
 
 	host_moved(&a->p->host);
+	/* First: what the box hides of the host's is known by the records. */
+	if (r == 0 && !is_all_done(&a->p->p))
+		r = renew_done(a->p, a->j);
 	if (r == 0)
 		r = apply_forget_done(a);
-	if (r == 0 && !is_all_done(&a->p->p))
-		r = renew_written(overlay_box(a->p->p.ov), a->p->p.changes.origins, a->j, &a->p->host);
 	if (r < 0 || journal_add_forgotten(a->j) < 0 || journal_close(a->j) < 0)
 		a->result->unfinished = true;
 	tell_beside(a);

@@ -264,8 +264,8 @@ int remove_check(struct apply *a, size_t i, const char *host, const char *was, c
 
 /* ---- renew.c ---- */
 
-/* A commit is done: files of several names that it wrote to are no conflict under another name that is left in the box. */
-int renew_written(const struct box *box, struct origins *const origins[], const struct journal *j, struct host *h);
+/* A commit is done: files of which it wrote to, or took away, one of the names are no conflict under another that is left in the box. */
+int renew_done(struct plan *p, const struct journal *j);
 /* Steps were taken back: what has the host's objects as they were, but for the time of change, is told of the new one, so that they are no conflict
  * the next time. origins: of the box's layers; the files and the lists in memory. -errno: it can be tried again. */
 int renew_origins(const struct box *box, struct origins *const origins[], const struct journal *j, struct host *h);

@@ -42,11 +42,13 @@ int classify_same_as_box(struct plan *p, const struct change *ch, const char *pa
 	return r < 0 ? r : copy_xattrs_equal(box, fd);
 }
 
-/* The name of that time is not known, or has been another's since, but the box has changed this inode, and the host not since there is the box:
- * what the box saw is what is there. */
-static bool older_than_box(struct plan *p, const struct stat *now)
+/* The name of that time is not known, or has been another's since, but the box has changed this inode, and the host not since there is the box, or not
+ * since it was noted last: what the box saw is what is there. */
+static bool seen_elsewhere(struct plan *p, const struct stat *now)
 {
-	return host_older(overlay_box(p->p.ov), now) && plan_knows_inode(p, now);
+	const struct origin *o = plan_knows_inode(p, now);
+
+	return o && (host_older(overlay_box(p->p.ov), now) || (!S_ISDIR(now->st_mode) && origin_same(o, now)));
 }
 
 /* ---- whole trees ---- */
@@ -113,7 +115,7 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 	if (touched)
 		return 1;
 	r = same_in_tree(p, o, host, ret_now);
-	return r == 0 ? older_than_box(p, ret_now) : r;
+	return r == 0 ? seen_elsewhere(p, ret_now) : r;
 }
 
 static int tree_enter(struct plan *p, const char *host, struct descent *d)
@@ -295,7 +297,7 @@ static int since_by_any_name(struct plan *p, const struct change *ch, const char
 	}
 	if (!ret->origin && !now->st_mode)
 		ret->same = true;
-	if (now->st_mode && !since_unchanged(ret) && older_than_box(p, now))
+	if (now->st_mode && !since_unchanged(ret) && seen_elsewhere(p, now))
 		*ret = (struct since){ .same = true };
 	return 0;
 }
@@ -401,6 +403,12 @@ static int judge_plain(struct plan *p, size_t i, const char *path, struct judgem
 
 /* ---- renames ---- */
 
+/* The host's symlink on the way to it will be elsewhere by then, or is replaced. */
+static bool nothing_there(const struct plan *p, size_t i, const char *path)
+{
+	return new_directory_above(p, i) != NO_ITEM || plan_carrier(p, path, p->p.items[i].change->path) != NO_ITEM;
+}
+
 /* The place a renamed object goes to. Leaves *ret_host alone when it may. */
 static int judge_destination(struct plan *p, size_t i, const char *path, unsigned *ret_host, char detail[static COMMIT_WHY_MAX])
 {
@@ -410,7 +418,7 @@ static int judge_destination(struct plan *p, size_t i, const char *path, unsigne
 	struct since s;
 	int r = host_stat(&p->host, path, now);
 
-	if (r == -ELOOP && new_directory_above(p, i) != NO_ITEM) {
+	if (r == -ELOOP && nothing_there(p, i, path)) {
 		memset(now, 0, sizeof *now);
 		return 0;
 	}
@@ -458,7 +466,7 @@ static int judge_source(struct plan *p, size_t i, struct judgement *j)
 		r = since_record(p, o, ch->from, now, &s);
 	if (r < 0)
 		return r;
-	if (!since_unchanged(&s) && older_than_box(p, now))
+	if (!since_unchanged(&s) && seen_elsewhere(p, now))
 		s = (struct since){ .same = true };
 	j->host = s.same ? HOST_SAME : s.type ? HOST_TYPE : s.appeared ? HOST_TAKEN : HOST_UNKNOWN;
 	if (s.type || s.appeared || !s.origin || s.same)
@@ -501,7 +509,7 @@ static int judge(struct plan *p, size_t i, struct judgement *j, char detail[stat
 		r = host_parent_ident(&p->host, path, &p->dirs[i]);
 	if (r == 0 || !error_is_hard(r))
 		r = host_stat(&p->host, ch->kind == CHANGE_RENAMED ? ch->from : path, &p->now[i]);
-	if (r == -ELOOP && (new_directory_above(p, i) != NO_ITEM || (ch->kind != CHANGE_RENAMED && plan_carrier(p, path, ch->path) != NO_ITEM))) {
+	if (r == -ELOOP && ch->kind != CHANGE_RENAMED && nothing_there(p, i, path)) {
 		memset(&p->now[i], 0, sizeof p->now[i]);
 		r = 0;
 	}

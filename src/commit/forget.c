@@ -75,10 +75,10 @@ static void forget_original(struct apply *a, size_t i, const char *original)
 static void forget_sources(struct apply *a, size_t begin, size_t end)
 {
 	for (size_t i = begin; i < end; i++) {
-		const char *from = item(a, i)->change->from;
+		char from[PATH_MAX];
 		size_t there;
 
-		if (item(a, i)->change->kind != CHANGE_RENAMED)
+		if (item(a, i)->change->kind != CHANGE_RENAMED || met(a, overlay_view_of_name(a->p->p.ov, item(a, i)->change->from, from)) < 0)
 			continue;
 		there = plan_find(a->p, from);
 		/* Something like what the host had there was no change until now. */

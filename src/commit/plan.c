@@ -233,6 +233,24 @@ const struct origin *plan_origin(const struct plan *p, const char *path)
 	return NULL;
 }
 
+const struct origin *plan_knows_inode(struct plan *p, const struct stat *st)
+{
+	const struct box *box = overlay_box(p->p.ov);
+
+	for (int i = 0; !p->known_loaded && i < box->nlayers; i++) {
+		_cleanup_close_ int fd = -1;
+		char name[32];
+
+		snprintf(name, sizeof name, "layers/%d", box->layer[i]);
+		fd = box_open_in(box, name, O_RDONLY | O_DIRECTORY);
+		/* What cannot be read is not known: a conflict too many. */
+		if (fd >= 0)
+			(void)known_load(&p->known, fd);
+	}
+	p->known_loaded = true;
+	return known_find(&p->known, st);
+}
+
 static int from_cmp(const void *a, const void *b, void *ctx)
 {
 	const struct plan *p = ctx;

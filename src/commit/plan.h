@@ -5,15 +5,9 @@
 #include "base/inode_set.h"
 #include "commit/commit.h"
 #include "host.h"
+#include "overlay/known.h"
 
 #define NO_ITEM ((size_t)-1)
-
-/* The records of all inodes, the last of each; see plan_knows_inode. */
-struct knowns {
-	struct known *v;
-	size_t count, room;
-	bool loaded;
-};
 
 struct plan {
 	struct commit_plan p; /* p: first, so that a pointer to one is a pointer to the other */
@@ -26,7 +20,8 @@ struct plan {
 	size_t *renames;  /* renames: items that are renames, in the order of their old places */
 	size_t *taken; /* taken: the same in the order of the inodes that they rename */
 	size_t nrenames;
-	struct knowns known;
+	struct known known; /* known: see plan_knows_inode */
+	bool known_loaded;
 	struct inode_set judged; /* judged: every host inode that some item is about, when judged_all */
 	bool judged_all;
 	unsigned char *ends; /* ends: bits of enum end: which of an item's names are at or below a path that was chosen */
@@ -75,14 +70,8 @@ int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_
 /* What the host had at a path (in the view's names of the time) when the box first changed it; NULL: no record. */
 const struct origin *plan_origin(const struct plan *p, const char *path);
 
-/* ---- known.c ---- */
-
-/* The last record of this inode, under whatever path it was changed: a directory may have been renamed before things in it were. NULL: none. Borrowed; it
- * has no path. */
+/* The last record of this inode, under whatever path it was changed: a directory may have been renamed before things in it were. NULL: none. Borrowed. */
 const struct origin *plan_knows_inode(struct plan *p, const struct stat *st);
-void known_release(struct knowns *k);
-
-/* ---- plan.c ---- */
 
 /* A plan of these changes (taken over), with nothing judged: for what was committed already. commit_plan_free(&p->p). */
 int plan_from_changes(struct overlay *ov, struct changes *changes, struct plan **ret);

@@ -1,5 +1,5 @@
 /* renew.c - records of what the host had, after steps were taken back: names that came and went have moved the time of change; and, after a commit, of
- * files that it wrote to by one of their names, where another is still in the box.
+ * files of which it wrote to, or took away, one of the names, where another is still in the box.
  *
  * A record may be of a name that no step is about, of a file with several names. So all records of the inodes that were touched are renewed. Taking back
  * may have been interrupted, and records renewed before: those of any time of change from the commit's begin until now are.
@@ -13,12 +13,14 @@
 #include "apply.h"
 #include "base/fd.h"
 #include "base/stat.h"
+#include "base/sys.h"
 
 /* An inode that steps were about. */
 struct touched {
 	const struct stat *before; /* before: the first of them */
 	size_t order;
 	struct stat now; /* now: st_mode 0: it has not been found */
+	bool written;    /* written: it may have other content than at first, by this commit */
 };
 
 struct renewal {
@@ -30,7 +32,7 @@ struct renewal {
 	size_t count;
 	size_t *dirs; /* dirs: steps that rename directories, in their order */
 	size_t ndirs;
-	bool written; /* written: the objects may have other content than at first, by this commit */
+	bool done; /* done: nothing was taken back: what has not been found is looked for by the records */
 	int layer; /* layer: the one that is gone through */
 	int log;   /* log: opened when first needed; -1: not yet */
 };
@@ -159,25 +161,31 @@ static int renew(void *ctx, const struct origin *o)
 	struct renewal *rn = ctx;
 	const struct touched *t = o->kind == ORIGIN_ABSENT || o->kind == ORIGIN_DIRECTORY ? NULL : find(rn, o->dev, o->ino);
 	struct origin renewed = *o;
-	struct stat like;
+	struct stat like, now;
 	int r;
 
-	if (!t || !t->now.st_mode || o->ctime_ns < time_ns(&t->before->st_ctim) || o->ctime_ns >= time_ns(&t->now.st_ctim))
+	if (!t)
+		return 0;
+	now = t->now;
+	/* One of its names is gone, and the history may have it: that is all that happened to it. */
+	if (!now.st_mode && (!rn->done || host_stat(rn->host, o->path, &now) < 0 || !swap_still_is(&now, t->before)))
+		return 0;
+	if (o->ctime_ns < time_ns(&t->before->st_ctim) || o->ctime_ns >= time_ns(&now.st_ctim))
 		return 0;
 	like = *t->before;
 	like.st_ctim =
 		(struct timespec){ .tv_sec = (time_t)(o->ctime_ns / 1000000000u), .tv_nsec = (long)(o->ctime_ns % 1000000000u) };
 	if (!origin_same(o, &like))
 		return 0;
-	origin_from_stat(&renewed, &t->now);
+	origin_from_stat(&renewed, &now);
 	/* What was kept is of before. */
-	if (rn->written)
+	if (t->written)
 		renewed.base_id = renewed.hash = renewed.hashed = 0;
 	r = open_log(rn);
 	if (r == 0)
 		r = origins_append(rn->log, &renewed);
 	if (r == 0)
-		origins_renew(rn->origins[rn->layer], o->path, &t->now);
+		origins_renew(rn->origins[rn->layer], o->path, &now);
 	/* Without it a change is told as a conflict, which is better than a commit that is never done with. */
 	return error_is_hard(r) ? r : 0;
 }
@@ -213,22 +221,43 @@ int renew_origins(const struct box *box, struct origins *const origins[], const 
 	return r < 0 ? r : all;
 }
 
-int renew_written(const struct box *box, struct origins *const origins[], const struct journal *j, struct host *h)
+/* What was taken away is in the entry by now, and may have other names still. */
+static void look_at_kept(struct renewal *rn)
 {
-	struct renewal rn = { .box = box, .j = j, .host = h, .origins = origins, .written = true };
+	for (size_t k = 0; k < rn->j->nsteps; k++) {
+		const struct step *s = &rn->j->steps[k];
+		const struct stat *was = s->old == OLD_A ? &s->at_b : &s->at_a;
+		struct touched *t = s->old != OLD_NONE && was->st_nlink > 1 ? find(rn, was->st_dev, was->st_ino) : NULL;
+		char name[JOURNAL_KEPT_MAX];
+		struct stat now;
+
+		if (!t || t->now.st_mode)
+			continue;
+		journal_kept_name(s->kept, true, name);
+		if (sys_fstatat(rn->j->dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && swap_still_is(&now, t->before))
+			t->now = now;
+	}
+}
+
+int renew_done(struct plan *p, const struct journal *j)
+{
+	struct renewal rn = { .box = overlay_box(p->p.ov), .j = j, .host = &p->host, .origins = p->p.changes.origins, .done = true };
 	int r = collect(&rn), all;
 
 	for (size_t i = 0; i < j->after.count && r == 0; i++) {
-		const struct place *p = &j->after.list[i];
-		struct touched *t = p->st.st_nlink > 1 ? find(&rn, p->st.st_dev, p->st.st_ino) : NULL;
+		const struct place *a = &j->after.list[i];
+		struct touched *t = a->st.st_nlink > 1 ? find(&rn, a->st.st_dev, a->st.st_ino) : NULL;
 		struct stat now;
 
-		if (!t || t->now.st_mode || host_stat(h, p->path, &now) < 0)
+		if (!t || t->now.st_mode || host_stat(&p->host, a->path, &now) < 0)
 			continue;
+		t->written = true;
 		/* What somebody has done to it since is theirs. */
-		if (swap_still_is(&now, &p->st))
+		if (swap_still_is(&now, &a->st))
 			t->now = now;
 	}
+	if (r == 0)
+		look_at_kept(&rn);
 	if (r < 0)
 		rn.count = 0;
 	all = renew_all(&rn);

@@ -234,6 +234,7 @@ static bool in_the_way(const struct changes *all, const bool *goes, const struct
 static void find_region(struct cr *c, const struct changes *all, const struct cr_picked *paths, struct line_region *ret)
 {
 	bool *goes = calloc(all->count + 1, sizeof(*goes)), more = true;
+	char old[PATH_MAX];
 
 	if (!goes)
 		abort();
@@ -262,6 +263,9 @@ static void find_region(struct cr *c, const struct changes *all, const struct cr
 			line_region_add(ret, cr_relative(c, ch->path), true);
 			if (ch->from)
 				line_region_add(ret, cr_relative(c, ch->from), true);
+			/* The directory that it was in may be renamed, and stay so. */
+			if (ch->from && overlay_view_of_name(c->w.ov, ch->from, old) == 0)
+				line_region_add(ret, cr_relative(c, old), true);
 		} else if (ch->kind != CHANGE_DELETED) {
 			line_region_add(ret, cr_relative(c, ch->path), false);
 		}
