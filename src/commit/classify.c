@@ -42,13 +42,29 @@ int classify_same_as_box(struct plan *p, const struct change *ch, const char *pa
 	return r < 0 ? r : copy_xattrs_equal(box, fd);
 }
 
-/* The name of that time is not known, or has been another's since, but the box has changed this inode, and the host not since there is the box, or not
- * since it was noted last: what the box saw is what is there. */
-static bool seen_elsewhere(struct plan *p, const struct stat *now)
+/* 1 when the host's object, no directory, is as it was when it was noted last, under whatever name. */
+static int as_noted(struct plan *p, const struct origin *o, const char *path, const struct stat *now)
+{
+	struct since since;
+	int r;
+
+	if (!origin_same(o, now) || !since_is_proof(o))
+		return 0;
+	r = since_record(p, o, path, now, &since);
+	return r < 0 ? r : since_unchanged(&since);
+}
+
+/* 1 when what the box saw is what is there: the name of that time is not known, or has been another's since, but the box has changed this inode, and the
+ * host not since it was noted, or not since there is the box. record: of the name, which tells of something else; or NULL. */
+static int seen_elsewhere(struct plan *p, const struct origin *record, const char *path, const struct stat *now)
 {
 	const struct origin *o = plan_knows_inode(p, now);
 
-	return o && (host_older(overlay_box(p->p.ov), now) || (!S_ISDIR(now->st_mode) && origin_same(o, now)));
+	if (!o || host_older(overlay_box(p->p.ov), now))
+		return o != NULL;
+	if (S_ISDIR(now->st_mode) || (record && same_inode(record, now)))
+		return 0;
+	return as_noted(p, o, path, now);
 }
 
 /* ---- whole trees ---- */
@@ -79,14 +95,14 @@ static const struct origin *origin_of_entry(const struct plan *p, const char *wa
 
 /* Noted under another name: then it must be as it was noted, or not have changed since the box took the directory away from this place. Of a directory that
  * this commit took something out of, the time of change tells nothing. */
-static bool known_elsewhere(struct plan *p, const struct stat *now, bool touched, uint64_t seen_ns)
+static int known_elsewhere(struct plan *p, const char *path, const struct stat *now, bool touched, uint64_t seen_ns)
 {
 	const struct origin *o = plan_knows_inode(p, now);
 
 	if (!o)
 		return false;
 	if (!S_ISDIR(now->st_mode))
-		return touched || origin_same(o, now) || time_ns(&now->st_ctim) <= seen_ns;
+		return touched || time_ns(&now->st_ctim) <= seen_ns ? 1 : as_noted(p, o, path, now);
 	return time_ns(touched ? &now->st_mtim : &now->st_ctim) <= (o->when_ns > seen_ns ? o->when_ns : seen_ns);
 }
 
@@ -111,11 +127,11 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 	o = origin_of_entry(p, was);
 	touched = check->touched && check->touched(check->ctx, ret_now);
 	if (!o || o->kind == ORIGIN_ABSENT)
-		return known_elsewhere(p, ret_now, touched, check->seen_ns);
+		return known_elsewhere(p, host, ret_now, touched, check->seen_ns);
 	if (touched)
 		return 1;
 	r = same_in_tree(p, o, host, ret_now);
-	return r == 0 ? seen_elsewhere(p, ret_now) : r;
+	return r == 0 ? seen_elsewhere(p, o, host, ret_now) : r;
 }
 
 static int tree_enter(struct plan *p, const char *host, struct descent *d)
@@ -297,8 +313,14 @@ static int since_by_any_name(struct plan *p, const struct change *ch, const char
 	}
 	if (!ret->origin && !now->st_mode)
 		ret->same = true;
-	if (now->st_mode && !since_unchanged(ret) && seen_elsewhere(p, now))
-		*ret = (struct since){ .same = true };
+	if (now->st_mode && !since_unchanged(ret)) {
+		int r = seen_elsewhere(p, ret->origin, path, now);
+
+		if (r < 0)
+			return r;
+		if (r)
+			*ret = (struct since){ .same = true };
+	}
 	return 0;
 }
 
@@ -466,8 +488,13 @@ static int judge_source(struct plan *p, size_t i, struct judgement *j)
 		r = since_record(p, o, ch->from, now, &s);
 	if (r < 0)
 		return r;
-	if (!since_unchanged(&s) && seen_elsewhere(p, now))
-		s = (struct since){ .same = true };
+	if (!since_unchanged(&s)) {
+		r = seen_elsewhere(p, o, ch->from, now);
+		if (r < 0)
+			return r;
+		if (r)
+			s = (struct since){ .same = true };
+	}
 	j->host = s.same ? HOST_SAME : s.type ? HOST_TYPE : s.appeared ? HOST_TAKEN : HOST_UNKNOWN;
 	if (s.type || s.appeared || !s.origin || s.same)
 		return 0;

@@ -23,12 +23,12 @@ static bool stamps_may_lie(const struct origin *o)
 {
 	enum { MOMENT_NS = 50000000 };
 
-	return o->kind == ORIGIN_REGULAR && o->base_id && o->when_ns < o->mtime_ns + MOMENT_NS;
+	return o->kind == ORIGIN_REGULAR && o->when_ns < o->mtime_ns + MOMENT_NS;
 }
 
-static bool same_inode(const struct origin *o, const struct stat *now)
+bool since_is_proof(const struct origin *o)
 {
-	return o->ino == now->st_ino && o->dev == now->st_dev;
+	return o->base_id || !stamps_may_lie(o);
 }
 
 /* Too large to be kept: its attributes are not known, but its content is. */
@@ -135,7 +135,7 @@ int since_record(struct plan *p, const struct origin *o, const char *path, const
 
 	/* The clock of the stamps is coarse. */
 	same = same && !s.mode && !s.owner;
-	r = !same || stamps_may_lie(o) ? content_since(p, o, path, now, &s) : 0;
+	r = !same || (o->base_id && stamps_may_lie(o)) ? content_since(p, o, path, now, &s) : 0;
 	if (r < 0)
 		return r;
 	s.same = same && s.content == SINCE_SAME && s.attributes != SINCE_CHANGED;

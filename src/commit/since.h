@@ -12,6 +12,11 @@
 /* What is merged, and what an original is kept of, is not larger. */
 #define SINCE_MERGED_MAX ((off_t)8 << 20)
 
+static inline bool same_inode(const struct origin *o, const struct stat *st)
+{
+	return o->ino == st->st_ino && o->dev == st->st_dev;
+}
+
 enum since_part { SINCE_SAME, SINCE_CHANGED, SINCE_UNKNOWN };
 
 /* The host's object now against the record. */
@@ -25,6 +30,8 @@ struct since {
 
 /* now: what is at path. -errno when the host's file cannot be read. */
 int since_record(struct plan *p, const struct origin *o, const char *path, const struct stat *now, struct since *ret);
+/* A host's object that has the record's stamps is the recorded one: it was not written to in the very moment that it was noted, or its original is kept. */
+bool since_is_proof(const struct origin *o);
 /* Nothing was changed, stamps aside. */
 bool since_unchanged(const struct since *s);
 
