@@ -184,7 +184,7 @@ static int place(struct overlay *ov, const struct caller *c, const struct object
 	if (r < 0)
 		return r;
 	_cleanup_cred_ int own = cred_own_begin();
-	r = layer_note_origin(ov, c, o->view, &o->st, *target ? target : NULL, kept);
+	r = layer_note_object(ov, c, o, *target ? target : NULL, kept);
 	if (r == 0)
 		r = sys_fstat(dirfd, &parent);
 	if (r == 0)

@@ -27,7 +27,7 @@ static bool was_elsewhere(struct exposing *x, const struct stat *st)
 		(void)known_load(&x->known, x->ov->layers[x->ov->top].fd);
 	x->known_loaded = true;
 	o = known_find(&x->known, st);
-	return o && (S_ISDIR(st->st_mode) ? time_ns(&st->st_ctim) <= o->when_ns : origin_same(o, st));
+	return o && (S_ISDIR(st->st_mode) ? time_ns(&st->st_ctim) <= o->when_ns : origin_same(o, st) || origin_same_fewer_names(o, st));
 }
 
 /* A host's name that the directory hides. dir: the directory's own record; fd: the directory in the layer. */
@@ -201,7 +201,7 @@ int overlay_cover(struct overlay *ov, struct vpath path)
 		if (r == 0)
 			r = sys_fstat(fd, &st);
 		if (r == 0)
-			r = layer_note_origin(ov, NULL, path.s, &o.st, NULL, NULL);
+			r = layer_note_object(ov, NULL, &o, NULL, NULL);
 		if (r == 0)
 			r = layer_whiteout(ov, fd, name);
 		if (r == 0) {

@@ -52,6 +52,17 @@ static void prune(struct overlay *ov, const char *from)
 	}
 }
 
+/* A layer that has nothing left says nothing of files with several names either. */
+static int reset_if_empty(struct overlay *ov)
+{
+	int r;
+
+	if (!ov->nlinks || !pair_is_empty(ov->layers[ov->top].tree_fd))
+		return 0;
+	r = links_reset(ov);
+	return r < 0 ? r : table_read_marks(ov);
+}
+
 /* The path on the host that `name` in a directory of the view stands for; false: none. */
 static bool host_path_of(const struct spot *dir, const char *view, const char *name, char *ret)
 {
@@ -104,6 +115,8 @@ static int forget(struct overlay *ov, struct vpath path, bool whole)
 		r = returns_give_back(ov, &back);
 		if (whole)
 			prune(ov, dir);
+		if (r == 0 && whole)
+			r = reset_if_empty(ov);
 	}
 	change_end(ov, true);
 	return r;
@@ -124,6 +137,8 @@ void overlay_prune(struct overlay *ov, struct vpath dir)
 	if (change_begin(ov) < 0)
 		return;
 	prune(ov, dir.s);
+	/* Else the next time: it only counts. */
+	(void)reset_if_empty(ov);
 	change_end(ov, true);
 }
 

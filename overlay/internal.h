@@ -189,6 +189,7 @@ int table_walk_locked(struct overlay *ov, const char *view, struct spot *ret);
 int table_init(struct overlay *ov);
 void table_free(struct overlay *ov);
 /* Forgets all that is remembered; the caller holds the lock for writing. */
+int table_read_marks(struct overlay *ov);
 void table_drop(struct overlay *ov);
 /* Takes the lock for reading (write: for writing) with the table up to date. */
 int table_begin(struct overlay *ov, bool write);
@@ -227,6 +228,8 @@ bool redirects_take(const struct overlay *ov, const char *host_path);
 #define LINK_NAME_MAX 64
 int links_load(struct overlay *ov, int layer);
 void links_clear(struct overlay *ov);
+/* The top layer has nothing any more: nor has it copies, and no name of the host's is touched. The caller loads again what other layers have. */
+int links_reset(struct overlay *ov);
 /* What is known of a host object; false, and ret made anew, when nothing. */
 bool links_get(struct overlay *ov, uint64_t dev, uint64_t ino, struct link_entry *ret);
 bool links_get_copy(struct overlay *ov, uint64_t ino, struct link_entry *ret);
@@ -322,6 +325,8 @@ struct kept {
 };
 int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
 		      const struct kept *kept);
+/* Of what the view shows of the host at o->view. */
+int layer_note_object(struct overlay *ov, const struct caller *c, const struct object *o, const char *target, const struct kept *kept);
 /* As layer_note_origin with nothing there, for a new name; but not where a directory hides something of the host's: that has its record. */
 int layer_note_absent(struct overlay *ov, const struct caller *c, const char *view);
 /* Keeps the content and the extended attributes of a regular file of the host (fd, O_PATH too) in base/: up to the limit, or of any size where the

@@ -414,6 +414,16 @@ int layer_note_origin(struct overlay *ov, const struct caller *c, const char *vi
 	return r;
 }
 
+int layer_note_object(struct overlay *ov, const struct caller *c, const struct object *o, const char *target, const struct kept *kept)
+{
+	struct stat st = o->st, own;
+
+	/* How many names it has the view may show otherwise. */
+	if (ov->nlinks && !S_ISDIR(st.st_mode) && sys_fstat(o->fd, &own) == 0)
+		st.st_nlink = own.st_nlink;
+	return layer_note_origin(ov, c, o->view, &st, target, kept);
+}
+
 int layer_note_absent(struct overlay *ov, const struct caller *c, const char *view)
 {
 	_cleanup_spot_ struct spot s;

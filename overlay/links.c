@@ -261,6 +261,19 @@ int links_load(struct overlay *ov, int layer)
 	return 0;
 }
 
+int links_reset(struct overlay *ov)
+{
+	_cleanup_cred_ int own = cred_own_begin();
+	_cleanup_closedir_ DIR *dir = NULL;
+	int r = dir_open(ov->layers[ov->top].links_fd, &dir);
+
+	for (struct dirent *e; r == 0 && (e = dir_next(dir));)
+		r = sys_unlinkat(dirfd(dir), e->d_name, 0);
+	ov->fix_owner = ov->has_redirects = false;
+	links_clear(ov);
+	return r;
+}
+
 int links_gone(struct overlay *ov, const struct object *o)
 {
 	struct link_entry e;

@@ -321,7 +321,7 @@ int names_origin(struct overlay *ov, const struct caller *c, const struct object
 	if (S_ISLNK(o->st.st_mode) && sys_readlinkat(o->fd, "", target, sizeof target) < 0)
 		target[0] = 0;
 	struct kept kept = replaced ? layer_keep(ov, o->fd, &o->st, NULL) : (struct kept){ 0 };
-	int r = layer_note_origin(ov, c, o->view, &o->st, *target ? target : NULL, &kept);
+	int r = layer_note_object(ov, c, o, *target ? target : NULL, &kept);
 	return r < 0 ? r : links_gone(ov, o);
 }
 

@@ -376,6 +376,16 @@ int origin_same(const struct origin *o, const struct stat *st)
 	       o->ctime_ns == now.ctime_ns;
 }
 
+int origin_same_fewer_names(const struct origin *o, const struct stat *st)
+{
+	struct stat then = *st;
+
+	if (S_ISDIR(st->st_mode) || st->st_nlink >= o->nlink)
+		return 0;
+	then.st_ctim = (struct timespec){ .tv_sec = (time_t)(o->ctime_ns / 1000000000u), .tv_nsec = (long)(o->ctime_ns % 1000000000u) };
+	return origin_same(o, &then);
+}
+
 /* ---- all records in memory ---- */
 
 struct entry {

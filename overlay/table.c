@@ -37,7 +37,7 @@ static int root_make(struct overlay *ov)
 	return r;
 }
 
-static int table_read_marks(struct overlay *ov)
+int table_read_marks(struct overlay *ov)
 {
 	links_clear(ov);
 	for (int i = ov->top; i >= 0; i--) {

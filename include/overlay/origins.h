@@ -74,5 +74,7 @@ int origins_identities(int layer_fd, off_t *at, int (*fn)(void *ctx, uint64_t de
 /* 1 when the stat of the host's object now is the identity the origin has (kind, dev, ino, size, mtime, ctime), else 0.
  * st NULL: the host has nothing there now. Directories compare kind, dev and ino alone. */
 int origin_same(const struct origin *o, const struct stat *st);
+/* 1 when it is, but that some of its names have gone, which moved the time of change. */
+int origin_same_fewer_names(const struct origin *o, const struct stat *st);
 
 #endif

@@ -48,7 +48,7 @@ static int as_noted(struct plan *p, const struct origin *o, const char *path, co
 	struct since since;
 	int r;
 
-	if (!origin_same(o, now) || !since_is_proof(o))
+	if ((!origin_same(o, now) && !origin_same_fewer_names(o, now)) || !since_is_proof(o))
 		return 0;
 	r = since_record(p, o, path, now, &since);
 	return r < 0 ? r : since_unchanged(&since);

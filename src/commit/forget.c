@@ -63,11 +63,23 @@ static bool box_has(struct apply *a, const char *view)
 }
 
 /* What was committed under a name was a copy of the host's file of another name, where the layer still has it though nothing is changed there: as long
- * as it has, the two would not be one file any more. */
-static void forget_original(struct apply *a, size_t i, const char *original)
+ * as it has, the two would not be one file any more, and what the host does to it would not be seen. Before the item is forgotten: it tells. */
+static void forget_original(struct apply *a, size_t i)
 {
-	if (*original && strcmp(original, item(a, i)->change->path) != 0 && plan_find(a->p, original) == NO_ITEM)
+	const struct change *ch = item(a, i)->change;
+	char original[PATH_MAX];
+
+	if (S_ISREG(ch->box.st_mode) && ch->box.st_nlink > 1 && met(a, changes_copied_from(a->p->p.ov, ch, original, sizeof original)) == 0 &&
+	    strcmp(original, ch->path) != 0 && plan_find(a->p, original) == NO_ITEM)
 		forget(a, original);
+}
+
+/* All at and below a path, which are these items. */
+static void forget_tree(struct apply *a, const char *path, size_t begin, size_t end)
+{
+	for (size_t i = begin; i < end; i++)
+		forget_original(a, i);
+	forget(a, path);
 }
 
 /* The whiteout at the old place of a rename: gone with it unless something else of the box is there, which from now on stands where the host has
@@ -152,7 +164,7 @@ static size_t forget_hidden(struct apply *a, size_t i, const char *dir)
 	if (own != NO_ITEM && !item_done(item(a, own)))
 		return item(a, own)->change->kind == CHANGE_META && met(a, overlay_expose(a->p->p.ov, (struct vpath){ dir })) == 0 ? i : end;
 	if (all_done(a, i, end)) {
-		forget(a, dir);
+		forget_tree(a, dir, i, end);
 		forget_sources(a, i, end);
 		return end;
 	}
@@ -169,13 +181,7 @@ static size_t forget_item(struct apply *a, size_t i)
 	if (all && (it->change->kind == CHANGE_DELETED || S_ISDIR(it->change->box.st_mode)))
 		all = plan_renames_below(a->p, it->change->path, renames_done, NULL);
 	if (all) {
-		char original[PATH_MAX] = "";
-
-		if (S_ISREG(it->change->box.st_mode) && it->change->box.st_nlink > 1)
-			(void)met(a, changes_copied_from(a->p->p.ov, it->change, original, sizeof original));
-		/* First: it is known by what is forgotten next. */
-		forget_original(a, i, original);
-		forget(a, it->change->path);
+		forget_tree(a, it->change->path, i, end);
 		forget_sources(a, i, end);
 		return end;
 	}

@@ -113,6 +113,12 @@ static int apply(struct cr *c, const struct cr_picked *paths)
 	return r;
 }
 
+/* What undo needs has one more name of a file that keeps others, which the box does not know. */
+static void prune(struct cr *c)
+{
+	(void)tree_remove(c->w.store->fd, "history");
+}
+
 /* cowbox commit PATH... */
 static int commit_some(struct cr *c, int phase)
 {
@@ -129,6 +135,7 @@ static int commit_some(struct cr *c, int phase)
 		log_paths(c, "cowbox commit", &paths);
 		r = apply(c, &paths);
 		world_reopen(&c->w);
+		prune(c);
 		if (!r)
 			r = cr_check_view(c, "a commit of some paths changed the view", before, "after the commit");
 	}
@@ -165,8 +172,7 @@ static int commit_all(struct cr *c, const char *wanted)
 	world_reopen(&c->w);
 	if (r)
 		return r;
-	/* What undo needs has one more name of a file that keeps others, which the box does not know. */
-	(void)tree_remove(c->w.store->fd, "history");
+	prune(c);
 	host = cr_take(c, &c->w.host);
 	r = cr_compare(c, "after commit -a the host is not what the view was", "view", wanted, "host", host);
 	if (!r)
