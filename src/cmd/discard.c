@@ -162,7 +162,9 @@ static int forget_source(struct session *s, const struct drop *d, const char *fr
 	for (size_t i = 0; i < c->count; i++)
 		if (!d->goes[i] && strcmp(c->list[i].path, view) == 0)
 			return S_ISDIR(c->list[i].box.st_mode) ? overlay_settle(s->ov, (struct vpath){ view }) : 0;
-	return overlay_forget(s->ov, (struct vpath){ view });
+	r = overlay_forget(s->ov, (struct vpath){ view });
+	/* Something else is in place of a directory above it. */
+	return r == -ELOOP || r == -ENOTDIR ? 0 : r;
 }
 
 /* Where the directory that it is in hides what the host has there, it must be told apart from the rest of that first. done: the last directory. */

@@ -175,15 +175,15 @@ static int make_directory(struct apply *a, size_t i, const char *path, const str
 	return r < 0 ? r : place_object(a, i, path, now);
 }
 
-/* The same bytes in a file of its own must not share the host's inode with that file's other names; and the same text in a symlink that is one with
- * another name's is to be that one. */
+/* The same bytes in a file of its own must not share the host's inode with that file's other names, nor the same text in a symlink; and one that is one
+ * with another name's is to be that one. */
 static bool is_another_object(const struct apply *a, size_t i, const struct stat *now)
 {
 	const struct stat *box = &a->p->p.items[i].change->box;
 
 	if (S_ISREG(box->st_mode))
 		return now->st_nlink > 1 && !twins_is_copy_of(a, i, now);
-	return box->st_nlink > 1 && (box->st_dev != now->st_dev || box->st_ino != now->st_ino);
+	return (box->st_nlink > 1 || now->st_nlink > 1) && (box->st_dev != now->st_dev || box->st_ino != now->st_ino);
 }
 
 static int apply_present(struct apply *a, size_t i)

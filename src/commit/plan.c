@@ -173,7 +173,7 @@ size_t plan_carrier(const struct plan *p, const char *path, const char *view)
 		path_split(up, up, sizeof up);
 		i = plan_rename_from(p, up);
 		if (i != NO_ITEM)
-			return i == plan_renamed_above(p, view) || strcmp(p->p.items[i].change->path, view) == 0 ? NO_ITEM : i;
+			return i == plan_renamed_above(p, view) ? NO_ITEM : i;
 	}
 	return NO_ITEM;
 }

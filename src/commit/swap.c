@@ -38,7 +38,8 @@ int swap_check(struct apply *a, size_t i, int dir, const char *name, const struc
 		return seen->st_mode ? swap_refuse(a, i) : 0;
 	if (r < 0)
 		return r;
-	if (!swap_still_is(&now, seen) || (!S_ISDIR(now.st_mode) && !time_same(&now.st_ctim, &seen->st_ctim)))
+	/* A new name that we gave it has moved the time. */
+	if (!swap_still_is(&now, seen) || (!S_ISDIR(now.st_mode) && !time_same(&now.st_ctim, &seen->st_ctim) && !apply_touched(a, &now)))
 		return swap_refuse(a, i);
 	return 0;
 }
