@@ -93,17 +93,17 @@ static const struct origin *origin_of_entry(const struct plan *p, const char *wa
 	return own ? own : o;
 }
 
-/* Noted under another name: then it must be as it was noted, or not have changed since the box took the directory away from this place. Of a directory that
- * this commit took something out of, the time of change tells nothing. */
-static int known_elsewhere(struct plan *p, const char *path, const struct stat *now, bool touched, uint64_t seen_ns)
+/* Noted under another name: then it must be as it was noted, or not have changed since the box took the directory away from this place. While the commit is
+ * at work, which takes things out of directories, their time of change tells nothing: it was looked at before. */
+static int known_elsewhere(struct plan *p, const char *path, const struct stat *now, const struct tree_check *check, bool touched)
 {
 	const struct origin *o = plan_knows_inode(p, now);
 
 	if (!o)
-		return false;
-	if (!S_ISDIR(now->st_mode))
-		return touched || time_ns(&now->st_ctim) <= seen_ns ? 1 : as_noted(p, o, path, now);
-	return time_ns(touched ? &now->st_mtim : &now->st_ctim) <= (o->when_ns > seen_ns ? o->when_ns : seen_ns);
+		return 0;
+	if (S_ISDIR(now->st_mode))
+		return check->touched || time_ns(&now->st_ctim) <= (o->when_ns > check->seen_ns ? o->when_ns : check->seen_ns);
+	return touched || time_ns(&now->st_ctim) <= check->seen_ns ? 1 : as_noted(p, o, path, now);
 }
 
 int classify_entry_known(struct plan *p, const char *host, const char *was, struct tree_check *check, struct stat *ret_now)
@@ -127,7 +127,7 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 	o = origin_of_entry(p, was);
 	touched = check->touched && check->touched(check->ctx, ret_now);
 	if (!o || o->kind == ORIGIN_ABSENT)
-		return known_elsewhere(p, host, ret_now, touched, check->seen_ns);
+		return known_elsewhere(p, host, ret_now, check, touched);
 	if (touched)
 		return 1;
 	r = same_in_tree(p, o, host, ret_now);

@@ -176,10 +176,11 @@ static size_t forget_item(struct apply *a, size_t i)
 	struct commit_item *it = item(a, i);
 	size_t end = plan_end(a->p, i);
 	bool all = all_done(a, i, end);
+	char host[PATH_MAX];
 
 	/* Below a deleted directory, or one that hides what the host has there, may be things that moved elsewhere, whose layer still finds them here. */
 	if (all && (it->change->kind == CHANGE_DELETED || S_ISDIR(it->change->box.st_mode)))
-		all = plan_renames_below(a->p, it->change->path, renames_done, NULL);
+		all = plan_host_path(a->p, it->change->path, host) == 0 && plan_renames_below(a->p, host, renames_done, NULL);
 	if (all) {
 		forget_tree(a, it->change->path, i, end);
 		forget_sources(a, i, end);

@@ -156,12 +156,24 @@ static int open_log(struct renewal *rn)
 	return r < 0 ? r : origins_open(dir, &rn->log);
 }
 
+/* The record is of what the first step found: names of it may have gone since. */
+static bool is_of_before(const struct origin *o, const struct stat *before, const struct stat *now)
+{
+	struct stat like = *before;
+
+	if (origin_same_fewer_names(o, before))
+		return true;
+	like.st_ctim =
+		(struct timespec){ .tv_sec = (time_t)(o->ctime_ns / 1000000000u), .tv_nsec = (long)(o->ctime_ns % 1000000000u) };
+	return o->ctime_ns >= time_ns(&before->st_ctim) && o->ctime_ns < time_ns(&now->st_ctim) && origin_same(o, &like);
+}
+
 static int renew(void *ctx, const struct origin *o)
 {
 	struct renewal *rn = ctx;
 	const struct touched *t = o->kind == ORIGIN_ABSENT || o->kind == ORIGIN_DIRECTORY ? NULL : find(rn, o->dev, o->ino);
 	struct origin renewed = *o;
-	struct stat like, now;
+	struct stat now;
 	int r;
 
 	if (!t)
@@ -170,12 +182,7 @@ static int renew(void *ctx, const struct origin *o)
 	/* One of its names is gone, and the history may have it: that is all that happened to it. */
 	if (!now.st_mode && (!rn->done || host_stat(rn->host, o->path, &now) < 0 || !swap_still_is(&now, t->before)))
 		return 0;
-	if (o->ctime_ns < time_ns(&t->before->st_ctim) || o->ctime_ns >= time_ns(&now.st_ctim))
-		return 0;
-	like = *t->before;
-	like.st_ctim =
-		(struct timespec){ .tv_sec = (time_t)(o->ctime_ns / 1000000000u), .tv_nsec = (long)(o->ctime_ns % 1000000000u) };
-	if (!origin_same(o, &like))
+	if (!is_of_before(o, t->before, &now))
 		return 0;
 	origin_from_stat(&renewed, &now);
 	/* What was kept is of before. */

@@ -114,6 +114,7 @@ static int child(const struct cr_options *o, struct cr_report *rep)
 	int r = cr_property(&c, run_batch);
 	world_release(&c.w, !(r && o->keep));
 	free(c.names);
+	line_region_release(&c.back);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #ifndef ORACLE_COMMIT_RANDOM_H
 #define ORACLE_COMMIT_RANDOM_H
 
+#include "commit_lines.h"
 #include "op.h"
 #include "world.h"
 
@@ -58,6 +59,8 @@ struct cr {
 	char *names;    /* names: paths that were ever there, each with a NUL, relative; an empty one at the end */
 	size_t names_size;
 	bool lost;      /* lost: a commit told that metadata could not be kept */
+	struct line_region back; /* back: where directories came back by a discard; what is in them the box has never seen */
+	bool over;      /* over: something else of the box is in the way of one, and is told as a conflict, as it should be */
 };
 
 /* ---- commit_gen.c ---- */
