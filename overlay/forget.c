@@ -55,12 +55,7 @@ static void prune(struct overlay *ov, const char *from)
 /* A layer that has nothing left says nothing of files with several names either. */
 static int reset_if_empty(struct overlay *ov)
 {
-	int r;
-
-	if (!ov->nlinks || !pair_is_empty(ov->layers[ov->top].tree_fd))
-		return 0;
-	r = links_reset(ov);
-	return r < 0 ? r : table_read_marks(ov);
+	return ov->nlinks && pair_is_empty(ov->layers[ov->top].tree_fd) ? links_reset(ov, true) : 0;
 }
 
 /* The path on the host that `name` in a directory of the view stands for; false: none. */

@@ -228,8 +228,8 @@ bool redirects_take(const struct overlay *ov, const char *host_path);
 #define LINK_NAME_MAX 64
 int links_load(struct overlay *ov, int layer);
 void links_clear(struct overlay *ov);
-/* The top layer has nothing any more: nor has it copies, and no name of the host's is touched. The caller loads again what other layers have. */
-int links_reset(struct overlay *ov);
+/* No name of the host's is touched in the top layer any more. empty: nor has it anything else. */
+int links_reset(struct overlay *ov, bool empty);
 /* What is known of a host object; false, and ret made anew, when nothing. */
 bool links_get(struct overlay *ov, uint64_t dev, uint64_t ino, struct link_entry *ret);
 bool links_get_copy(struct overlay *ov, uint64_t ino, struct link_entry *ret);

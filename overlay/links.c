@@ -261,17 +261,20 @@ int links_load(struct overlay *ov, int layer)
 	return 0;
 }
 
-int links_reset(struct overlay *ov)
+int links_reset(struct overlay *ov, bool empty)
 {
 	_cleanup_cred_ int own = cred_own_begin();
 	_cleanup_closedir_ DIR *dir = NULL;
 	int r = dir_open(ov->layers[ov->top].links_fd, &dir);
+	struct stat st;
 
 	for (struct dirent *e; r == 0 && (e = dir_next(dir));)
-		r = sys_unlinkat(dirfd(dir), e->d_name, 0);
+		if (empty || (e->d_name[0] == '-' && sys_fstatat(dirfd(dir), e->d_name + 1, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT))
+			r = sys_unlinkat(dirfd(dir), e->d_name, 0);
+	if (r < 0)
+		return r;
 	ov->fix_owner = ov->has_redirects = false;
-	links_clear(ov);
-	return r;
+	return table_read_marks(ov);
 }
 
 int links_gone(struct overlay *ov, const struct object *o)

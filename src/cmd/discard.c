@@ -247,6 +247,8 @@ static int tell_rest(const struct verb *v, struct session *s, const struct drop 
 		free(gone);
 		return say_error(v->name, &err);
 	}
+	/* It can be tried again by any other discard, and none of it is a change. */
+	(void)overlay_forget_idle(s->ov, &c);
 	for (size_t i = 0; i < d->changes->count; i++)
 		if (d->goes[i])
 			gone[n++] = d->changes->list[i].path;

@@ -150,7 +150,7 @@ static int tree_known(struct plan *p, char host[static PATH_MAX], char was[stati
 
 	while (r >= 0 && d.depth) {
 		r = descent_step(&d);
-		if (r <= 0 || (check->leaves && check->leaves(check->ctx, was)))
+		if (r <= 0 || (check->leaves && check->leaves(check->ctx, host)))
 			continue;
 		r = classify_entry_known(p, host, was, check, &st);
 		if (r != 1)
@@ -175,9 +175,9 @@ int classify_tree_known(struct plan *p, const char *host, const char *was, struc
 }
 
 /* When judging, renames out of the tree are taken as done: commit_settle sees to it that they are. */
-static bool leaves_by_rename(void *ctx, const char *was)
+static bool leaves_by_rename(void *ctx, const char *host)
 {
-	return plan_rename_from(ctx, was) != NO_ITEM;
+	return plan_rename_from(ctx, host) != NO_ITEM;
 }
 
 bool classify_tree_hidden(struct plan *p, const char *host, const char *was)

@@ -216,6 +216,18 @@ static void reorigin_done(struct apply *a)
 			a->result->unforgotten++;
 }
 
+/* Other names of what was committed, which the box made its copies of. */
+static void forget_idle(struct apply *a)
+{
+	bool several = false;
+
+	for (size_t i = 0; i < a->p->p.count && !several; i++)
+		several = item_done(item(a, i)) && !S_ISDIR(item(a, i)->change->box.st_mode) &&
+		          (item(a, i)->change->box.st_nlink > 1 || item(a, i)->change->kind == CHANGE_DELETED);
+	if (several && met(a, overlay_forget_idle(a->p->p.ov, NULL)) < 0)
+		a->result->unforgotten++;
+}
+
 int apply_forget_done(struct apply *a)
 {
 	char dir[PATH_MAX], hiding[PATH_MAX], plain[PATH_MAX] = "", settled[PATH_MAX] = "";
@@ -240,6 +252,8 @@ int apply_forget_done(struct apply *a)
 		i = next;
 	}
 	prune(a);
+	if (!a->stuck)
+		forget_idle(a);
 	if (!a->stuck)
 		reorigin_done(a);
 	return a->stuck;

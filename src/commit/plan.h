@@ -108,7 +108,7 @@ int classify_same_as_box(struct plan *p, const struct change *ch, const char *pa
  * itself has changed; may be NULL. */
 struct tree_check {
 	bool (*touched)(void *ctx, const struct stat *st);
-	bool (*leaves)(void *ctx, const char *was); /* leaves: something that will have been moved away by then */
+	bool (*leaves)(void *ctx, const char *host); /* leaves: something that will have been moved away by then */
 	void *ctx;
 	bool find_hidden; /* find_hidden: what twins_hidden tells of counts as not known */
 	bool hidden;      /* hidden: and was found */

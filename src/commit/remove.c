@@ -29,11 +29,11 @@ static bool tree_touched(void *ctx, const struct stat *st)
 }
 
 /* What this commit took away before. */
-static bool is_temp(void *ctx, const char *was)
+static bool is_temp(void *ctx, const char *host)
 {
 	const struct apply *a = ctx;
 
-	return journal_is_temp_path(a->j, was);
+	return journal_is_temp_path(a->j, host);
 }
 
 /* All below the directory is known to the box. was: where the box saw it. */

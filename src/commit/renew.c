@@ -246,11 +246,25 @@ static void look_at_kept(struct renewal *rn)
 	}
 }
 
+/* What was judged is what the records are compared with: the first step may have been to give it one more name. */
+static void look_at_judged(struct renewal *rn, const struct plan *p)
+{
+	for (size_t i = 0; i < p->p.count; i++) {
+		const struct stat *st = &p->now[i];
+		struct touched *t = st->st_mode && st->st_nlink > 1 ? find(rn, st->st_dev, st->st_ino) : NULL;
+
+		if (t && swap_still_is(st, t->before) && time_ns(&st->st_ctim) < time_ns(&t->before->st_ctim))
+			t->before = st;
+	}
+}
+
 int renew_done(struct plan *p, const struct journal *j)
 {
 	struct renewal rn = { .box = overlay_box(p->p.ov), .j = j, .host = &p->host, .origins = p->p.changes.origins, .done = true };
 	int r = collect(&rn), all;
 
+	if (r == 0)
+		look_at_judged(&rn, p);
 	for (size_t i = 0; i < j->after.count && r == 0; i++) {
 		const struct place *a = &j->after.list[i];
 		struct touched *t = a->st.st_nlink > 1 ? find(&rn, a->st.st_dev, a->st.st_ino) : NULL;
