@@ -297,12 +297,13 @@ static int visit_replaced(struct collector *c, int layer_fd, int host_fd, size_t
 	return r;
 }
 
-/* The box has taken away what the host has in its directory: unless that has come since, where the box found none. */
-static bool hides(struct collector *c, const struct stat *host)
+/* The box has taken away what the host has in its directory: unless that has come since, where the box found none. A record of the name in the view may be
+ * of what was there before a directory above it was renamed. */
+static bool hides(struct collector *c, const char *host_path, const struct stat *host)
 {
-	const struct origin *o = origin_of(c, c->view);
+	const struct origin *o = origin_of(c, c->view), *own = host_path ? origin_of(c, host_path) : NULL;
 
-	return S_ISDIR(host->st_mode) && (!o || o->kind == ORIGIN_DIRECTORY);
+	return S_ISDIR(host->st_mode) && (!o || o->kind == ORIGIN_DIRECTORY || (own && own->kind == ORIGIN_DIRECTORY));
 }
 
 static int box_stat(struct overlay *ov, int fd, struct stat *st)
@@ -337,7 +338,7 @@ static int enter_pure(struct collector *c, struct levels *s, struct pair *p, cha
 		r = force_begin(p->box_fd, &l.force);
 	if (r == 0)
 		r = pair_names(p->box_fd, &l.names);
-	if (r == 0 && hides(c, &p->host))
+	if (r == 0 && hides(c, host_path, &p->host))
 		r = visit_replaced(c, p->box_fd, p->host_fd, l.len);
 	if (r < 0)
 		return r;
@@ -475,7 +476,7 @@ static int enter_merged(struct collector *c, struct levels *s, struct dnode *d, 
 		r = visit_object(c, &p, host_path);
 	if (r == 0)
 		r = force_begin(p.box_fd, &l.force);
-	if (r < 0 || !over || !hides(c, &p.host))
+	if (r < 0 || !over || !hides(c, host_path, &p.host))
 		return r < 0 ? r : enter_dir(c, s, &l, d);
 	r = visit_replaced(c, p.box_fd, p.host_fd, len);
 	if (r == 0) {

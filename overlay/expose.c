@@ -118,11 +118,12 @@ static int expose_step(struct exposing *x, const char *view)
 	if ((s.kind != SPOT_LAYER && s.kind != SPOT_DIR) || (s.kind == SPOT_LAYER ? s.layer : s.parts[0].layer) != ov->top)
 		return 0;
 	r = pair_host_path(ov, view, host);
+	/* Renamed directories of the host may be further down. */
 	if (r <= 0 || redirects_take(ov, host))
-		return r < 0 ? r : 0;
+		return r < 0 ? r : s.kind == SPOT_DIR;
 	r = pair_open_host(ov, host, &host_fd, &st);
 	if (r < 0 || !S_ISDIR(st.st_mode))
-		return r;
+		return r < 0 ? r : s.kind == SPOT_DIR;
 	where = s.kind == SPOT_DIR ? s.parts[0].path : s.path;
 	r = layer_open_own(ov, ov->top, where, O_PATH | O_DIRECTORY, &fd);
 	if (r == 0 && !x->origins)

@@ -180,8 +180,7 @@ int returns_find(struct overlay *ov, int dirfd, const char *name, const char *ho
 	return r;
 }
 
-/* The copy, which other names in the layer have, is a file of its own from here on. */
-static int detach(int fd, const struct stat *st)
+int copy_detach(int fd, const struct stat *st)
 {
 	struct record rec;
 	int r = S_ISREG(st->st_mode) ? record_read(fd, &rec) : -ENODATA;
@@ -220,7 +219,7 @@ static int give_back(struct overlay *ov, const struct returned *back)
 			if (r == 0)   /* it shows what the host does: it may stay one file with the rest */
 				return links_set(ov, &e);
 			if (r > 0)
-				r = detach(p.box_fd, &st);
+				r = copy_detach(p.box_fd, &st);
 		}
 		if (r == 0)
 			r = sys_unlinkat(links, name, 0);

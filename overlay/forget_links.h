@@ -21,5 +21,10 @@ void returns_release(struct returns *l);
 int returns_find(struct overlay *ov, int dirfd, const char *name, const char *host, struct returns *ret);
 /* After it has gone. */
 int returns_give_back(struct overlay *ov, const struct returns *l);
+/* Counts the touched names of files with several. idle: host paths of names of copies that are no change themselves. */
+struct changes;
+int overlay_recount(struct overlay *ov, const struct changes *left, char *const *idle, size_t nidle);
+/* The copy, which names in the layer have, is a file of its own from here on. */
+int copy_detach(int fd, const struct stat *st);
 
 #endif

@@ -1,21 +1,27 @@
-/* idle.c - copies of the host's files with several names that are no change any more.
+/* idle.c - copies of the host's files, after changes have left the box.
  *
- * What the box does to one name of such a file it does to all, and each name that is looked at is the copy's from then on (links.c). Once the change has left
- * the box, those names must too: else they would go on showing what the host had then.
+ * What the box does to one name of a file with several it does to all, and each name that is looked at is the copy's from then on (links.c). Once the change
+ * has left the box, those names must too: else they would go on showing what the host had then.
+ *
+ * A copy shows the inode number of what it is a copy of. When that comes back under its own name, the two are two files, and must show it.
  */
 #include "base/array.h"
 #include "overlay/changes.h"
-#include "overlay/internal.h"
+#include "overlay/forget_links.h"
 
 #include <stdlib.h>
+
+struct names {
+	char **v;
+	size_t count, room;
+};
 
 struct idle {
 	struct overlay *ov;
 	const char **changed;    /* changed: paths of changes, sorted */
 	size_t count;
 	struct inode_set copies; /* copies: that changes are about: their other names stay with them */
-	char **names;            /* names: found */
-	size_t nnames, room;
+	struct names go, stay;   /* go: names of copies that no change is about; stay: of others, as the host has them */
 };
 
 static int by_path(const void *a, const void *b)
@@ -57,6 +63,21 @@ static int is_idle(struct idle *x, const struct origin *o, const char *view)
 	return obj.where == OBJECT_LAYER && obj.is_top && obj.st.st_dev == o->dev && obj.st.st_ino == o->ino;
 }
 
+static int add(struct names *n, const char *name)
+{
+	if (array_room(&n->v, n->count, &n->room, sizeof *n->v) < 0)
+		return -ENOMEM;
+	n->v[n->count] = strdup(name);
+	return n->v[n->count] ? (n->count++, 0) : -ENOMEM;
+}
+
+static void names_release(struct names *n)
+{
+	for (size_t i = 0; i < n->count; i++)
+		free(n->v[i]);
+	free(n->v);
+}
+
 static int look_at(void *ctx, const struct origin *o)
 {
 	struct idle *x = ctx;
@@ -64,18 +85,63 @@ static int look_at(void *ctx, const struct origin *o)
 	char view[PATH_MAX];
 	int r;
 
-	if (o->kind == ORIGIN_ABSENT || o->kind == ORIGIN_DIRECTORY || !links_get(x->ov, o->dev, o->ino, &e) || !e.copied ||
-	    inode_set_has(&x->copies, o->dev, o->ino))
+	if (o->kind == ORIGIN_ABSENT || o->kind == ORIGIN_DIRECTORY || !links_get(x->ov, o->dev, o->ino, &e) || !e.copied)
 		return 0;
 	r = overlay_view_of_name(x->ov, o->path, view);
 	if (r == 0)
 		r = is_idle(x, o, view);
 	if (r <= 0)
 		return r == -ENAMETOOLONG ? 0 : r;
-	if (array_room(&x->names, x->nnames, &x->room, sizeof *x->names) < 0)
-		return -ENOMEM;
-	x->names[x->nnames] = strdup(view);
-	return x->names[x->nnames] ? (x->nnames++, 0) : -ENOMEM;
+	return inode_set_has(&x->copies, o->dev, o->ino) ? add(&x->stay, o->path) : add(&x->go, view);
+}
+
+/* ---- copies whose original is there again ---- */
+
+static int original_is_back(struct overlay *ov, const struct change *ch)
+{
+	struct caller caller = { .umask = 022 };
+	char from[PATH_MAX], view[PATH_MAX];
+	_cleanup_object_ struct object o;
+	int r = changes_copied_from(ov, ch, from, sizeof from);
+
+	object_init(&o);
+	if (r == 0)
+		r = overlay_view_of_name(ov, from, view);
+	if (r == 0)
+		r = overlay_lookup(ov, &caller, AT_VIEW(view), LOOKUP_NOFOLLOW, &o);
+	return r == 0 && o.where == OBJECT_HOST && o.st.st_dev == ch->box.st_dev && o.st.st_ino == ch->box.st_ino;
+}
+
+static int make_own(struct overlay *ov, const char *path)
+{
+	_cleanup_object_ struct object o;
+	struct stat st;
+	int r = change_begin(ov);
+
+	object_init(&o);
+	if (r < 0)
+		return r;
+	r = lookup_canonical_locked(ov, path, &o);
+	if (r == 0 && o.where == OBJECT_LAYER && o.is_top)
+		r = sys_fstat(o.fd, &st);
+	if (r == 0 && o.where == OBJECT_LAYER && o.is_top)
+		r = copy_detach(o.fd, &st);
+	change_end(ov, false);
+	return r;
+}
+
+static int detach_copies(struct overlay *ov, const struct changes *left)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < left->count && r == 0; i++) {
+		const struct change *ch = &left->list[i];
+
+		/* At its own name it is what the host has there, changed. */
+		if (S_ISREG(ch->box.st_mode) && (ch->box.st_dev != ch->host.st_dev || ch->box.st_ino != ch->host.st_ino) && original_is_back(ov, ch))
+			r = make_own(ov, ch->path);
+	}
+	return r;
 }
 
 int overlay_forget_idle(struct overlay *ov, const struct changes *left)
@@ -89,25 +155,30 @@ int overlay_forget_idle(struct overlay *ov, const struct changes *left)
 		return 0;
 	if (!left)
 		r = changes_collect(ov, 0, &own, NULL);
+	if (!left)
+		left = &own;
 	if (r == 0)
-		r = note_changes(&x, left ? left : &own);
+		r = detach_copies(ov, left);
+	if (r == 0)
+		r = note_changes(&x, left);
 	if (r == 0)
 		r = origins_load(ov->layers[ov->top].fd, &origins, NULL);
 	if (r == 0)
 		r = origins_each(origins, look_at, &x);
-	for (size_t i = 0; i < x.nnames; i++) {
-		if (r == 0)
-			r = overlay_forget(ov, (struct vpath){ x.names[i] });
+	for (size_t i = 0; i < x.go.count && r == 0; i++) {
+		r = overlay_forget(ov, (struct vpath){ x.go.v[i] });
 		if (r == -ENOENT)
 			r = 0;
-		free(x.names[i]);
 	}
 	/* Mirrors are left, at most. */
 	if (r == 0 && !x.count && ov->nlinks && (r = change_begin(ov)) == 0) {
 		r = links_reset(ov, false);
 		change_end(ov, true);
+	} else if (r == 0 && ov->nlinks && left != &own) {
+		r = overlay_recount(ov, left, x.stay.v, x.stay.count);
 	}
-	free(x.names);
+	names_release(&x.go);
+	names_release(&x.stay);
 	free(x.changed);
 	inode_set_release(&x.copies);
 	origins_free(origins);

@@ -94,6 +94,8 @@ struct link_entry {
 	bool copied, in_top;    /* copied: links/ has the copy; in_top: that of the top layer */
 	uint32_t nlink;         /* nlink: names on the host when first touched */
 	uint32_t touched;       /* touched: how many of those are the copy's now, or removed */
+	uint32_t counted;       /* counted: the same, while they are counted anew; has: how many names the host has now, if any was counted */
+	uint32_t has;
 };
 struct link_table {
 	struct link_entry *v;
@@ -228,6 +230,10 @@ bool redirects_take(const struct overlay *ov, const char *host_path);
 #define LINK_NAME_MAX 64
 int links_load(struct overlay *ov, int layer);
 void links_clear(struct overlay *ov);
+/* Counts anew (recount.c): of each name that is touched, and then what there is to be counted. -errno: what could not be written stays as it was. */
+void links_recount_begin(struct overlay *ov);
+void links_recount_name(struct overlay *ov, const struct stat *host);
+int links_recount_end(struct overlay *ov);
 /* No name of the host's is touched in the top layer any more. empty: nor has it anything else. */
 int links_reset(struct overlay *ov, bool empty);
 /* What is known of a host object; false, and ret made anew, when nothing. */

@@ -277,6 +277,41 @@ int links_reset(struct overlay *ov, bool empty)
 	return table_read_marks(ov);
 }
 
+void links_recount_begin(struct overlay *ov)
+{
+	for (size_t i = 0; i < ov->links.count; i++)
+		ov->links.v[i].counted = ov->links.v[i].has = 0;
+}
+
+void links_recount_name(struct overlay *ov, const struct stat *host)
+{
+	struct link_entry e;
+
+	if (!links_get(ov, host->st_dev, host->st_ino, &e))
+		return;
+	e.counted++;
+	e.has = (uint32_t)host->st_nlink;
+	(void)links_put(ov, &e);   /* it is there */
+}
+
+int links_recount_end(struct overlay *ov)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ov->links.count && r == 0; i++) {
+		struct link_entry e = ov->links.v[i];
+
+		/* One that has never had several names is not counted. */
+		if (!e.nlink || (e.touched == e.counted && (!e.has || e.nlink == e.has)))
+			continue;
+		e.touched = e.counted;
+		if (e.has)
+			e.nlink = e.has;
+		r = links_set(ov, &e);
+	}
+	return r;
+}
+
 int links_gone(struct overlay *ov, const struct object *o)
 {
 	struct link_entry e;

@@ -51,7 +51,7 @@ int overlay_forget(struct overlay *ov, struct vpath path);
 int overlay_forget_only(struct overlay *ov, struct vpath path);
 void overlay_prune(struct overlay *ov, struct vpath dir);
 /* After changes left the box: takes out of it the other names of host's files with several names that were made names of the copy with them, and are no change
- * themselves. left: the changes as they are now, contents compared, or NULL: they are collected, if need be. */
+ * themselves; and what is left, and is a copy of what shows under its own name again, is from now on a file of its own. left: the changes as they are now, contents compared, when some were discarded; or NULL, after a commit: they are collected, if need be. */
 int overlay_forget_idle(struct overlay *ov, const struct changes *left);
 /* For a directory (added, renamed, its metadata changed) that the host now has at this path as the view shows it, while changes below it are
  * left in the box: the layer's directory becomes a plain mirror of the host's. */

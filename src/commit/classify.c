@@ -367,11 +367,11 @@ static bool source_is_gone(struct plan *p, const struct change *ch)
 	       overlay_lookup(p->p.ov, &caller, AT_VIEW(from), LOOKUP_NOFOLLOW, &old) == -ENOENT;
 }
 
-/* The directory of the box above that replaces something else of the host's, a symlink perhaps: nothing is below that. Or NO_ITEM. */
+/* The directory of the box above for which the host has none, but something else, a symlink perhaps, or nothing: nothing is below that. Or NO_ITEM. */
 static size_t new_directory_above(const struct plan *p, size_t i)
 {
 	for (size_t k = p->above[i]; k != NO_ITEM; k = p->above[k])
-		if (item_makes_dir(&p->p.items[k]) && p->now[k].st_mode && !S_ISDIR(p->now[k].st_mode))
+		if (item_makes_dir(&p->p.items[k]) && !S_ISDIR(p->now[k].st_mode))
 			return k;
 	return NO_ITEM;
 }

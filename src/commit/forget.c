@@ -221,9 +221,13 @@ static void forget_idle(struct apply *a)
 {
 	bool several = false;
 
-	for (size_t i = 0; i < a->p->p.count && !several; i++)
-		several = item_done(item(a, i)) && !S_ISDIR(item(a, i)->change->box.st_mode) &&
-		          (item(a, i)->change->box.st_nlink > 1 || item(a, i)->change->kind == CHANGE_DELETED);
+	for (size_t i = 0; i < a->p->p.count && !several; i++) {
+		const struct change *ch = item(a, i)->change;
+
+		/* What a removed directory had in it, and what recovery removed, nobody knows. */
+		several = item_done(item(a, i)) && (ch->kind == CHANGE_DELETED ? S_ISDIR(ch->host.st_mode) || ch->host.st_nlink != 1
+		                                                               : !S_ISDIR(ch->box.st_mode) && ch->box.st_nlink > 1);
+	}
 	if (several && met(a, overlay_forget_idle(a->p->p.ov, NULL)) < 0)
 		a->result->unforgotten++;
 }
