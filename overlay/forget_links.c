@@ -51,12 +51,12 @@ static int host_visit(struct overlay *ov, const char *path, bool named, struct r
 	char **names;
 	int r = pair_open_host(ov, path, &fd, &st);
 
+	/* What is not for us to see was not touched either. */
 	if (r < 0 || !st.st_mode)
-		return r;
+		return r == -EACCES ? 0 : r;
 	if (!S_ISDIR(st.st_mode))
 		return links_get(ov, st.st_dev, st.st_ino, &e) && (e.copied || e.touched)
 			       ? add(l, path, named || was_changed(ov, path, l)) : 0;
-	/* What is not for us to see was not touched either. */
 	return pair_names(fd, &names) < 0 ? 0 : descent_enter(d, names);
 }
 

@@ -30,6 +30,9 @@ static int visit(struct recount *x, const char *path, struct descent *d)
 	char **names;
 	int r = pair_open_host(x->ov, path, &fd, &st);
 
+	/* What is not for us to see was not touched either. */
+	if (r == -EACCES)
+		return 0;
 	if (r < 0 || !st.st_mode || (d->depth && bsearch(&path, x->from, x->nfrom, sizeof *x->from, by_path)))
 		return r;
 	if (!S_ISDIR(st.st_mode)) {
@@ -38,7 +41,6 @@ static int visit(struct recount *x, const char *path, struct descent *d)
 	}
 	if (d->depth && redirects_take(x->ov, path))
 		return 0;
-	/* What is not for us to see was not touched either. */
 	return pair_names(fd, &names) < 0 ? 0 : descent_enter(d, names);
 }
 

@@ -324,6 +324,26 @@ static int copy_xattrs(int src, int dst, bool *lost)
 	return r;
 }
 
+/* The owner's own mode may refuse the owner user.*: then it does not for the time being. */
+static int copy_xattrs_writable(int src, int dst, bool *lost)
+{
+	struct stat st;
+	int r = copy_xattrs(src, dst, lost), back;
+
+	if (r < 0 || !*lost || geteuid() == 0 || sys_fstat(dst, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 0200) ||
+	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+		return r;
+	if (sys_chmod_fd(dst, (st.st_mode & 07777) | 0200) < 0)
+		return 0;
+	*lost = false;
+	r = copy_xattrs(src, dst, lost);
+	/* The group bits of a file with an ACL are its mask: those are as the attributes have them now. */
+	if (sys_fstat(dst, &st) < 0)
+		return r < 0 ? r : -EIO;
+	back = sys_chmod_fd(dst, st.st_mode & 07777 & ~(mode_t)0200);
+	return r < 0 ? r : back;
+}
+
 /* --- metadata --- */
 
 /* Sets owner and group, each where it is permitted. Returns the mode bits that must not be set then, or -errno. */
@@ -367,7 +387,7 @@ int copy_metadata(int src, int dst, const struct stat *st, unsigned flags, unsig
 			return drop;
 	}
 	if (flags & COPY_XATTRS) {
-		r = copy_xattrs(src, dst, &lost_xattr);
+		r = copy_xattrs_writable(src, dst, &lost_xattr);
 		if (r < 0)
 			return r;
 		if (lost_xattr)

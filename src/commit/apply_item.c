@@ -108,8 +108,8 @@ static void lock_again(struct item_doors *d)
 	}
 }
 
-/* seen: what is there, and leaves; NULL: what is there is pinned. */
-static int enter_parent(struct apply *a, size_t i, const char *view, const char *host, const struct stat *seen)
+/* names: some come or go there. seen: what is there, and leaves; NULL: what is there is pinned. */
+static int enter_parent(struct apply *a, const char *view, const char *host, bool names, const struct stat *seen)
 {
 	char view_dir[PATH_MAX];
 	struct stat dir, st;
@@ -120,7 +120,7 @@ static int enter_parent(struct apply *a, size_t i, const char *view, const char 
 		r = sys_fstat(fd, &dir);
 	if (r < 0)
 		return r;
-	if (item(a, i)->change->kind != CHANGE_MODIFIED && item(a, i)->change->kind != CHANGE_META)
+	if (names)
 		r = unlock(a, fd);
 	if (r < 0)
 		return r;
@@ -166,7 +166,7 @@ static int make_directory(struct apply *a, size_t i, const char *path, const str
 		a->held[i] = ident_of(now);
 		return 0;
 	}
-	r = enter_parent(a, i, item(a, i)->change->path, path, NULL);
+	r = enter_parent(a, item(a, i)->change->path, path, true, NULL);
 	if (r == 0 && !now->st_mode) {
 		r = give_object(a, i, path);
 		if (r == 1)
@@ -191,6 +191,7 @@ static int apply_present(struct apply *a, size_t i)
 	const struct change *ch = item(a, i)->change;
 	char path[PATH_MAX];
 	struct stat now;
+	bool another;
 	int r = apply_where(a, i, path);
 
 	if (r < 0)
@@ -203,10 +204,11 @@ static int apply_present(struct apply *a, size_t i)
 		a->held[i] = ident_of(&now);
 	if (S_ISDIR(ch->box.st_mode))
 		return ch->kind == CHANGE_META ? 0 : make_directory(a, i, path, &now);
-	r = enter_parent(a, i, ch->path, path, NULL);
+	another = is_another_object(a, i, &now);
+	r = enter_parent(a, ch->path, path, another || (ch->kind != CHANGE_MODIFIED && ch->kind != CHANGE_META), NULL);
 	if (r < 0)
 		return r;
-	if ((ch->kind == CHANGE_META || (item(a, i)->keep & COMMIT_KEEP_CONTENT)) && !is_another_object(a, i, &now))
+	if ((ch->kind == CHANGE_META || (item(a, i)->keep & COMMIT_KEEP_CONTENT)) && !another)
 		return place_metadata(a, i, path, &now);
 	if (ch->kind == CHANGE_ADDED && S_ISREG(ch->box.st_mode) && ch->box.st_nlink < 2 && !now.st_mode) {
 		r = give_object(a, i, path);
@@ -309,9 +311,9 @@ static int apply_rename(struct apply *a, size_t i)
 	if (r == 0 && strcmp(src, dst) != 0)
 		r = look_again(a, i, dst, other == NO_ITEM ? &a->p->in_way[i] : &a->p->now[other], &in_way);
 	if (r == 0)
-		r = enter_parent(a, i, ch->from, src, &there);
+		r = enter_parent(a, ch->from, src, true, &there);
 	if (r == 0)
-		r = enter_parent(a, i, ch->path, dst, NULL);
+		r = enter_parent(a, ch->path, dst, true, NULL);
 	if (r < 0)
 		return r;
 	if (S_ISDIR(ch->box.st_mode))
@@ -348,7 +350,7 @@ static int apply_deletion(struct apply *a, size_t i)
 	pin_parent(a, i, path);
 	r = look_again(a, i, path, &a->p->now[i], &now);
 	if (r == 0)
-		r = enter_parent(a, i, ch->path, path, NULL);
+		r = enter_parent(a, ch->path, path, true, NULL);
 	return r < 0 ? r : remove_object(a, i, path, ch->path, &now);
 }
 
