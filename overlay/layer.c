@@ -390,6 +390,20 @@ struct kept layer_keep(struct overlay *ov, int fd, const struct stat *st, const 
 	return kept;
 }
 
+/* The host has what the view has at the path at another. */
+static bool is_moved(struct overlay *ov, const char *view)
+{
+	_cleanup_spot_ struct spot s;
+	char dir[PATH_MAX];
+
+	spot_init(&s);
+	if (!ov->has_redirects || !path_split(view, dir, sizeof dir) || table_walk_locked(ov, dir, &s) < 0)
+		return false;
+	if (s.kind == SPOT_HOST)
+		return strcmp(s.path, dir) != 0;
+	return s.kind == SPOT_DIR && spot_host(&s) && strcmp(spot_host(&s)->path, dir) != 0;
+}
+
 int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
 		      const struct kept *kept)
 {
@@ -400,6 +414,7 @@ int layer_note_origin(struct overlay *ov, const struct caller *c, const char *vi
 
 	if (host)
 		origin_from_stat(&o, host);
+	o.moved = host && is_moved(ov, view);
 	if (kept) {
 		o.base_id = kept->id;
 		o.hash = kept->hash;

@@ -23,6 +23,7 @@
 #define FLAG_BASE 1
 #define FLAG_HASH 2
 #define FLAG_COMMIT 4
+#define FLAG_MOVED 8
 #define BUFFER_SIZE 65536
 
 enum record_offsets {
@@ -59,7 +60,8 @@ static int record_encode(const struct origin *o, uint8_t *buf)
 	memset(buf, 0, size);
 	put32(buf + AT_SIZE, (uint32_t)size);
 	buf[AT_KIND] = (uint8_t)o->kind;
-	buf[AT_FLAGS] = (uint8_t)((o->base_id ? FLAG_BASE : o->hashed ? FLAG_HASH : 0) | (o->by_commit ? FLAG_COMMIT : 0));
+	buf[AT_FLAGS] = (uint8_t)((o->base_id ? FLAG_BASE : o->hashed ? FLAG_HASH : 0) | (o->by_commit ? FLAG_COMMIT : 0) |
+				   (o->moved ? FLAG_MOVED : 0));
 	put16(buf + AT_PATH_LEN, (uint16_t)path_len);
 	put16(buf + AT_TARGET_LEN, (uint16_t)target_len);
 	put16(buf + AT_COMM_LEN, (uint16_t)comm_len);
@@ -433,6 +435,7 @@ static struct entry *entry_new(const uint8_t *rec, uint32_t seed)
 		.base_id = rec[AT_FLAGS] & FLAG_BASE ? get64(rec + AT_BASE) : 0,
 		.hash = rec[AT_FLAGS] & FLAG_HASH ? get64(rec + AT_BASE) : 0,
 		.hashed = (rec[AT_FLAGS] & FLAG_HASH) != 0, .by_commit = (rec[AT_FLAGS] & FLAG_COMMIT) != 0,
+		.moved = (rec[AT_FLAGS] & FLAG_MOVED) != 0,
 	};
 	e->o.path = take_text(&text, &from, path_len);
 	e->o.target = take_text(&text, &from, target_len);

@@ -6,7 +6,7 @@
  *     u32 sum       XXH32 (seed 0) of the bytes after this field
  *     u8  kind      0 absent, else the type: 1 regular, 2 directory, 3 symlink, 4 other
  *     u8  flags     bit 0: the content, and the extended attributes, are kept in base/ (under the name BASE_ID in decimal); bit 1: BASE_ID is
- *                   the content's XXH3 instead; bit 2: by_commit
+ *                   the content's XXH3 instead; bit 2: by_commit; bit 3: moved
  *     u16 path_len, u16 target_len (of a symlink's text), u16 comm_len
  *     u64 dev, ino, size, mtime_ns, ctime_ns      of the host object (times in ns since the epoch)
  *     u32 mode, uid, gid, nlink
@@ -40,6 +40,7 @@ struct origin {
 	uint64_t hash;           /* hash: with hashed: of the content (copy_content_hash), of what is too large to be kept */
 	bool hashed;
 	bool by_commit;          /* by_commit: it tells what a commit had made of the host, of what it left in the box */
+	bool moved;              /* moved: a directory above it was renamed in the box then: the host had it at another path */
 	uint64_t when_ns;
 	uint32_t pid;
 	const char *comm;

@@ -328,19 +328,17 @@ static int copy_xattrs(int src, int dst, bool *lost)
 static int copy_xattrs_writable(int src, int dst, bool *lost)
 {
 	struct stat st;
-	int r = copy_xattrs(src, dst, lost), back;
+	int r = copy_xattrs(src, dst, lost), back = 0;
 
-	if (r < 0 || !*lost || geteuid() == 0 || sys_fstat(dst, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 0200) ||
-	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+	if (r < 0 || !*lost || geteuid() == 0 || sys_fstat(dst, &st) < 0 || st.st_uid != geteuid() || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return r;
-	if (sys_chmod_fd(dst, (st.st_mode & 07777) | 0200) < 0)
+	/* An ACL is there by now, and may have made it writable. */
+	if (!(st.st_mode & 0200) && sys_chmod_fd(dst, (st.st_mode & 07777) | 0200) < 0)
 		return 0;
 	*lost = false;
 	r = copy_xattrs(src, dst, lost);
-	/* The group bits of a file with an ACL are its mask: those are as the attributes have them now. */
-	if (sys_fstat(dst, &st) < 0)
-		return r < 0 ? r : -EIO;
-	back = sys_chmod_fd(dst, st.st_mode & 07777 & ~(mode_t)0200);
+	if (!(st.st_mode & 0200))
+		back = sys_chmod_fd(dst, st.st_mode & 07777);
 	return r < 0 ? r : back;
 }
 

@@ -286,7 +286,7 @@ static bool is_elsewhere(struct plan *p, const struct origin *o, const char *pat
 }
 
 /* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time, and
- * what is recorded under the others may be about something else. The one that the host's object still is, or else the first; where nothing
+ * what is recorded under the others may be about something else, as what was noted of another path is, where nothing is there. The one that the host's object still is, or else the first; where nothing
  * is there, the latest. */
 static int since_by_any_name(struct plan *p, const struct change *ch, const char *path, const struct stat *now, struct since *ret)
 {
@@ -302,7 +302,7 @@ static int since_by_any_name(struct plan *p, const struct change *ch, const char
 
 		if (!all[k] || all[k] == best || (best && !now->st_mode && all[k]->when_ns <= best->when_ns))
 			continue;
-		if (!now->st_mode && is_elsewhere(p, all[k], path))
+		if (!now->st_mode && ((all[k]->moved && strcmp(all[k]->path, path) == 0) || is_elsewhere(p, all[k], path)))
 			continue;
 		r = since_record(p, all[k], path, now, &since);
 		if (r < 0)
