@@ -36,6 +36,17 @@ int record_read(int fd, struct record *ret)
 	return 0;
 }
 
+int record_read_own(int fd, struct record *ret)
+{
+	_cleanup_force_ struct force f = { .fd = -1 };
+	int r = record_read(fd, ret);
+
+	if (r != -EACCES)
+		return r;
+	r = force_begin(fd, &f);
+	return r < 0 ? r : record_read(fd, ret);
+}
+
 int record_write(int fd, const struct record *r)
 {
 	char buf[PATH_MAX + 64];

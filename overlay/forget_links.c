@@ -183,7 +183,7 @@ int returns_find(struct overlay *ov, int dirfd, const char *name, const char *ho
 int copy_detach(int fd, const struct stat *st)
 {
 	struct record rec;
-	int r = S_ISREG(st->st_mode) ? record_read(fd, &rec) : -ENODATA;
+	int r = S_ISREG(st->st_mode) ? record_read_own(fd, &rec) : -ENODATA;
 
 	if (r < 0)
 		return r == -ENODATA ? 0 : r;

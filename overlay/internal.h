@@ -443,6 +443,7 @@ struct record {
 	char path[PATH_MAX];
 };
 int record_read(int fd, struct record *ret);      /* -ENODATA when there is none */
+int record_read_own(int fd, struct record *ret);  /* also of a file whose mode refuses its owner to read it: for a moment it does not */
 int record_write(int fd, const struct record *r);
 
 #endif

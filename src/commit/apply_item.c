@@ -175,14 +175,27 @@ static int make_directory(struct apply *a, size_t i, const char *path, const str
 	return r < 0 ? r : place_object(a, i, path, now);
 }
 
+/* Another name of it was put on the host as a new object: the name where that had been was wanted by something else. */
+static bool has_new_twin(struct apply *a, size_t i, const struct stat *now)
+{
+	_cleanup_close_ int box = -1;
+	char twin[PATH_MAX];
+	struct stat layer, known;
+
+	return changes_open(a->p->p.ov, item(a, i)->change, &box) == 0 && sys_fstat(box, &layer) == 0 && layer.st_nlink > 1 &&
+	       twins_find(a, &layer, twin, &known) == 0 && (known.st_dev != now->st_dev || known.st_ino != now->st_ino);
+}
+
 /* The same bytes in a file of its own must not share the host's inode with that file's other names, nor the same text in a symlink; and one that is one
  * with another name's is to be that one. */
-static bool is_another_object(const struct apply *a, size_t i, const struct stat *now)
+static bool is_another_object(struct apply *a, size_t i, const struct stat *now)
 {
-	const struct stat *box = &a->p->p.items[i].change->box;
+	const struct stat *box = &item(a, i)->change->box;
 
 	if (S_ISREG(box->st_mode))
 		return now->st_nlink > 1 && !twins_is_copy_of(a, i, now);
+	if (box->st_nlink > 1 && has_new_twin(a, i, now))
+		return true;
 	return (box->st_nlink > 1 || now->st_nlink > 1) && (box->st_dev != now->st_dev || box->st_ino != now->st_ino);
 }
 
