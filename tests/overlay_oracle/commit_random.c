@@ -346,7 +346,7 @@ int main(int argc, char **argv)
 		else
 			failed += round_run(&o, rep, rep + 1, failed);
 	if (left_out)
-		skip_note("%d of %d seeds, which are known to fail by false conflicts or by links that partial commits and discards split", left_out, i);
+		skip_note("%d of %d seeds, which are known to fail by hard links that partial commits split", left_out, i);
 	printf("%d of %d rounds failed\n", failed, i);
 	return failed ? 1 : 0;
 }
