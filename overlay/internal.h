@@ -10,7 +10,8 @@
  * copyup.c     bringing an object of the host into the top layer
  * open.c, names.c, rename.c, meta.c, readdir.c    the operations
  * changes.c    comparing the layers with the host (compare.h); forget.c: taking changes out, forget_links.c: and the names of files with
- *              several that come back by it
+ *              several that come back by it; idle.c: what is left of copies then, recount.c: and how many of their names
+ * known.c      the records of origins by inode
  */
 #ifndef COWBOX_OVERLAY_INTERNAL_H
 #define COWBOX_OVERLAY_INTERNAL_H

@@ -286,8 +286,8 @@ static bool is_elsewhere(struct plan *p, const struct origin *o, const char *pat
 }
 
 /* Directories above may have been renamed before or after the box first changed the object: its record is under the name of that time, and
- * what is recorded under the others may be about something else, as what was noted of another path is, where nothing is there. The one that the host's object still is, or else the first; where nothing
- * is there, the latest. */
+ * what is recorded under the others may be about something else; where nothing is there, what was noted of another path surely is. The one that the
+ * host's object still is, or else the first; where nothing is there, the latest. */
 static int since_by_any_name(struct plan *p, const struct change *ch, const char *path, const struct stat *now, struct since *ret)
 {
 	const struct origin *const all[] = { ch->kind == CHANGE_RENAMED ? NULL : ch->origin, plan_origin(p, ch->path),
