@@ -110,12 +110,15 @@ static void print_json(FILE *out, const struct commit_item *it, bool first)
 void change_print(FILE *out, const struct change *ch)
 {
 	char text[4 * PATH_MAX];
+	bool stays = ch->from && strcmp(ch->from, ch->path) == 0;
 
-	if (ch->from)
+	if (ch->from && !stays)
 		fprintf(out, "%s -> ", path_printable(ch->from, text, sizeof text));
 	fputs(path_printable(ch->path, text, sizeof text), out);
 	if (S_ISDIR(ch->box.st_mode ? ch->box.st_mode : ch->host.st_mode))
 		fputc('/', out);
+	if (stays)
+		fputs(" (stays there, where its directory moves away)", out);
 }
 
 char *about_text(const struct commit_item *it, char *ret, size_t size)
