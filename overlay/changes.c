@@ -632,6 +632,39 @@ void changes_release(struct changes *c)
 	memset(c, 0, sizeof *c);
 }
 
+int overlay_place(struct overlay *ov, struct vpath path)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_spot_ struct spot s;
+	struct stat st;
+	int r;
+
+	spot_init(&s);
+	r = table_walk(ov, path.s, &s);
+	if (r < 0)
+		return r;
+	switch (s.kind) {
+	case SPOT_HOST:
+		return PLACE_HOST;
+	case SPOT_OTHER:
+		return PLACE_LAYER;
+	case SPOT_DIR:
+		return spot_host(&s) ? PLACE_MERGED : PLACE_LAYER_DIR;
+	case SPOT_LAYER:
+		r = layer_open_own(ov, s.layer, s.path, O_PATH | O_NOFOLLOW, &fd);
+		if (r == 0)
+			r = sys_fstat(fd, &st);
+		if (r < 0)
+			return r == -ENOENT || r == -ENOTDIR ? PLACE_NONE : r;
+		return S_ISDIR(st.st_mode) ? PLACE_LAYER_DIR : stat_is_whiteout(&st) ? PLACE_NONE : PLACE_LAYER;
+	case SPOT_WHITEOUT:
+	case SPOT_HIDDEN:
+	case SPOT_THROUGH:
+		return PLACE_NONE;
+	}
+	return -EIO;
+}
+
 /* The layer's object of a change, though its owner took the way to it away from themselves. */
 static int open_shut_away(struct overlay *ov, const struct change *ch, struct object *o)
 {

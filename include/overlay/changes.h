@@ -39,6 +39,9 @@ enum changes_flags { CHANGES_NO_CONTENT = 1 };   /* believe size and mtime; do n
 int changes_collect(struct overlay *ov, unsigned flags, struct changes *ret, struct err *err);
 void changes_release(struct changes *c);
 
+/* Whose the object at a canonical path of the view is, also where the modes of directories on the way shut their owner out. PLACE_HOST: if it is there. -errno. */
+enum overlay_place { PLACE_NONE, PLACE_HOST, PLACE_MERGED, PLACE_LAYER, PLACE_LAYER_DIR };
+int overlay_place(struct overlay *ov, struct vpath path);
 /* Opens the box's object of a change for reading: O_RDONLY for a regular file or directory, O_PATH for the rest. */
 int changes_open(struct overlay *ov, const struct change *ch, int *ret_fd);
 /* Where the host had the file that the box's regular file of a change is a copy of (a host path from before any commit). -ENODATA: the box

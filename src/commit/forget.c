@@ -55,11 +55,9 @@ static int forget(struct apply *a, const char *path)
 
 static bool box_has(struct apply *a, const char *view)
 {
-	struct caller caller = { .umask = 022 };
-	_cleanup_object_ struct object o;
+	int place = met(a, overlay_place(a->p->p.ov, (struct vpath){ view }));
 
-	object_init(&o);
-	return met(a, overlay_lookup(a->p->p.ov, &caller, AT_VIEW(view), LOOKUP_NOFOLLOW, &o)) == 0 && o.where == OBJECT_LAYER;
+	return place == PLACE_LAYER || place == PLACE_LAYER_DIR;
 }
 
 /* What was committed under a name was a copy of the host's file of another name, where the layer still has it though nothing is changed there: as long
@@ -119,13 +117,11 @@ static bool settle_directory(struct apply *a, const char *view)
 /* The host's directory has the metadata of the box's by now, while changes below it are left. */
 static void settle_metadata(struct apply *a, const struct commit_item *it)
 {
-	struct caller caller = { .umask = 022 };
-	_cleanup_object_ struct object o;
+	int place = met(a, overlay_place(a->p->p.ov, (struct vpath){ it->change->path }));
 
-	object_init(&o);
-	if (met(a, overlay_lookup(a->p->p.ov, &caller, AT_VIEW(it->change->path), LOOKUP_NOFOLLOW, &o)) < 0)
+	if (place < 0)
 		return;
-	if (o.where == OBJECT_MERGED)
+	if (place == PLACE_MERGED)
 		(void)met(a, overlay_settle(a->p->p.ov, (struct vpath){ it->change->path }));
 	else
 		settle_directory(a, it->change->path);
@@ -134,17 +130,12 @@ static void settle_metadata(struct apply *a, const struct commit_item *it)
 /* The topmost of the directories from view upwards that hide what the host has there; false: none does. */
 static bool hiding_directory(struct apply *a, const char *view, char ret[static PATH_MAX])
 {
-	struct caller caller = { .umask = 022 };
 	char dir[PATH_MAX];
 	bool found = false;
 
 	strcpy(dir, view);
 	while (dir[1]) {
-		_cleanup_object_ struct object o;
-
-		object_init(&o);
-		if (met(a, overlay_lookup(a->p->p.ov, &caller, AT_VIEW(dir), LOOKUP_NOFOLLOW, &o)) < 0 || o.where != OBJECT_LAYER ||
-		    !S_ISDIR(o.st.st_mode))
+		if (met(a, overlay_place(a->p->p.ov, (struct vpath){ dir })) != PLACE_LAYER_DIR)
 			break;
 		strcpy(ret, dir);
 		found = true;
