@@ -264,6 +264,24 @@ static int come_out(struct apply *a, size_t i, char src[static PATH_MAX], struct
 	return r;
 }
 
+/* Its ".." cannot change, so it can only have another name where it is. */
+static bool is_stuck(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) && geteuid() != 0 && !(st->st_mode & (st->st_uid == geteuid() ? 0200 : 0022));
+}
+
+/* What is in the way goes aside first: for a moment the name is not there. */
+static int rename_over_stuck(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst, const struct stat *in_way)
+{
+	static const struct stat nothing;
+	char temp[JOURNAL_TEMP_MAX];
+	int r;
+
+	journal_temp_name(a->j, temp);
+	r = swap_aside(a, i, dst, temp, in_way, false);
+	return r < 0 ? r : swap_move(a, i, src, there, dst, &nothing, false);
+}
+
 static int rename_object(struct apply *a, size_t i, const char *src, const struct stat *there, const char *dst,
                          const struct stat *in_way, bool parked)
 {
@@ -273,6 +291,8 @@ static int rename_object(struct apply *a, size_t i, const char *src, const struc
 	r = apply_touch(a, there);
 	if (r == 0 && in_way->st_mode)
 		r = apply_touch(a, in_way);
+	if (r == 0 && !parked && is_stuck(in_way) && awaited_by(a, dst, in_way) == NO_ITEM)
+		return rename_over_stuck(a, i, src, there, dst, in_way);
 	if (r == 0)
 		r = swap_move(a, i, src, there, dst, in_way, replace);
 	return r < 0 || replace || !in_way->st_mode ? r : clear_source(a, i, src, in_way, parked);

@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include "commit/history.h"
+
 static void host_mkdirs(const char *const *names)
 {
 	for (; *names; names++)
@@ -139,6 +141,44 @@ static void test_into_what_is_made_in_its_place(void **state)
 	commit_all(x);
 	assert_all(x);
 	assert_string_equal(host_read("a/d/d"), "old\n");
+}
+
+/* An ordinary user's may not be moved elsewhere, but another can take its place. */
+static void test_over_directory_without_write_bit(void **state)
+{
+	struct world *x = *state;
+	struct undo_result result;
+	struct err err = { 0 };
+
+	host_mkdirs((const char *const[]){ "d", "d/h", "g", NULL });
+	host_write("d/h/f", "old\n");
+	assert_int_equal(chmod("g", 0555), 0);
+	box_rename(x, "d/h", "g", 0);
+	commit_all(x);
+	assert_all(x);
+	assert_string_equal(host_read("g/f"), "old\n");
+	assert_int_equal(access("d/h", F_OK), -1);
+	assert_int_equal(history_undo(x->store, &(struct undo_wish){ 0 }, &result, &err), 0);
+	assert_string_equal(host_read("d/h/f"), "old\n");
+	assert_int_equal(host_stat_of("g").st_mode & 07777, 0555);
+}
+
+/* Modes that shut their owner out are the last that a commit gives, and the box is rid of what is below all the same. */
+static void test_directory_shut(void **state)
+{
+	struct world *x = *state;
+
+	host_mkdirs((const char *const[]){ "d", "d/a", "d/a/b", NULL });
+	host_write("d/a/b/f", "old\n");
+	box_append(x, "d/a/b/f", "more\n");
+	box_rename(x, "d/a/b", "d/a/c", 0);
+	box_chmod(x, "d/a", 0644);
+	box_rename(x, "d/a", "e", 0);
+	commit_all(x);
+	assert_int_equal(x->result.unforgotten, 0);
+	assert_all(x);
+	assert_int_equal(chmod("e", 0755), 0);
+	assert_string_equal(host_read("e/c/f"), "old\nmore\n");
 }
 
 /* ---- files with several names ---- */
@@ -291,6 +331,8 @@ int main(void)
 		WORLD_TEST(test_below_what_moves_away),
 		WORLD_TEST(test_below_what_came_and_went),
 		WORLD_TEST(test_into_what_is_made_in_its_place),
+		WORLD_TEST(test_over_directory_without_write_bit),
+		WORLD_TEST(test_directory_shut),
 		WORLD_TEST(test_names_removed_one_by_one),
 		WORLD_TEST(test_names_removed_one_by_one_and_pruned),
 		WORLD_TEST(test_other_name_leaves_too),
