@@ -159,6 +159,8 @@ static void test_over_directory_without_write_bit(void **state)
 	assert_string_equal(host_read("g/f"), "old\n");
 	assert_int_equal(access("d/h", F_OK), -1);
 	assert_int_equal(history_undo(x->store, &(struct undo_wish){ 0 }, &result, &err), 0);
+	free(result.commit.box);
+	free(result.commit.command);
 	assert_string_equal(host_read("d/h/f"), "old\n");
 	assert_int_equal(host_stat_of("g").st_mode & 07777, 0555);
 }
