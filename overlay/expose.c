@@ -19,14 +19,14 @@ struct exposing {
 };
 
 /* The box had it under another name, and the host has not changed it since it was noted. */
-static bool was_elsewhere(struct exposing *x, const struct stat *st)
+static bool was_elsewhere(struct exposing *x, const char *path, const struct stat *st)
 {
 	const struct origin *o;
 
 	if (!x->known_loaded)
 		(void)known_load(&x->known, x->ov->layers[x->ov->top].fd);
 	x->known_loaded = true;
-	o = known_find(&x->known, st);
+	o = known_find(&x->known, st, path);
 	return o && (S_ISDIR(st->st_mode) ? time_ns(&st->st_ctim) <= o->when_ns : origin_same(o, st) || origin_same_fewer_names(o, st));
 }
 
@@ -45,7 +45,7 @@ static int hide_name(struct exposing *x, const struct origin *dir, int fd, int h
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (!origins_find(x->origins, path)) {
-		if (dir && time_ns(&st.st_ctim) > dir->when_ns && !was_elsewhere(x, &st))
+		if (dir && time_ns(&st.st_ctim) > dir->when_ns && !was_elsewhere(x, path, &st))
 			return 0;   /* (E2) */
 		if (S_ISLNK(st.st_mode) && sys_readlinkat(host_fd, name, target, sizeof target) < 0)
 			target[0] = 0;

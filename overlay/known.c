@@ -8,7 +8,7 @@
 #include "base/array.h"
 
 struct known_record {
-	struct origin o; /* o: target is its own */
+	struct origin o; /* o: path and target are its own */
 	size_t order;
 };
 
@@ -23,14 +23,11 @@ static int note(void *ctx, const struct origin *o)
 		return -ENOMEM;
 	n = &k->v[k->count];
 	*n = (struct known_record){ .o = *o, .order = k->count };
-	n->o.path = n->o.comm = NULL;
-	if (o->target) {
-		n->o.target = strdup(o->target);
-		if (!n->o.target)
-			return -ENOMEM;
-	}
+	n->o.comm = NULL;
+	n->o.path = strdup(o->path);
+	n->o.target = o->target ? strdup(o->target) : NULL;
 	k->count++;
-	return 0;
+	return n->o.path && (n->o.target || !o->target) ? 0 : -ENOMEM;
 }
 
 int known_load(struct known *k, int layer_fd)
@@ -50,14 +47,14 @@ static int by_inode(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-const struct origin *known_find(struct known *k, const struct stat *st)
+/* One past the last record of that inode, or where it would be. */
+static size_t end_of(struct known *k, const struct stat *st)
 {
 	size_t low = 0, end = k->count;
 
 	if (!k->sorted && k->count)
 		qsort(k->v, k->count, sizeof *k->v, by_inode);
 	k->sorted = true;
-	/* One past its last. */
 	while (low < end) {
 		size_t mid = low + (end - low) / 2;
 		const struct origin *o = &k->v[mid].o;
@@ -67,15 +64,36 @@ const struct origin *known_find(struct known *k, const struct stat *st)
 		else
 			end = mid;
 	}
-	if (!low || k->v[low - 1].o.dev != st->st_dev || k->v[low - 1].o.ino != st->st_ino)
-		return NULL;
-	return &k->v[low - 1].o;
+	return low;
+}
+
+static bool is_of(const struct known *k, size_t end, const struct stat *st)
+{
+	return end && k->v[end - 1].o.dev == st->st_dev && k->v[end - 1].o.ino == st->st_ino;
+}
+
+bool known_has(struct known *k, const struct stat *st)
+{
+	return is_of(k, end_of(k, st), st);
+}
+
+const struct origin *known_find(struct known *k, const struct stat *st, const char *host)
+{
+	for (size_t end = end_of(k, st); is_of(k, end, st); end--) {
+		const struct origin *o = &k->v[end - 1].o;
+
+		if (o->path && (o->moved || strcmp(o->path, host) == 0))
+			return o;
+	}
+	return NULL;
 }
 
 void known_release(struct known *k)
 {
-	for (size_t i = 0; i < k->count; i++)
+	for (size_t i = 0; i < k->count; i++) {
+		free((char *)k->v[i].o.path);
 		free((char *)k->v[i].o.target);
+	}
 	free(k->v);
 	*k = (struct known){ 0 };
 }

@@ -61,64 +61,60 @@ struct drop {
 	const struct changes *changes;
 	bool *goes;
 	size_t count;
+	size_t *gone; /* gone: those that go, as they were found */
 };
 
-static bool drop_one(struct drop *d, size_t i)
+static void drop_release(struct drop *d)
 {
-	if (d->goes[i])
-		return false;
-	d->count += d->goes[i] = true;
-	return true;
+	free(d->goes);
+	free(d->gone);
 }
 
-/* It, and what is below, which comes directly after: the layer's tree at a path goes whole. True when something goes that did not before. */
-static bool drop_tree(struct drop *d, size_t i)
+/* It, and what is below, which comes directly after: the layer's tree at a path goes whole. */
+static void drop_tree(struct drop *d, size_t i)
 {
 	const struct changes *c = d->changes;
-	bool more = false;
 
 	for (size_t k = i; k < c->count && path_below(c->list[k].path, c->list[i].path, NULL); k++)
-		more |= drop_one(d, k);
-	return more;
+		if (!d->goes[k]) {
+			d->goes[k] = true;
+			d->gone[d->count++] = k;
+		}
 }
 
 static int by_path(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	return strcmp((*(struct change *const *)a)->path, (*(struct change *const *)b)->path);
 }
 
-/* What has the old name of a renamed directory that goes back there, unless it is a new directory, whose names can stay beside the host's. from: room
- * for as many as there are changes. */
-static bool drop_in_the_way(struct drop *d, const char **from)
+/* What has the old name of a renamed directory that goes back there, unless it is a new directory, whose names can stay beside the host's. all: by path. */
+static void drop_in_the_way(struct drop *d, const struct change *back, const struct change **all)
 {
-	const struct changes *c = d->changes;
-	bool more = false;
-	size_t n = 0;
+	const struct change there = { .path = back->from }, *key = &there, **found;
 
-	for (size_t i = 0; i < c->count; i++)
-		if (d->goes[i] && c->list[i].from && S_ISDIR(c->list[i].box.st_mode))
-			from[n++] = c->list[i].from;
-	qsort(from, n, sizeof *from, by_path);
-	for (size_t i = 0; n && i < c->count; i++)
-		if (!d->goes[i] && (c->list[i].kind == CHANGE_RENAMED || !S_ISDIR(c->list[i].box.st_mode)) &&
-		    bsearch(&c->list[i].path, from, n, sizeof *from, by_path))
-			more |= drop_tree(d, i);
-	return more;
+	if (!back->from || !S_ISDIR(back->box.st_mode))
+		return;
+	found = bsearch(&key, all, d->changes->count, sizeof *all, by_path);
+	if (found && ((*found)->kind == CHANGE_RENAMED || !S_ISDIR((*found)->box.st_mode)))
+		drop_tree(d, (size_t)(*found - d->changes->list));
 }
 
 /* The changes at the paths, what is below them, and what is in the way of what goes back. */
 static int drop_choose(struct drop *d, const struct changes *c, const struct paths *paths)
 {
-	_cleanup_free_ const char **from = calloc(c->count + 1, sizeof *from);
+	_cleanup_free_ const struct change **all = calloc(c->count + 1, sizeof *all);
 
-	*d = (struct drop){ .changes = c, .goes = calloc(c->count + 1, sizeof *d->goes) };
-	if (!d->goes || !from)
+	*d = (struct drop){ .changes = c, .goes = calloc(c->count + 1, sizeof *d->goes), .gone = calloc(c->count + 1, sizeof *d->gone) };
+	if (!d->goes || !d->gone || !all)
 		return -ENOMEM;
-	for (size_t i = 0; i < c->count; i++)
+	for (size_t i = 0; i < c->count; i++) {
+		all[i] = &c->list[i];
 		if (paths_match(paths, &c->list[i]))
 			drop_tree(d, i);
-	while (drop_in_the_way(d, from))
-		;
+	}
+	qsort(all, c->count, sizeof *all, by_path);
+	for (size_t n = 0; n < d->count; n++)
+		drop_in_the_way(d, &c->list[d->gone[n]], all);
 	return 0;
 }
 
@@ -233,6 +229,11 @@ static int cover_sources(const struct drop *d, struct session *s, struct err *er
 	return 0;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 /* What could not be taken out alone: a removal below a directory that replaced the host's has no mark of its own in the layer. */
 static int tell_rest(const struct verb *v, struct session *s, const struct drop *d)
 {
@@ -252,9 +253,9 @@ static int tell_rest(const struct verb *v, struct session *s, const struct drop 
 	for (size_t i = 0; i < d->changes->count; i++)
 		if (d->goes[i])
 			gone[n++] = d->changes->list[i].path;
-	qsort(gone, n, sizeof *gone, by_path);
+	qsort(gone, n, sizeof *gone, by_name);
 	for (size_t i = 0; i < c.count; i++) {
-		if (!bsearch(&c.list[i].path, gone, n, sizeof *gone, by_path))
+		if (!bsearch(&c.list[i].path, gone, n, sizeof *gone, by_name))
 			continue;
 		rest++;
 		log_say("left: %s: it goes only with the directory it is in", path_printable(c.list[i].path, text, sizeof text));
@@ -298,7 +299,7 @@ static int discard_some(const struct verb *v, struct session *s, const struct pa
 		r = say_error(v->name, &(struct err){ .code = r, .msg = "out of memory" });
 	else
 		r = d.count ? discard_changes(v, s, &d, force) : CMD_LEFT;
-	free(d.goes);
+	drop_release(&d);
 	changes_release(&c);
 	return r == CMD_OK ? status : r;
 }

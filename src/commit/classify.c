@@ -58,7 +58,7 @@ static int as_noted(struct plan *p, const struct origin *o, const char *path, co
  * host not since it was noted, or not since there is the box. record: of the name, which tells of something else; or NULL. */
 static int seen_elsewhere(struct plan *p, const struct origin *record, const char *path, const struct stat *now)
 {
-	const struct origin *o = plan_knows_inode(p, now);
+	const struct origin *o = plan_seen_at(p, now, path);
 
 	if (!o || host_older(overlay_box(p->p.ov), now))
 		return o != NULL;
@@ -97,7 +97,7 @@ static const struct origin *origin_of_entry(const struct plan *p, const char *wa
  * at work, which takes things out of directories, their time of change tells nothing: it was looked at before. */
 static int known_elsewhere(struct plan *p, const char *path, const struct stat *now, const struct tree_check *check, bool touched)
 {
-	const struct origin *o = plan_knows_inode(p, now);
+	const struct origin *o = plan_seen_at(p, now, path);
 
 	if (!o)
 		return 0;

@@ -233,7 +233,7 @@ const struct origin *plan_origin(const struct plan *p, const char *path)
 	return NULL;
 }
 
-const struct origin *plan_knows_inode(struct plan *p, const struct stat *st)
+static struct known *known_of(struct plan *p)
 {
 	const struct box *box = overlay_box(p->p.ov);
 
@@ -248,7 +248,17 @@ const struct origin *plan_knows_inode(struct plan *p, const struct stat *st)
 			(void)known_load(&p->known, fd);
 	}
 	p->known_loaded = true;
-	return known_find(&p->known, st);
+	return &p->known;
+}
+
+bool plan_knows_inode(struct plan *p, const struct stat *st)
+{
+	return known_has(known_of(p), st);
+}
+
+const struct origin *plan_seen_at(struct plan *p, const struct stat *st, const char *host)
+{
+	return known_find(known_of(p), st, host);
 }
 
 static int from_cmp(const void *a, const void *b, void *ctx)

@@ -20,7 +20,7 @@ struct plan {
 	size_t *renames;  /* renames: items that are renames, in the order of their old places */
 	size_t *taken; /* taken: the same in the order of the inodes that they rename */
 	size_t nrenames;
-	struct known known; /* known: see plan_knows_inode */
+	struct known known; /* known: see plan_seen_at */
 	bool known_loaded;
 	struct inode_set judged; /* judged: every host inode that some item is about, when judged_all */
 	bool judged_all;
@@ -70,8 +70,10 @@ int plan_host_path(const struct plan *p, const char *view, char ret[static PATH_
 /* What the host had at a path (in the view's names of the time) when the box first changed it; NULL: no record. */
 const struct origin *plan_origin(const struct plan *p, const char *path);
 
-/* The last record of this inode, under whatever path it was changed: a directory may have been renamed before things in it were. NULL: none. Borrowed. */
-const struct origin *plan_knows_inode(struct plan *p, const struct stat *st);
+/* True when some record is of this inode, under whatever path it was changed. */
+bool plan_knows_inode(struct plan *p, const struct stat *st);
+/* The last record of the inode that the host has at that path, as known_find. */
+const struct origin *plan_seen_at(struct plan *p, const struct stat *st, const char *host);
 
 /* A plan of these changes (taken over), with nothing judged: for what was committed already. commit_plan_free(&p->p). */
 int plan_from_changes(struct overlay *ov, struct changes *changes, struct plan **ret);

@@ -161,6 +161,8 @@ static bool is_of_before(const struct origin *o, const struct stat *before, cons
 {
 	struct stat like = *before;
 
+	if (o->mode != before->st_mode || o->uid != before->st_uid || o->gid != before->st_gid)
+		return false;
 	if (origin_same_fewer_names(o, before))
 		return true;
 	like.st_ctim =

@@ -55,12 +55,12 @@ static int regular_content(struct plan *p, const struct origin *o, const char *p
 	_cleanup_close_ int base = -1, fd = -1;
 	int r;
 
+	base = origin_open_base(p->base_fd, o);
 	/* A name was added or removed elsewhere, by another part of this commit perhaps: that moves the change time alone. */
-	if (unwritten && now->st_nlink != o->nlink) {
+	if (unwritten && now->st_nlink != o->nlink && base < 0) {
 		s->attributes = SINCE_SAME;
 		return 0;
 	}
-	base = origin_open_base(p->base_fd, o);
 	if (base < 0 && o->hashed && !unwritten)
 		return hashed_content(p, o, path, now, s);
 	if (base < 0) {

@@ -93,6 +93,118 @@ static void test_made_again_and_host_moved(void **state)
 	assert_int_equal(find(x, "e/b")->verdict, COMMIT_CONFLICT);
 }
 
+/* ---- what the host has moved itself ---- */
+
+/* What is noted of app.new is no proof of what the host has made app of. */
+static void swap_on_host(struct world *x)
+{
+	host_mkdirs((const char *const[]){ "app", "app.new", NULL });
+	host_write("app/c", "old\n");
+	host_write("app.new/c", "new release\n");
+	usleep(60000);
+	box_begin(x);
+}
+
+static void assert_release(struct world *x)
+{
+	assert_int_equal(rename("app", "app.old") | rename("app.new", "app"), 0);
+	commit_all(x);
+	assert_string_equal(host_read("app/c"), "new release\n");
+}
+
+static void test_host_swapped_what_was_written(void **state)
+{
+	struct world *x = *state;
+
+	swap_on_host(x);
+	box_unlink(x, "app.new/c");
+	box_rmdir(x, "app.new");
+	box_append(x, "app/c", "box\n");
+	assert_release(x);
+}
+
+static void test_host_swapped_what_was_removed(void **state)
+{
+	struct world *x = *state;
+
+	swap_on_host(x);
+	box_unlink(x, "app/c");
+	box_append(x, "app.new/c", "box\n");
+	assert_release(x);
+}
+
+static void test_host_swapped_what_was_moved(void **state)
+{
+	struct world *x = *state;
+
+	swap_on_host(x);
+	box_rename(x, "app/c", "d", 0);
+	box_append(x, "app.new/c", "box\n");
+	assert_release(x);
+}
+
+static void test_host_swapped_directories(void **state)
+{
+	struct world *x = *state;
+
+	host_mkdirs((const char *const[]){ "p", "p/d", "q", "q/d", NULL });
+	host_write("p/d/f", "old\n");
+	host_write("q/d/f", "precious\n");
+	usleep(60000);
+	box_unlink(x, "p/d/f");
+	box_rmdir(x, "p/d");
+	box_append(x, "q/d/f", "box\n");
+	assert_int_equal(rename("p", "old") | rename("q", "p"), 0);
+	commit_all(x);
+	assert_string_equal(host_read("p/d/f"), "precious\n");
+}
+
+/* A name that is gone tells nothing of where the host has moved the other. */
+static void test_host_moved_one_of_two_names(void **state)
+{
+	struct world *x = *state;
+
+	host_mkdirs((const char *const[]){ "d", NULL });
+	host_write("c", "old\n");
+	host_write("x", "precious\n");
+	host_write("d/f", "old\n");
+	host_write("z", "of z\n");
+	assert_int_equal(link("x", "y") | link("z", "zz"), 0);
+	usleep(60000);
+	box_append(x, "c", "box\n");
+	box_unlink(x, "x");
+	box_unlink(x, "y");
+	box_append(x, "z", "box\n");
+	box_unlink(x, "d/f");
+	box_rmdir(x, "d");
+	later();
+	assert_int_equal(unlink("y") | rename("x", "c") | unlink("zz") | rename("z", "d/z"), 0);
+	commit_all(x);
+	assert_string_equal(host_read("c"), "precious\n");
+	assert_string_equal(host_read("d/z"), "of z\n");
+}
+
+static void test_attribute_where_a_name_went(void **state)
+{
+	struct world *x = *state;
+	char value[8] = "";
+
+	host_write("a", "old\n");
+	assert_int_equal(link("a", "b"), 0);
+	if (setxattr("b", "user.host", "1", 1, 0) < 0)
+		skip();
+	usleep(60000);
+	box_unlink(x, "a");
+	box_chmod(x, "b", 0640);
+	later();
+	assert_int_equal(unlink("a") | setxattr("b", "user.host", "2", 1, 0), 0);
+	commit_all(x);
+	assert_int_equal(getxattr("b", "user.host", value, sizeof value), 1);
+	assert_string_equal(value, "2");
+}
+
+/* ---- places that are nobody's ---- */
+
 /* Below a directory that was moved away the host's symlink is in nobody's way. */
 static void test_below_what_moves_away(void **state)
 {
@@ -330,6 +442,12 @@ int main(void)
 		WORLD_TEST(test_made_again_and_host_made),
 		WORLD_TEST(test_made_again_and_host_linked),
 		WORLD_TEST(test_made_again_and_host_moved),
+		WORLD_TEST(test_host_swapped_what_was_written),
+		WORLD_TEST(test_host_swapped_what_was_removed),
+		WORLD_TEST(test_host_swapped_what_was_moved),
+		WORLD_TEST(test_host_swapped_directories),
+		WORLD_TEST(test_host_moved_one_of_two_names),
+		WORLD_TEST(test_attribute_where_a_name_went),
 		WORLD_TEST(test_below_what_moves_away),
 		WORLD_TEST(test_below_what_came_and_went),
 		WORLD_TEST(test_into_what_is_made_in_its_place),
