@@ -31,11 +31,14 @@ static bool was_elsewhere(struct exposing *x, const char *path, const struct sta
 }
 
 /* A host's name that the directory hides. dir: the directory's own record; fd: the directory in the layer. */
-static int hide_name(struct exposing *x, const struct origin *dir, int fd, int host_fd, const char *view, const char *name)
+static int hide_name(struct exposing *x, const struct origin *dir, int fd, int host_fd, const char *view, const char *host, const char *name)
 {
-	char path[PATH_MAX], target[PATH_MAX] = "";
+	char path[PATH_MAX], own[PATH_MAX], target[PATH_MAX] = "";
 	struct stat st;
 	int r = path_join(path, sizeof path, view, name);
+
+	if (r >= 0)
+		r = path_join(own, sizeof own, host, name);
 
 	if (r < 0)
 		return r;
@@ -45,7 +48,7 @@ static int hide_name(struct exposing *x, const struct origin *dir, int fd, int h
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (!origins_find(x->origins, path)) {
-		if (dir && time_ns(&st.st_ctim) > dir->when_ns && !was_elsewhere(x, path, &st))
+		if (dir && time_ns(&st.st_ctim) > dir->when_ns && !was_elsewhere(x, own, &st))
 			return 0;   /* (E2) */
 		if (S_ISLNK(st.st_mode) && sys_readlinkat(host_fd, name, target, sizeof target) < 0)
 			target[0] = 0;
@@ -72,7 +75,7 @@ static int close_child(int fd, const char *name)
 	return fd_set_opaque(child);
 }
 
-static int open_up(struct exposing *x, const char *view, int fd, int host_fd)
+static int open_up(struct exposing *x, const char *view, const char *host, int fd, int host_fd)
 {
 	_cleanup_strv_ char **names = NULL, **theirs = NULL;
 	_cleanup_force_ struct force f = { .fd = -1 };
@@ -90,7 +93,7 @@ static int open_up(struct exposing *x, const char *view, int fd, int host_fd)
 		r = close_child(fd, *n);
 	for (char **n = theirs; r == 0 && *n; n++)
 		if (sys_fstatat(fd, *n, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT)
-			r = hide_name(x, dir, fd, host_fd, view, *n);
+			r = hide_name(x, dir, fd, host_fd, view, host, *n);
 	if (r == 0 && removexattr(FD_PATH(fd), XATTR_OPAQUE) < 0 && errno != ENODATA)
 		r = -errno;
 	if (r == 0)
@@ -129,7 +132,7 @@ static int expose_step(struct exposing *x, const char *view)
 	if (r == 0 && !x->origins)
 		r = origins_load(ov->layers[ov->top].fd, &x->origins, NULL);
 	if (r == 0)
-		r = open_up(x, view, fd, host_fd);
+		r = open_up(x, view, host, fd, host_fd);
 	table_drop(ov);
 	return r < 0 ? r : 1;
 }

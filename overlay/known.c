@@ -82,7 +82,7 @@ const struct origin *known_find(struct known *k, const struct stat *st, const ch
 	for (size_t end = end_of(k, st); is_of(k, end, st); end--) {
 		const struct origin *o = &k->v[end - 1].o;
 
-		if (o->path && (o->moved || strcmp(o->path, host) == 0))
+		if (o->path && (host ? origin_was_at(o, host) : o->moved))
 			return o;
 	}
 	return NULL;

@@ -390,18 +390,24 @@ struct kept layer_keep(struct overlay *ov, int fd, const struct stat *st, const 
 	return kept;
 }
 
-/* The host has what the view has at the path at another. */
-static bool is_moved(struct overlay *ov, const char *view)
+/* Where the host has it, if that is another path than in the view. */
+static void note_place(struct overlay *ov, const char *view, struct origin *o)
 {
 	_cleanup_spot_ struct spot s;
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], host[PATH_MAX];
+	const char *name = path_split(view, dir, sizeof dir), *where = NULL;
 
 	spot_init(&s);
-	if (!ov->has_redirects || !path_split(view, dir, sizeof dir) || table_walk_locked(ov, dir, &s) < 0)
-		return false;
+	if (!ov->has_redirects || !name || table_walk_locked(ov, dir, &s) < 0)
+		return;
 	if (s.kind == SPOT_HOST)
-		return strcmp(s.path, dir) != 0;
-	return s.kind == SPOT_DIR && spot_host(&s) && strcmp(spot_host(&s)->path, dir) != 0;
+		where = s.path;
+	else if (s.kind == SPOT_DIR && spot_host(&s))
+		where = spot_host(&s)->path;
+	if (!where || strcmp(where, dir) == 0 || path_join(host, sizeof host, where, name) < 0)
+		return;
+	o->moved = true;
+	o->host_sum = origin_path_sum(host);
 }
 
 int layer_note_origin(struct overlay *ov, const struct caller *c, const char *view, const struct stat *host, const char *target,
@@ -414,7 +420,8 @@ int layer_note_origin(struct overlay *ov, const struct caller *c, const char *vi
 
 	if (host)
 		origin_from_stat(&o, host);
-	o.moved = host && is_moved(ov, view);
+	if (host)
+		note_place(ov, view, &o);
 	if (kept) {
 		o.base_id = kept->id;
 		o.hash = kept->hash;

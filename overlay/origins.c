@@ -29,7 +29,7 @@
 enum record_offsets {
 	AT_SIZE = 0, AT_SUM = 4, AT_KIND = 8, AT_FLAGS = 9, AT_PATH_LEN = 10, AT_TARGET_LEN = 12, AT_COMM_LEN = 14,
 	AT_DEV = 16, AT_INO = 24, AT_LENGTH = 32, AT_MTIME = 40, AT_CTIME = 48, AT_MODE = 56, AT_UID = 60, AT_GID = 64, AT_NLINK = 68,
-	AT_WHEN = 72, AT_PID = 80, AT_BASE = 88, RECORD_HEAD = 96,
+	AT_WHEN = 72, AT_PID = 80, AT_HOST_SUM = 84, AT_BASE = 88, RECORD_HEAD = 96,
 };
 
 static void put16(uint8_t *p, uint16_t v) { v = htole16(v); memcpy(p, &v, sizeof v); }
@@ -76,6 +76,7 @@ static int record_encode(const struct origin *o, uint8_t *buf)
 	put32(buf + AT_NLINK, o->nlink);
 	put64(buf + AT_WHEN, o->when_ns);
 	put32(buf + AT_PID, o->pid);
+	put32(buf + AT_HOST_SUM, o->moved ? o->host_sum : 0);
 	put64(buf + AT_BASE, o->base_id ? o->base_id : o->hash);
 	memcpy(buf + RECORD_HEAD, o->path, path_len);
 	memcpy(buf + RECORD_HEAD + path_len, target, target_len);
@@ -378,6 +379,16 @@ int origin_same(const struct origin *o, const struct stat *st)
 	       o->ctime_ns == now.ctime_ns;
 }
 
+uint32_t origin_path_sum(const char *host)
+{
+	return XXH32(host, strlen(host), 0);
+}
+
+bool origin_was_at(const struct origin *o, const char *host)
+{
+	return o->moved ? o->host_sum == origin_path_sum(host) : strcmp(o->path, host) == 0;
+}
+
 int origin_same_fewer_names(const struct origin *o, const struct stat *st)
 {
 	struct stat then = *st;
@@ -435,7 +446,7 @@ static struct entry *entry_new(const uint8_t *rec, uint32_t seed)
 		.base_id = rec[AT_FLAGS] & FLAG_BASE ? get64(rec + AT_BASE) : 0,
 		.hash = rec[AT_FLAGS] & FLAG_HASH ? get64(rec + AT_BASE) : 0,
 		.hashed = (rec[AT_FLAGS] & FLAG_HASH) != 0, .by_commit = (rec[AT_FLAGS] & FLAG_COMMIT) != 0,
-		.moved = (rec[AT_FLAGS] & FLAG_MOVED) != 0,
+		.moved = (rec[AT_FLAGS] & FLAG_MOVED) != 0, .host_sum = get32(rec + AT_HOST_SUM),
 	};
 	e->o.path = take_text(&text, &from, path_len);
 	e->o.target = take_text(&text, &from, target_len);

@@ -15,8 +15,8 @@ struct known {
 
 /* Adds those of a layer's log. -errno: some are missing, which then are not known. */
 int known_load(struct known *k, int layer_fd);
-/* The last record of the inode that the host has at that path now, if the host may have had it there then: the record is of that path, or of one below a
- * directory that was renamed in the box. What the host has moved there itself has none. Without comm. NULL: none. Borrowed, until more is added. */
+/* The last record of the inode that the host has at that path now, if the host had it there then, whatever path it had in the view. What the host has moved
+ * there itself has none. host NULL: of any path, when it was another than the view's. Without comm. NULL: none. Borrowed, until more is added. */
 const struct origin *known_find(struct known *k, const struct stat *st, const char *host);
 /* There is a record of that inode, under whatever path. */
 bool known_has(struct known *k, const struct stat *st);

@@ -10,7 +10,7 @@
  *     u16 path_len, u16 target_len (of a symlink's text), u16 comm_len
  *     u64 dev, ino, size, mtime_ns, ctime_ns      of the host object (times in ns since the epoch)
  *     u32 mode, uid, gid, nlink
- *     u64 when_ns, u32 pid, u32 reserved, u64 base_id
+ *     u64 when_ns, u32 pid, u32 host_sum, u64 base_id      host_sum: with bit 3, of the path that the host had it at (origin_path_sum)
  *     path, target, comm, NUL padding to the multiple of 8
  *
  * A record cut short or with a wrong sum ends the log: everything from there on is torn and is cut off by the next writer.
@@ -40,7 +40,8 @@ struct origin {
 	uint64_t hash;           /* hash: with hashed: of the content (copy_content_hash), of what is too large to be kept */
 	bool hashed;
 	bool by_commit;          /* by_commit: it tells what a commit had made of the host, of what it left in the box */
-	bool moved;              /* moved: a directory above it was renamed in the box then: the host had it at another path */
+	bool moved;              /* moved: a directory above it was renamed in the box then: the host had it at another path, of which host_sum is */
+	uint32_t host_sum;
 	uint64_t when_ns;
 	uint32_t pid;
 	const char *comm;
@@ -75,6 +76,10 @@ int origins_identities(int layer_fd, off_t *at, int (*fn)(void *ctx, uint64_t de
 /* 1 when the stat of the host's object now is the identity the origin has (kind, dev, ino, size, mtime, ctime), else 0.
  * st NULL: the host has nothing there now. Directories compare kind, dev and ino alone. */
 int origin_same(const struct origin *o, const struct stat *st);
+/* XXH32 (seed 0) of a path. */
+uint32_t origin_path_sum(const char *host);
+/* The host had it at that path then. */
+bool origin_was_at(const struct origin *o, const char *host);
 /* 1 when it is, but that some of its names have gone, which moved the time of change. */
 int origin_same_fewer_names(const struct origin *o, const struct stat *st);
 

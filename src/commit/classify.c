@@ -54,11 +54,19 @@ static int as_noted(struct plan *p, const struct origin *o, const char *path, co
 	return r < 0 ? r : since_unchanged(&since);
 }
 
-/* 1 when what the box saw is what is there: the name of that time is not known, or has been another's since, but the box has changed this inode, and the
- * host not since it was noted, or not since there is the box. record: of the name, which tells of something else; or NULL. */
-static int seen_elsewhere(struct plan *p, const struct origin *record, const char *path, const struct stat *now)
+/* While the commit is at work, what it looked at before may stand aside. */
+static const struct origin *noted_at(struct plan *p, const char *path, const struct stat *now, bool at_work)
 {
 	const struct origin *o = plan_seen_at(p, now, path);
+
+	return o || !at_work ? o : plan_seen_at(p, now, NULL);
+}
+
+/* 1 when what the box saw is what is there: the name of that time is not known, or has been another's since, but the box has changed this inode, and the
+ * host not since it was noted, or not since there is the box. record: of the name, which tells of something else; or NULL. */
+static int seen_elsewhere(struct plan *p, const struct origin *record, const char *path, const struct stat *now, bool at_work)
+{
+	const struct origin *o = noted_at(p, path, now, at_work);
 
 	if (!o || host_older(overlay_box(p->p.ov), now))
 		return o != NULL;
@@ -97,7 +105,7 @@ static const struct origin *origin_of_entry(const struct plan *p, const char *wa
  * at work, which takes things out of directories, their time of change tells nothing: it was looked at before. */
 static int known_elsewhere(struct plan *p, const char *path, const struct stat *now, const struct tree_check *check, bool touched)
 {
-	const struct origin *o = plan_seen_at(p, now, path);
+	const struct origin *o = noted_at(p, path, now, check->touched);
 
 	if (!o)
 		return 0;
@@ -131,7 +139,7 @@ int classify_entry_known(struct plan *p, const char *host, const char *was, stru
 	if (touched)
 		return 1;
 	r = same_in_tree(p, o, host, ret_now);
-	return r == 0 ? seen_elsewhere(p, o, host, ret_now) : r;
+	return r == 0 ? seen_elsewhere(p, o, host, ret_now, check->touched) : r;
 }
 
 static int tree_enter(struct plan *p, const char *host, struct descent *d)
@@ -302,7 +310,7 @@ static int since_by_any_name(struct plan *p, const struct change *ch, const char
 
 		if (!all[k] || all[k] == best || (best && !now->st_mode && all[k]->when_ns <= best->when_ns))
 			continue;
-		if (!now->st_mode && ((all[k]->moved && strcmp(all[k]->path, path) == 0) || is_elsewhere(p, all[k], path)))
+		if (!now->st_mode && ((all[k]->moved && !origin_was_at(all[k], path)) || is_elsewhere(p, all[k], path)))
 			continue;
 		r = since_record(p, all[k], path, now, &since);
 		if (r < 0)
@@ -314,7 +322,7 @@ static int since_by_any_name(struct plan *p, const struct change *ch, const char
 	if (!ret->origin && !now->st_mode)
 		ret->same = true;
 	if (now->st_mode && !since_unchanged(ret)) {
-		int r = seen_elsewhere(p, ret->origin, path, now);
+		int r = seen_elsewhere(p, ret->origin, path, now, false);
 
 		if (r < 0)
 			return r;
@@ -489,7 +497,7 @@ static int judge_source(struct plan *p, size_t i, struct judgement *j)
 	if (r < 0)
 		return r;
 	if (!since_unchanged(&s)) {
-		r = seen_elsewhere(p, o, ch->from, now);
+		r = seen_elsewhere(p, o, ch->from, now, false);
 		if (r < 0)
 			return r;
 		if (r)

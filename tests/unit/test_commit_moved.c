@@ -123,6 +123,18 @@ static void test_host_swapped_what_was_written(void **state)
 	assert_release(x);
 }
 
+static void test_host_swapped_what_was_renamed(void **state)
+{
+	struct world *x = *state;
+
+	swap_on_host(x);
+	box_rename(x, "app.new", "gone", 0);
+	box_unlink(x, "gone/c");
+	box_rmdir(x, "gone");
+	box_append(x, "app/c", "box\n");
+	assert_release(x);
+}
+
 static void test_host_swapped_what_was_removed(void **state)
 {
 	struct world *x = *state;
@@ -443,6 +455,7 @@ int main(void)
 		WORLD_TEST(test_made_again_and_host_linked),
 		WORLD_TEST(test_made_again_and_host_moved),
 		WORLD_TEST(test_host_swapped_what_was_written),
+		WORLD_TEST(test_host_swapped_what_was_renamed),
 		WORLD_TEST(test_host_swapped_what_was_removed),
 		WORLD_TEST(test_host_swapped_what_was_moved),
 		WORLD_TEST(test_host_swapped_directories),

@@ -96,6 +96,8 @@ static void test_round_trip(void **state)
 	link.kind = ORIGIN_SYMLINK;
 	link.target = "usr/bin";
 	link.base_id = 0;
+	link.moved = true;
+	link.host_sum = origin_path_sum("/old/bin");
 	assert_int_equal(origins_open(room->fd, &fd), 0);
 	assert_int_equal(origins_append(fd, &regular), 0);
 	assert_int_equal(origins_append(fd, &link), 0);
@@ -111,8 +113,10 @@ static void test_round_trip(void **state)
 	assert_int_equal(o->base_id, 77);
 	assert_string_equal(o->comm, "tar");
 	assert_null(o->target);
+	assert_true(!o->moved && origin_was_at(o, "/etc/hosts") && !origin_was_at(o, "/old/bin"));
 	o = origins_find(all, "/bin");
 	assert_non_null(o);
+	assert_true(o->moved && origin_was_at(o, "/old/bin") && !origin_was_at(o, "/bin"));
 	assert_string_equal(o->target, "usr/bin");
 	assert_int_equal(o->base_id, 0);
 	o = origins_find(all, absent.path);
