@@ -136,9 +136,11 @@ static int detach_copies(struct overlay *ov, const struct changes *left)
 
 	for (size_t i = 0; i < left->count && r == 0; i++) {
 		const struct change *ch = &left->list[i];
+		struct link_entry e;
 
 		/* At its own name it is what the host has there, changed. */
-		if (S_ISREG(ch->box.st_mode) && (ch->box.st_dev != ch->host.st_dev || ch->box.st_ino != ch->host.st_ino) && original_is_back(ov, ch))
+		if (S_ISREG(ch->box.st_mode) && (ch->box.st_dev != ch->host.st_dev || ch->box.st_ino != ch->host.st_ino) &&
+		    links_get(ov, ch->box.st_dev, ch->box.st_ino, &e) && original_is_back(ov, ch))
 			r = make_own(ov, ch->path);
 	}
 	return r;
