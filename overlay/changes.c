@@ -85,16 +85,6 @@ static int add(struct collector *c, enum change_kind kind, const struct pair *p,
 	return 0;
 }
 
-/* Where the view has, or would have, the name that the host has at a path: the directory that it is in may be renamed in the box. */
-static int view_of_name(const struct overlay *ov, const char *host, char ret[static PATH_MAX])
-{
-	char dir[PATH_MAX], view[PATH_MAX];
-	const char *name = path_split(host, dir, sizeof dir);
-	int r = name ? redirects_view(ov, PART_HOST, dir, view, sizeof view) : -ENAMETOOLONG;
-
-	return r < 0 ? r : path_join(ret, PATH_MAX, view, name);
-}
-
 /* The names that renames were found to come from, by a hash that nobody can make collide. */
 static int source_take(struct collector *c, const char *path)
 {
@@ -117,7 +107,7 @@ static bool renamed_from(struct collector *c, const struct pair *p, const char *
 	/* The text comes from a layer: it must at least be a canonical path. */
 	if (strstr(rec->path, "/../") || strstr(rec->path, "//") || strstr(rec->path, "/./"))
 		return false;
-	if (view_of_name(c->ov, rec->path, view) < 0 || table_walk_locked(c->ov, view, &s) < 0 || (s.kind != SPOT_WHITEOUT && s.kind != SPOT_HIDDEN))
+	if (redirects_view_of_name(c->ov, rec->path, view) < 0 || table_walk_locked(c->ov, view, &s) < 0 || (s.kind != SPOT_WHITEOUT && s.kind != SPOT_HIDDEN))
 		return false;
 	return source_take(c, rec->path) == 0;
 }
@@ -552,11 +542,6 @@ static int visit_all(struct collector *c)
 	return r;
 }
 
-static int by_from(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* A removal that is one half of a rename is told by the other half. */
 static int drop_renamed(const struct overlay *ov, struct changes *out)
 {
@@ -573,15 +558,15 @@ static int drop_renamed(const struct overlay *ov, struct changes *out)
 		return -ENOMEM;
 	n = 0;
 	for (size_t i = 0; i < out->count; i++)
-		if (out->list[i].from && view_of_name(ov, out->list[i].from, view) >= 0) {
+		if (out->list[i].from && redirects_view_of_name(ov, out->list[i].from, view) >= 0) {
 			from[n] = strdup(view);
 			if (!from[n++])
 				return -ENOMEM;
 		}
-	qsort(from, n, sizeof *from, by_from);
+	qsort(from, n, sizeof *from, strv_cmp);
 	for (size_t i = 0; i < out->count; i++) {
 		struct change *ch = &out->list[i];
-		if (ch->kind == CHANGE_DELETED && bsearch(&ch->path, from, n, sizeof *from, by_from)) {
+		if (ch->kind == CHANGE_DELETED && bsearch(&ch->path, from, n, sizeof *from, strv_cmp)) {
 			free(ch->path);
 			continue;
 		}

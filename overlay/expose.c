@@ -39,7 +39,6 @@ static int hide_name(struct exposing *x, const struct origin *dir, int fd, int h
 
 	if (r >= 0)
 		r = path_join(own, sizeof own, host, name);
-
 	if (r < 0)
 		return r;
 	if (overlay_hides(x->ov, path))

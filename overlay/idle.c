@@ -5,29 +5,19 @@
  *
  * A copy shows the inode number of what it is a copy of. When that comes back under its own name, the two are two files, and must show it.
  */
-#include "base/array.h"
 #include "overlay/changes.h"
 #include "overlay/forget_links.h"
 
 #include <stdlib.h>
-
-struct names {
-	char **v;
-	size_t count, room;
-};
 
 struct idle {
 	struct overlay *ov;
 	const char **changed;    /* changed: paths of changes, sorted */
 	size_t count;
 	struct inode_set copies; /* copies: that changes are about: their other names stay with them */
-	struct names go, stay;   /* go: names of copies that no change is about; stay: of others, as the host has them */
+	char **go, **stay;       /* go: names of copies that no change is about; stay: of others, as the host has them */
+	size_t ngo, nstay;
 };
-
-static int by_path(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
 
 static int note_changes(struct idle *x, const struct changes *left)
 {
@@ -43,7 +33,7 @@ static int note_changes(struct idle *x, const struct changes *left)
 		if (ch->box.st_mode && !S_ISDIR(ch->box.st_mode))
 			r = inode_set_add(&x->copies, ch->box.st_dev, ch->box.st_ino);
 	}
-	qsort(x->changed, x->count, sizeof *x->changed, by_path);
+	qsort(x->changed, x->count, sizeof *x->changed, strv_cmp);
 	return r;
 }
 
@@ -55,27 +45,12 @@ static int is_idle(struct idle *x, const struct origin *o, const char *view)
 	int r;
 
 	object_init(&obj);
-	if (bsearch(&view, x->changed, x->count, sizeof *x->changed, by_path))
+	if (bsearch(&view, x->changed, x->count, sizeof *x->changed, strv_cmp))
 		return 0;
 	r = overlay_lookup(x->ov, &caller, AT_VIEW(view), LOOKUP_NOFOLLOW, &obj);
 	if (r < 0)
 		return r == -ENOMEM || r == -EIO ? r : 0;
 	return obj.where == OBJECT_LAYER && obj.is_top && obj.st.st_dev == o->dev && obj.st.st_ino == o->ino;
-}
-
-static int add(struct names *n, const char *name)
-{
-	if (array_room(&n->v, n->count, &n->room, sizeof *n->v) < 0)
-		return -ENOMEM;
-	n->v[n->count] = strdup(name);
-	return n->v[n->count] ? (n->count++, 0) : -ENOMEM;
-}
-
-static void names_release(struct names *n)
-{
-	for (size_t i = 0; i < n->count; i++)
-		free(n->v[i]);
-	free(n->v);
 }
 
 static int look_at(void *ctx, const struct origin *o)
@@ -92,7 +67,7 @@ static int look_at(void *ctx, const struct origin *o)
 		r = is_idle(x, o, view);
 	if (r <= 0)
 		return r == -ENAMETOOLONG ? 0 : r;
-	return inode_set_has(&x->copies, o->dev, o->ino) ? add(&x->stay, o->path) : add(&x->go, view);
+	return inode_set_has(&x->copies, o->dev, o->ino) ? strv_add(&x->stay, &x->nstay, o->path) : strv_add(&x->go, &x->ngo, view);
 }
 
 /* ---- copies whose original is there again ---- */
@@ -167,8 +142,8 @@ int overlay_forget_idle(struct overlay *ov, const struct changes *left)
 		r = origins_load(ov->layers[ov->top].fd, &origins, NULL);
 	if (r == 0)
 		r = origins_each(origins, look_at, &x);
-	for (size_t i = 0; i < x.go.count && r == 0; i++) {
-		r = overlay_forget(ov, (struct vpath){ x.go.v[i] });
+	for (size_t i = 0; i < x.ngo && r == 0; i++) {
+		r = overlay_forget(ov, (struct vpath){ x.go[i] });
 		if (r == -ENOENT)
 			r = 0;
 	}
@@ -177,10 +152,10 @@ int overlay_forget_idle(struct overlay *ov, const struct changes *left)
 		r = links_reset(ov, false);
 		change_end(ov, true);
 	} else if (r == 0 && ov->nlinks && left != &own) {
-		r = overlay_recount(ov, left, x.stay.v, x.stay.count);
+		r = overlay_recount(ov, left, x.stay, x.nstay);
 	}
-	names_release(&x.go);
-	names_release(&x.stay);
+	strv_free(x.go);
+	strv_free(x.stay);
 	free(x.changed);
 	inode_set_release(&x.copies);
 	origins_free(origins);

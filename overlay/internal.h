@@ -224,6 +224,8 @@ int redirect_target(const char *mark, size_t n, const char *path, char ret[stati
 int redirects_update(struct overlay *ov);   /* lock held for writing */
 /* Where the view shows what a part's path names, through renamed directories. -ENAMETOOLONG. They are up to date. */
 int redirects_view(const struct overlay *ov, int layer, const char *real, char *ret, size_t size);
+/* overlay_view_of_name, when they are. */
+int redirects_view_of_name(const struct overlay *ov, const char *host, char ret[static PATH_MAX]);
 /* True when the box shows the host's directory of this path (NULL: false) under another name: what it has here instead is new. They are up to date. */
 bool redirects_take(const struct overlay *ov, const char *host_path);
 

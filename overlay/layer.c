@@ -418,10 +418,10 @@ int layer_note_origin(struct overlay *ov, const struct caller *c, const char *vi
 	struct timespec now;
 	int r;
 
-	if (host)
+	if (host) {
 		origin_from_stat(&o, host);
-	if (host)
 		note_place(ov, view, &o);
+	}
 	if (kept) {
 		o.base_id = kept->id;
 		o.hash = kept->hash;

@@ -45,13 +45,15 @@ static int view_of_part(struct overlay *ov, int layer, const char *real, char *r
 
 int overlay_view_of_name(struct overlay *ov, const char *host, char ret[static PATH_MAX])
 {
-	char dir[PATH_MAX], view[PATH_MAX];
-	const char *name = path_split(host, dir, sizeof dir);
-	int r = name ? view_of_part(ov, PART_HOST, dir, view, sizeof view) : -ENAMETOOLONG;
+	int r = table_begin(ov, true);
 
+	if (r < 0)
+		return r;
+	r = redirects_update(ov);
 	if (r == 0)
-		r = path_join(ret, PATH_MAX, view, name);
-	return r < 0 ? r : 0;
+		r = redirects_view_of_name(ov, host, ret);
+	table_end(ov);
+	return r;
 }
 
 /* Whether the view still shows at `view` what (layer, real) names. */

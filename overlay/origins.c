@@ -395,7 +395,7 @@ int origin_same_fewer_names(const struct origin *o, const struct stat *st)
 
 	if (S_ISDIR(st->st_mode) || st->st_nlink >= o->nlink)
 		return 0;
-	then.st_ctim = (struct timespec){ .tv_sec = (time_t)(o->ctime_ns / 1000000000u), .tv_nsec = (long)(o->ctime_ns % 1000000000u) };
+	then.st_ctim = time_of_ns(o->ctime_ns);
 	return origin_same(o, &then);
 }
 

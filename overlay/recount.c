@@ -17,11 +17,6 @@ struct recount {
 	size_t nfrom;
 };
 
-static int by_path(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* The name at the host's path, and of a directory all below, unless the box has it elsewhere. */
 static int visit(struct recount *x, const char *path, struct descent *d)
 {
@@ -33,7 +28,7 @@ static int visit(struct recount *x, const char *path, struct descent *d)
 	/* What is not for us to see was not touched either. */
 	if (r == -EACCES)
 		return 0;
-	if (r < 0 || !st.st_mode || (d->depth && bsearch(&path, x->from, x->nfrom, sizeof *x->from, by_path)))
+	if (r < 0 || !st.st_mode || (d->depth && bsearch(&path, x->from, x->nfrom, sizeof *x->from, strv_cmp)))
 		return r;
 	if (!S_ISDIR(st.st_mode)) {
 		links_recount_name(x->ov, &st);
@@ -107,7 +102,7 @@ int overlay_recount(struct overlay *ov, const struct changes *left, char *const 
 	for (size_t i = 0; i < left->count; i++)
 		if (left->list[i].from && !S_ISDIR(left->list[i].box.st_mode))
 			x.from[x.nfrom++] = left->list[i].from;
-	qsort(x.from, x.nfrom, sizeof *x.from, by_path);
+	qsort(x.from, x.nfrom, sizeof *x.from, strv_cmp);
 	r = redirects_update(ov);
 	links_recount_begin(ov);
 	for (size_t i = 0; i < left->count && r == 0; i++)

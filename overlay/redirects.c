@@ -149,3 +149,14 @@ int redirects_view(const struct overlay *ov, int layer, const char *real, char *
 		}
 	return snprintf(ret, size, "%s%s", best ? best->view : "", best ? best_rest : real) >= (int)size ? -ENAMETOOLONG : 0;
 }
+
+int redirects_view_of_name(const struct overlay *ov, const char *host, char ret[static PATH_MAX])
+{
+	char dir[PATH_MAX], view[PATH_MAX];
+	const char *name = path_split(host, dir, sizeof dir);
+	int r = name ? redirects_view(ov, PART_HOST, dir, view, sizeof view) : -ENAMETOOLONG;
+
+	if (r >= 0)
+		r = path_join(ret, PATH_MAX, view, name);
+	return r < 0 ? r : 0;
+}

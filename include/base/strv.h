@@ -8,7 +8,8 @@ void strv_free(char **v);   /* NULL does nothing */
 void strv_freep(char ***v);
 /* Adds a copy of text to *v, which has *n texts (*v may be NULL when that is 0); -ENOMEM, and the array is as it was. */
 int strv_add(char ***v, size_t *n, const char *text);
-/* By the bytes. */
+/* Of two texts, as qsort and bsearch want it: by the bytes. */
+int strv_cmp(const void *a, const void *b);
 void strv_sort(char **v, size_t n);
 
 #define _cleanup_strv_ __attribute__((cleanup(strv_freep)))

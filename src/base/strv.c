@@ -36,7 +36,7 @@ int strv_add(char ***v, size_t *n, const char *text)
 	return 0;
 }
 
-static int by_bytes(const void *a, const void *b)
+int strv_cmp(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -44,5 +44,5 @@ static int by_bytes(const void *a, const void *b)
 void strv_sort(char **v, size_t n)
 {
 	if (n)
-		qsort(v, n, sizeof *v, by_bytes);
+		qsort(v, n, sizeof *v, strv_cmp);
 }

@@ -229,11 +229,6 @@ static int cover_sources(const struct drop *d, struct session *s, struct err *er
 	return 0;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* What could not be taken out alone: a removal below a directory that replaced the host's has no mark of its own in the layer. */
 static int tell_rest(const struct verb *v, struct session *s, const struct drop *d)
 {
@@ -253,9 +248,9 @@ static int tell_rest(const struct verb *v, struct session *s, const struct drop 
 	for (size_t i = 0; i < d->changes->count; i++)
 		if (d->goes[i])
 			gone[n++] = d->changes->list[i].path;
-	qsort(gone, n, sizeof *gone, by_name);
+	qsort(gone, n, sizeof *gone, strv_cmp);
 	for (size_t i = 0; i < c.count; i++) {
-		if (!bsearch(&c.list[i].path, gone, n, sizeof *gone, by_name))
+		if (!bsearch(&c.list[i].path, gone, n, sizeof *gone, strv_cmp))
 			continue;
 		rest++;
 		log_say("left: %s: it goes only with the directory it is in", path_printable(c.list[i].path, text, sizeof text));

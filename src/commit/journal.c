@@ -151,9 +151,7 @@ static void pack_stat(struct pack *p, const struct stat *st)
 
 static struct timespec unpack_time(struct unpack *u)
 {
-	uint64_t ns = unpack_u64(u);
-
-	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+	return time_of_ns(unpack_u64(u));
 }
 
 static void unpack_stat(struct unpack *u, struct stat *st)

@@ -165,8 +165,7 @@ static bool is_of_before(const struct origin *o, const struct stat *before, cons
 		return false;
 	if (origin_same_fewer_names(o, before))
 		return true;
-	like.st_ctim =
-		(struct timespec){ .tv_sec = (time_t)(o->ctime_ns / 1000000000u), .tv_nsec = (long)(o->ctime_ns % 1000000000u) };
+	like.st_ctim = time_of_ns(o->ctime_ns);
 	return o->ctime_ns >= time_ns(&before->st_ctim) && o->ctime_ns < time_ns(&now->st_ctim) && origin_same(o, &like);
 }
 

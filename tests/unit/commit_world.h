@@ -75,6 +75,12 @@ static inline void later(void)
 	usleep(12000);
 }
 
+/* What the host did before was not in the moment that the box notes it: the records are proof (since_is_proof). */
+static inline void much_later(void)
+{
+	usleep(60000);
+}
+
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 /* ---- the host ---- */

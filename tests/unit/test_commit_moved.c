@@ -16,8 +16,7 @@ static void move_remove_and_make(struct world *x)
 {
 	host_mkdirs((const char *const[]){ "e", "e/b", "f", NULL });
 	host_write("e/b/h", "old\n");
-	later();
-	usleep(60000);
+	much_later();
 	box_rename(x, "e", "f/c", 0);
 	box_mkdir(x, "e");
 	box_unlink(x, "f/c/b/h");
@@ -80,7 +79,7 @@ static void test_made_again_and_host_moved(void **state)
 	struct world *x = *state;
 
 	host_mkdirs((const char *const[]){ "e", "e/b", "f", "seen", NULL });
-	usleep(60000);
+	much_later();
 	box_rename(x, "e", "f/c", 0);
 	box_mkdir(x, "e");
 	box_rmdir(x, "f/c/b");
@@ -101,7 +100,7 @@ static void swap_on_host(struct world *x)
 	host_mkdirs((const char *const[]){ "app", "app.new", NULL });
 	host_write("app/c", "old\n");
 	host_write("app.new/c", "new release\n");
-	usleep(60000);
+	much_later();
 	box_begin(x);
 }
 
@@ -162,7 +161,7 @@ static void test_host_swapped_directories(void **state)
 	host_mkdirs((const char *const[]){ "p", "p/d", "q", "q/d", NULL });
 	host_write("p/d/f", "old\n");
 	host_write("q/d/f", "precious\n");
-	usleep(60000);
+	much_later();
 	box_unlink(x, "p/d/f");
 	box_rmdir(x, "p/d");
 	box_append(x, "q/d/f", "box\n");
@@ -182,7 +181,7 @@ static void test_host_moved_one_of_two_names(void **state)
 	host_write("d/f", "old\n");
 	host_write("z", "of z\n");
 	assert_int_equal(link("x", "y") | link("z", "zz"), 0);
-	usleep(60000);
+	much_later();
 	box_append(x, "c", "box\n");
 	box_unlink(x, "x");
 	box_unlink(x, "y");
@@ -205,7 +204,7 @@ static void test_attribute_where_a_name_went(void **state)
 	assert_int_equal(link("a", "b"), 0);
 	if (setxattr("b", "user.host", "1", 1, 0) < 0)
 		skip();
-	usleep(60000);
+	much_later();
 	box_unlink(x, "a");
 	box_chmod(x, "b", 0640);
 	later();
@@ -314,7 +313,7 @@ static void removed_one_by_one(struct world *x, bool pruned)
 {
 	host_write("f", "old\n");
 	assert_int_equal(link("f", "g"), 0);
-	usleep(60000);
+	much_later();
 	box_unlink(x, "f");
 	box_unlink(x, "g");
 	plan(x);
