@@ -14,7 +14,7 @@
 
 #define COPY_TRIES 64
 #define COPY_TRIES_STRICT 3   /* then a file that somebody on the host keeps writing to is taken as it was read */
-#define COPY_LONG (1 << 20)   /* bytes; a longer copy is told of */
+#define COPY_LONG (1 << 20)   /* bytes; others do not wait for a longer copy */
 
 int record_read(int fd, struct record *ret)
 {
@@ -80,27 +80,35 @@ static bool in_flight(const struct overlay *ov, const char *view)
 	return p;
 }
 
-/* True when this thread is the one to do it; false after another has done it. */
-static bool flight_enter(struct overlay *ov, const struct caller *c, struct copyup_flight *f, const char *view)
+static void wait_begin(const struct caller *c)
 {
-	bool mine;
+	if (c->wait_begin)
+		c->wait_begin(c);
+}
+
+static int wait_end(const struct caller *c)
+{
+	return c->wait_end ? c->wait_end(c) : 0;
+}
+
+/* 1 when this thread is the one to do it; 0 after another has done it; -ESRCH. */
+static int flight_enter(struct overlay *ov, const struct caller *c, struct copyup_flight *f, const char *view)
+{
+	int r = 1;
 
 	pthread_mutex_lock(&ov->flight_mutex);
-	mine = !in_flight(ov, view);
-	if (!mine) {
-		if (c->wait)
-			c->wait(c, true);
+	if (in_flight(ov, view)) {
+		wait_begin(c);
 		while (in_flight(ov, view))
 			pthread_cond_wait(&ov->flight_cond, &ov->flight_mutex);
-		if (c->wait)
-			c->wait(c, false);
+		r = wait_end(c);
 	} else {
 		f->view = view;
 		f->next = ov->flights;
 		ov->flights = f;
 	}
 	pthread_mutex_unlock(&ov->flight_mutex);
-	return mine;
+	return r;
 }
 
 static void flight_leave(struct overlay *ov, struct copyup_flight *f)
@@ -124,6 +132,25 @@ static int set_mark(struct overlay *ov, const char *name)
 	return r == -EEXIST ? 0 : r;
 }
 
+static int copy_goes_on(void *ctx, off_t done)
+{
+	const struct caller *c = ctx;
+
+	(void)done;
+	return c->gone && c->gone(c) ? -ESRCH : 0;
+}
+
+/* While others are served. */
+static int copy_long(const struct caller *c, int src, int dst, off_t size)
+{
+	int r, e;
+
+	wait_begin(c);
+	r = copy_data_progress(src, dst, size, copy_goes_on, (void *)(uintptr_t)c);
+	e = wait_end(c);
+	return r ? r : e;
+}
+
 /* A whole copy of a regular file in work/, under the name tmp. */
 static int copy_regular(struct overlay *ov, const struct caller *c, const struct object *o, unsigned flags, const char *tmp, unsigned *ret_lost)
 {
@@ -140,13 +167,8 @@ static int copy_regular(struct overlay *ov, const struct caller *c, const struct
 	dst = sys_openat(ov->layers[ov->top].work_fd, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (dst < 0)
 		return dst;
-	bool tell = src >= 0 && o->st.st_size > COPY_LONG && c->wait;
-	if (tell)
-		c->wait(c, true);
 	if (src >= 0)
-		r = copy_data(src, dst, o->st.st_size);
-	if (tell)
-		c->wait(c, false);
+		r = o->st.st_size > COPY_LONG ? copy_long(c, src, dst, o->st.st_size) : copy_data(src, dst, o->st.st_size);
 	strcpy(rec.path, o->where == OBJECT_HOST ? o->real : o->view);
 	if (r == 0)
 		r = record_write(dst, &rec);
@@ -308,10 +330,11 @@ int copyup_object(struct overlay *ov, const struct caller *c, struct object *o, 
 		if (S_ISDIR(o->st.st_mode))
 			return copyup_dir(ov, c, o);
 		strcpy(view, o->view);
-		bool mine = flight_enter(ov, c, &flight, view);
-		r = mine ? copyup_once(ov, c, o, flags, tries < COPY_TRIES_STRICT) : 0;
-		if (mine)
+		r = flight_enter(ov, c, &flight, view);
+		if (r > 0) {
+			r = copyup_once(ov, c, o, flags, tries < COPY_TRIES_STRICT);
 			flight_leave(ov, &flight);
+		}
 		if (r < 0 && r != -EAGAIN && r != -EEXIST)
 			return r;
 		r = refresh(ov, c, o);

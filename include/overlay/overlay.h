@@ -50,9 +50,12 @@ struct caller {
 	 * (a pipe, a socket, a deleted file), which lookup then opens through the host link itself, and asks once more, as a number of a
 	 * process may have changed hands. NULL: such links are -ELOOP. */
 	int (*magic_link)(const struct caller *c, struct hpath link, char *ret_view, size_t size);
-	/* wait: this thread is about to wait for another's copy, or to copy for long itself (begin), or has done so. NULL: nobody wants to know. */
-	void (*wait)(const struct caller *c, bool begin);
-	void *ctx;            /* ctx: for magic_link and wait */
+	/* This thread is about to wait for another's copy, or to copy for long itself; it has done so: -ESRCH when the caller is gone, and the
+	 * operation ends there; and while it copies: the caller is gone. All NULL: nobody wants to know, and nobody goes. */
+	void (*wait_begin)(const struct caller *c);
+	int (*wait_end)(const struct caller *c);
+	bool (*gone)(const struct caller *c);
+	void *ctx;            /* ctx: for the functions */
 };
 
 /* Where: path as given, starting at dir when it is relative. */

@@ -454,12 +454,12 @@ ssize_t guest_read_some(const struct call *c, uint64_t addr, void *buf, size_t s
 
 	if (size == 0)
 		return 0;
+	/* A page may never answer. */
+	inflight_leave(c);
 	n = process_vm_readv(c->tid, &local, 1, &remote, 1, 0);
-	if (n > 0)
-		return n;
 	if (n < 0 && (errno == ENOSYS || errno == EPERM))
-		return mem_file(c, addr, buf, size, false);
-	return -EFAULT;
+		n = mem_file(c, addr, buf, size, false);
+	return inflight_enter(c) && n > 0 ? n : -EFAULT;
 }
 
 int guest_read(const struct call *c, uint64_t addr, void *buf, size_t size)
@@ -481,6 +481,7 @@ int guest_write(const struct call *c, uint64_t addr, const void *buf, size_t siz
 {
 	size_t done = 0;
 
+	inflight_leave(c);
 	while (done < size) {
 		struct iovec local = { (char *)(uintptr_t)buf + done, size - done };
 		struct iovec remote = { (void *)(uintptr_t)(addr + done), size - done };
@@ -488,10 +489,10 @@ int guest_write(const struct call *c, uint64_t addr, const void *buf, size_t siz
 
 		/* No way through /proc/TID/mem here: it would write to read-only pages too. */
 		if (n <= 0)
-			return -EFAULT;
+			break;
 		done += (size_t)n;
 	}
-	return 0;
+	return inflight_enter(c) && done == size ? 0 : -EFAULT;
 }
 
 int guest_read_string(const struct call *c, uint64_t addr, char *buf, size_t size)
@@ -524,9 +525,7 @@ int guest_read_string(const struct call *c, uint64_t addr, char *buf, size_t siz
 
 bool guest_valid(const struct call *c)
 {
-	uint64_t id = c->id;
-
-	return ioctl(c->sup->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+	return supervisor_waits(c->sup, c->id);
 }
 
 int guest_fd(const struct call *c, int fd)
@@ -744,14 +743,25 @@ static int guest_magic_link(const struct caller *caller, struct hpath link, char
 }
 
 /* Copies wait for one another, and long ones keep a worker: the other guests are served by more of them meanwhile. */
-static void guest_wait(const struct caller *caller, bool begin)
+static void guest_wait_begin(const struct caller *caller)
 {
-	struct supervisor *sup = ((const struct call *)caller->ctx)->sup;
+	const struct call *c = caller->ctx;
 
-	if (begin)
-		supervisor_block_begin(sup);
-	else
-		supervisor_block_end(sup);
+	supervisor_block_begin(c->sup);
+	inflight_leave(c);
+}
+
+static int guest_wait_end(const struct caller *caller)
+{
+	const struct call *c = caller->ctx;
+
+	supervisor_block_end(c->sup);
+	return inflight_enter(c) ? 0 : -ESRCH;
+}
+
+static bool guest_gone(const struct caller *caller)
+{
+	return !guest_valid(caller->ctx);
 }
 
 void guest_caller(const struct call *c, bool want_umask, struct caller *ret)
@@ -765,7 +775,9 @@ void guest_caller(const struct call *c, bool want_umask, struct caller *ret)
 	ret->umask = want_umask ? guest_umask(c, leader) : 0;
 	ret->comm = guest_comm(c, leader);
 	ret->magic_link = guest_magic_link;
-	ret->wait = guest_wait;
+	ret->wait_begin = guest_wait_begin;
+	ret->wait_end = guest_wait_end;
+	ret->gone = guest_gone;
 	ret->ctx = (void *)(uintptr_t)c;
 	if (leader != own)
 		guest_put(c->sup, leader);

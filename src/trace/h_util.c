@@ -229,9 +229,10 @@ int guest_pause(const struct call *c, unsigned *turn, int fd)
 	if (others >= SUPERVISOR_BLOCKED_MAX)
 		return -ENFILE;
 	supervisor_block_begin(c->sup);
+	inflight_leave(c);
 	ppoll(&ready, 1, &ts, NULL);
 	supervisor_block_end(c->sup);
-	if (!guest_valid(c) || pending_read(c->tid, &p) < 0)
+	if (!inflight_enter(c) || !guest_valid(c) || pending_read(c->tid, &p) < 0)
 		return -ESRCH;
 	if (p.thread & ~p.blocked)
 		return -ERESTARTSYS;

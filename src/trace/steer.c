@@ -252,6 +252,7 @@ int steer_run(const struct call *c, struct steer *s)
 	if (s->size > (s->exec ? EXEC_DATA_MAX : STEER_BYTES_MAX))
 		return -E2BIG;
 	supervisor_block_begin(c->sup);
+	inflight_leave(c); /* what is left to do is the guest's, or is not done when it is gone */
 	e = remote_seize(&r, c->sup, c->tid, c->tgid);
 	if (e == 0) {
 		/* Whom we hold is who asked, and not a later bearer of its number. */

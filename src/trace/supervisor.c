@@ -19,6 +19,7 @@
 #include "guest.h"
 #include "remote.h"
 #include "h_ipc.h"
+#include "inflight.h"
 #include "same_cpu.h"
 #include "steer.h"
 #include "table.h"
@@ -37,8 +38,14 @@
 
 /* ---- answers ---- */
 
+bool supervisor_waits(const struct supervisor *sup, uint64_t id)
+{
+	return ioctl(sup->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
 static int send_response(const struct call *c, struct seccomp_notif_resp *resp)
 {
+	inflight_leave(c);
 	resp->id = c->id;
 	while (ioctl(c->sup->listener, SECCOMP_IOCTL_NOTIF_SEND, resp) < 0)
 		if (errno != EINTR)
@@ -169,7 +176,7 @@ static void tell(const struct call *c, const struct answer *a)
 	log_debug("%d %s%s%s: %s", c->tid, c->row ? c->row->name : "?", *raw ? " " : "", path_printable(raw, path, sizeof path), result);
 }
 
-static void serve(struct supervisor *sup, struct work *w)
+static void serve(struct supervisor *sup, struct work *w, unsigned mark)
 {
 	const struct seccomp_notif *n = w->notif;
 	struct call *c = &w->call;
@@ -188,6 +195,8 @@ static void serve(struct supervisor *sup, struct work *w)
 		supervisor_send(c, 0, 0, true);
 		return;
 	}
+	if (!inflight_begin(w, mark))
+		return;
 	c->row = n->data.arch == AUDIT_ARCH_X86_64 ? syscall_lookup(c->nr) : NULL;
 	w->guest = guest_get_fresh(sup, c->tid, &fresh);
 	/* While a new entry was made its number may have changed hands; an older one that lives is the caller. Who is gone needs no
@@ -210,6 +219,7 @@ static void serve(struct supervisor *sup, struct work *w)
 	if (log_level >= LOG_DEBUG)
 		tell(c, &a);
 	give(c, &a);
+	inflight_leave(c);
 	answer_release(&a);
 	guest_put(sup, w->guest);
 	w->guest = NULL;
@@ -248,12 +258,13 @@ static void let_move(const struct supervisor *sup, unsigned *seen)
 }
 
 /* True: received. False: this thread is to end. */
-static bool receive(struct supervisor *sup, struct work *w)
+static bool receive(struct supervisor *sup, struct work *w, unsigned *ret_mark)
 {
 	for (;;) {
 		int r, e;
 
 		memset(w->notif, 0, sup->notif_size);
+		*ret_mark = inflight_mark(&sup->inflight);
 		atomic_fetch_add(&sup->idle, 1);
 		r = atomic_load(&sup->stop) ? -1 : ioctl(sup->listener, SECCOMP_IOCTL_NOTIF_RECV, w->notif);
 		e = errno;
@@ -293,15 +304,16 @@ static void *worker_main(void *arg)
 	struct supervisor *sup = arg;
 	/* A umask of its own, which the overlay sets to the guest's before it makes anything: without that two guests' masks would mix. */
 	struct work *w = unshare(CLONE_FS) < 0 ? NULL : calloc(1, sizeof *w);
-	unsigned tick = 0;
+	unsigned tick = 0, mark;
 
 	same_cpu_start(&sup->cpus);
 	child_capabilities_serve();
 	if (w) {
 		w->notif = calloc(1, sup->notif_size);
 		w->resp = calloc(1, sup->resp_size);
-		while (w->notif && w->resp && park(sup) && receive(sup, w)) {
-			serve(sup, w);
+		w->slot = inflight_slot_new(&sup->inflight);
+		while (w->notif && w->resp && w->slot && park(sup) && receive(sup, w, &mark)) {
+			serve(sup, w, mark);
 			let_move(sup, &tick);
 		}
 		free(w->notif);
@@ -497,6 +509,7 @@ int supervisor_new(struct overlay *ov, const struct run_options *opt, int listen
 	pthread_mutex_init(&sup->lock, NULL);
 	pthread_cond_init(&sup->unpark, NULL);
 	pthread_mutex_init(&sup->refused_lock, NULL);
+	inflight_init(&sup->inflight);
 	sup->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (sched_getaffinity(0, sizeof sup->cpus, &sup->cpus) < 0)
 		CPU_ZERO(&sup->cpus);
@@ -585,5 +598,6 @@ void supervisor_free(struct supervisor *sup)
 	pthread_cond_destroy(&sup->unpark);
 	pthread_mutex_destroy(&sup->lock);
 	pthread_mutex_destroy(&sup->refused_lock);
+	inflight_release(&sup->inflight);
 	free(sup);
 }

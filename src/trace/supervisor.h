@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include "handler.h"
+#include "inflight.h"
 #include "trace/run.h"
 
 #define SUPERVISOR_BUSY_MAX 64
@@ -56,6 +57,7 @@ struct supervisor {
 	_Atomic bool mirrors_lent;    /* mirrors_lent: a guest may have the mirror of a host directory as working directory or descriptor */
 	_Atomic unsigned ids_gen;     /* ids_gen: 0 until a guest changes its ids; then counts the changes */
 	_Atomic unsigned complaints;  /* complaints: failures of ours that were logged */
+	struct inflight inflight;
 
 	pthread_mutex_t refused_lock;
 	struct run_refusal *refused;
@@ -72,8 +74,10 @@ struct work {
 	struct call call;
 	struct guest *guest;
 	void *notif, *resp;           /* buffers of the kernel's sizes, the worker's */
+	struct inflight_slot *slot;
+	unsigned seen;                /* seen: how many calls had been received when the guest was last known to wait (inflight.c) */
 };
-static inline const struct work *work_of(const struct call *c) { return (const struct work *)c; }
+static inline struct work *work_of(const struct call *c) { return (struct work *)(uintptr_t)c; }
 
 int supervisor_new(struct overlay *ov, const struct run_options *opt, int listener, bool unbroken, pid_t reaper,
 		   struct supervisor **ret, struct err *err);
@@ -90,7 +94,9 @@ void supervisor_free(struct supervisor *sup);
 void supervisor_block_begin(struct supervisor *sup);
 void supervisor_block_end(struct supervisor *sup);
 
-/* Answers to the kernel. 0; -ENOENT: the notification is gone. */
+/* True while that call waits for its answer: its guest lives. */
+bool supervisor_waits(const struct supervisor *sup, uint64_t id);
+/* Answers to the kernel. What was to be done for the call is done. 0; -ENOENT: the notification is gone. */
 int supervisor_send(const struct call *c, int64_t value, int code, bool go_on);
 /* Puts fd into the guest. Returns its number there, or -errno (-ENOENT: gone). */
 int supervisor_addfd(const struct call *c, int fd, bool cloexec);

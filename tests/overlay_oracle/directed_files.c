@@ -263,6 +263,65 @@ static void test_copyup_race(void **state)
 	assert_true(bytes < 2 * (uint64_t)BIG);
 }
 
+/* A caller that dies at some moment of a copy: when it is asked for the n-th time. */
+struct mortal {
+	int gone_at, asked, begun, ended;
+};
+
+static void mortal_begin(const struct caller *c)
+{
+	((struct mortal *)c->ctx)->begun++;
+}
+
+static bool mortal_gone(const struct caller *c)
+{
+	struct mortal *m = c->ctx;
+
+	return ++m->asked >= m->gone_at;
+}
+
+static int mortal_end(const struct caller *c)
+{
+	((struct mortal *)c->ctx)->ended++;
+	return mortal_gone(c) ? -ESRCH : 0;
+}
+
+static void test_copyup_for_the_dead(void **state)
+{
+	struct test *t = T(state);
+	struct mortal m = { 0 };
+	struct caller c = { .umask = 022, .wait_begin = mortal_begin, .wait_end = mortal_end, .gone = mortal_gone, .ctx = &m };
+	uint64_t bytes, objects, none, no_objects;
+	int r;
+
+	host_write(t, "big", "");
+	assert_int_equal(truncate(test_abs(t, "big"), BIG), 0);
+	_cleanup_close_ int host = open(test_abs(t, "big"), O_WRONLY | O_CLOEXEC);
+	/* several pieces: one is copied, and the caller asked for, at a time */
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pwrite(host, "data", 4, (off_t)i * (BIG / 4)), 4);
+	test_seal(t);
+	assert_int_equal(box_usage(t->w.box, &none, &no_objects), 0);
+	for (m.gone_at = 1; m.gone_at < 100; m.gone_at++) {
+		_cleanup_object_ struct object o;
+
+		m.asked = m.begun = m.ended = 0;
+		assert_int_equal(view_object(t, "big", LOOKUP_NOFOLLOW, &o), 0);
+		r = object_copy_up(t->w.ov, &c, &o);
+		assert_int_equal(m.begun, 1);
+		assert_int_equal(m.ended, 1);
+		if (r == 0)
+			break;
+		assert_int_equal(r, -ESRCH);
+		assert_int_equal(box_usage(t->w.box, &bytes, &objects), 0);
+		assert_int_equal(objects, no_objects);
+		assert_int_equal(bytes, none); /* nor is a part of a copy left */
+	}
+	assert_int_equal(r, 0);
+	assert_true(m.gone_at > 2);
+	assert_int_equal(view_lstat(t, "big").st_size, BIG);
+}
+
 static void test_special_copyup_does_not_block(void **state)
 {
 	struct test *t = T(state);
@@ -406,7 +465,8 @@ int directed_files(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_copyup_keeps), TEST(test_copyup_holes), TEST(test_open_for_writing_keeps_times), TEST(test_hard_links),
-		TEST(test_hard_link_rename), TEST(test_copyup_race), TEST(test_special_copyup_does_not_block), TEST(test_tmpfile),
+		TEST(test_hard_link_rename), TEST(test_copyup_race), TEST(test_copyup_for_the_dead),
+		TEST(test_special_copyup_does_not_block), TEST(test_tmpfile),
 		TEST(test_open_flags), TEST(test_create_with_slash), TEST(test_reader_follows_copy_by_lookup), TEST(test_long_names),
 	};
 

@@ -140,6 +140,8 @@ static void rig_start(struct rig *b, int times)
 		SKIP("pidfd_getfd of a child is not allowed here");
 	b->sup.notif_size = b->sup.resp_size = 80;
 	pthread_mutex_init(&b->sup.lock, NULL);
+	inflight_init(&b->sup.inflight);
+	b->work.slot = inflight_slot_new(&b->sup.inflight);
 	b->sup.idle = 1;        /* so that nobody starts threads */
 	assert_int_equal(steer_table_new(&b->sup.steered), 0);
 	b->work.notif = b->notif;
