@@ -94,8 +94,10 @@ static long by_chdir(void)
 
 	if (r < 0)
 		return r;
-	r += open("attack", O_WRONLY | O_CREAT, 0666);
-	r += unlink("file");
+	int fd = open("attack", O_WRONLY | O_CREAT, 0666);
+
+	close(fd);
+	r += fd + unlink("file");
 	return r + chdir("/");
 }
 static long by_tmpfile(void)
