@@ -346,7 +346,7 @@ static int walk_run(struct walk *w, struct object *o, bool *ret_missing)
 	}
 }
 
-int lookup_full(struct overlay *ov, const struct caller *c, struct at at, unsigned flags, struct object *ret, char *missing)
+static int look_up(struct overlay *ov, const struct caller *c, struct at at, unsigned flags, struct object *ret, char *missing)
 {
 	struct walk w;
 	bool is_missing;
@@ -387,6 +387,19 @@ int lookup_full(struct overlay *ov, const struct caller *c, struct at at, unsign
 			strcpy(missing, is_missing && r == -ENOENT ? w.cand : "");
 	}
 	return r;
+}
+
+int lookup_full(struct overlay *ov, const struct caller *c, struct at at, unsigned flags, struct object *ret, char *missing)
+{
+	int r, e;
+
+	if (c && c->look_begin)
+		c->look_begin(c);
+	r = look_up(ov, c, at, flags, ret, missing);
+	e = c && c->look_end ? c->look_end(c) : 0;
+	if (e < 0)
+		object_release(ret);
+	return e < 0 ? e : r;
 }
 
 /* RESOLVE_NO_XDEV: what was found is on the mount that the walk began on. What only a layer has stands for the mount it covers. */

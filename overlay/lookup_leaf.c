@@ -33,13 +33,12 @@ static bool is_remote(const struct object *dir)
 	return false;
 }
 
-void leaf_await(struct overlay *ov, const struct caller *c, const struct leaf *leaf)
+int leaf_await(struct overlay *ov, const struct caller *c, const struct leaf *leaf)
 {
 	_cleanup_object_ struct object o;
 
 	object_init(&o);
-	if (leaf->remote)
-		(void)lookup_canonical(ov, c, leaf->view, &o);
+	return leaf->remote && lookup_canonical(ov, c, leaf->view, &o) == -ESRCH ? -ESRCH : 0;
 }
 
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last)

@@ -76,9 +76,10 @@ int maker_begin(struct maker *m, struct overlay *ov, const struct caller *c, con
 
 	spot_init(&s);
 	object_init(&dir);
-	leaf_await(ov, c, leaf);
 	*m = (struct maker){ .ov = ov, .c = c, .leaf = leaf, .top_fd = -1, .stage_fd = -1, .force = { .fd = -1 } };
-	r = change_begin(ov);
+	r = leaf_await(ov, c, leaf);
+	if (r == 0)
+		r = change_begin(ov);
 	if (r < 0)
 		return r;
 	m->began = true;

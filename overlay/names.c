@@ -426,8 +426,9 @@ int overlay_unlink(struct overlay *ov, const struct caller *c, struct at at, int
 		if (r != -ENOTEMPTY && r != -EEXIST)   /* there may be whiteouts in a directory that is empty to the view */
 			return r;
 	}
-	leaf_await(ov, c, &leaf);
-	r = change_begin(ov);
+	r = leaf_await(ov, c, &leaf);
+	if (r == 0)
+		r = change_begin(ov);
 	if (r < 0)
 		return r;
 	r = lookup_canonical_locked(ov, leaf.dir, &dir);

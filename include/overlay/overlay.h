@@ -50,6 +50,10 @@ struct caller {
 	 * (a pipe, a socket, a deleted file), which lookup then opens through the host link itself, and asks once more, as a number of a
 	 * process may have changed hands. NULL: such links are -ELOOP. */
 	int (*magic_link)(const struct caller *c, struct hpath link, char *ret_view, size_t size);
+	/* A path is about to be looked up, which may take for ever where a server of the host does not answer, and changes nothing; it has been: -ESRCH
+	 * when the caller is gone, and the operation ends there. NULL: nobody wants to know. */
+	void (*look_begin)(const struct caller *c);
+	int (*look_end)(const struct caller *c);
 	/* This thread is about to wait for another's copy, or to copy for long itself; it has done so: -ESRCH when the caller is gone, and the
 	 * operation ends there; and while it copies: the caller is gone. All NULL: nobody wants to know, and nobody goes. */
 	void (*wait_begin)(const struct caller *c);

@@ -759,6 +759,16 @@ static int guest_wait_end(const struct caller *caller)
 	return inflight_enter(c) ? 0 : -ESRCH;
 }
 
+static void guest_look_begin(const struct caller *caller)
+{
+	inflight_leave(caller->ctx);
+}
+
+static int guest_look_end(const struct caller *caller)
+{
+	return inflight_enter(caller->ctx) ? 0 : -ESRCH;
+}
+
 static bool guest_gone(const struct caller *caller)
 {
 	return !guest_valid(caller->ctx);
@@ -775,6 +785,8 @@ void guest_caller(const struct call *c, bool want_umask, struct caller *ret)
 	ret->umask = want_umask ? guest_umask(c, leader) : 0;
 	ret->comm = guest_comm(c, leader);
 	ret->magic_link = guest_magic_link;
+	ret->look_begin = guest_look_begin;
+	ret->look_end = guest_look_end;
 	ret->wait_begin = guest_wait_begin;
 	ret->wait_end = guest_wait_end;
 	ret->gone = guest_gone;

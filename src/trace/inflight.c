@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "guest.h"
 
-#define WAIT_S 30 /* for a call of a dead guest, which a file system that hangs may hold up for ever */
+#define WAIT_S 5 /* for the calls of dead guests: a file system that hangs may hold one up for ever */
 
 void inflight_init(struct inflight *f)
 {
@@ -33,29 +33,31 @@ struct inflight_slot *inflight_slot_new(struct inflight *f)
 	return i < INFLIGHT_MAX ? &f->slot[i] : NULL;
 }
 
-static void wait_for_end(struct supervisor *sup, struct inflight_slot *s, uint64_t id)
+static void wait_for_end(struct supervisor *sup, struct inflight_slot *s, uint64_t id, struct timespec *until)
 {
 	struct inflight *f = &sup->inflight;
-	struct timespec until;
 	int e = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += WAIT_S;
+	if (!until->tv_sec) {
+		clock_gettime(CLOCK_MONOTONIC, until);
+		until->tv_sec += WAIT_S;
+	}
 	pthread_mutex_lock(&f->lock);
 	atomic_fetch_add(&f->waiting, 1);
 	while (atomic_load(&s->id) == id && atomic_load(&s->given_up) != id && e == 0)
-		e = pthread_cond_timedwait(&f->ended, &f->lock, &until);
+		e = pthread_cond_timedwait(&f->ended, &f->lock, until);
 	atomic_fetch_sub(&f->waiting, 1);
 	if (e && atomic_load(&s->id) == id && atomic_exchange(&s->given_up, id) != id)
 		log_warn("a call of a process that was killed goes on since %d s: the others do not wait for it any more", WAIT_S);
 	pthread_mutex_unlock(&f->lock);
 }
 
-bool inflight_begin(struct work *w, unsigned mark)
+bool inflight_begin(struct work *w, unsigned mark, bool looks)
 {
 	struct supervisor *sup = w->call.sup;
 	struct inflight *f = &sup->inflight;
 	unsigned n = atomic_load(&f->slots);
+	struct timespec until = { 0 };   /* for all of them together */
 
 	/* Before it looks for others, so that whom it does not see will look at the number. Not in flight meanwhile: two that wait do not wait for
 	 * each other. */
@@ -65,9 +67,10 @@ bool inflight_begin(struct work *w, unsigned mark)
 		uint64_t id = atomic_load(&s->id);
 
 		if (id && atomic_load_explicit(&s->given_up, memory_order_relaxed) != id && !supervisor_waits(sup, id))
-			wait_for_end(sup, s, id);
+			wait_for_end(sup, s, id, &until);
 	}
 	w->seen = mark + 1;
+	w->looks = looks;
 	return inflight_enter(&w->call);
 }
 
@@ -87,6 +90,8 @@ bool inflight_enter(const struct call *c)
 	struct work *w = work_of(c);
 	unsigned now;
 
+	if (w->looks)
+		return true;
 	atomic_store(&w->slot->id, c->id);
 	now = atomic_load(&c->sup->inflight.received);
 	if (now == w->seen)

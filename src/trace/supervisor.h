@@ -75,6 +75,7 @@ struct work {
 	struct guest *guest;
 	void *notif, *resp;           /* buffers of the kernel's sizes, the worker's */
 	struct inflight_slot *slot;
+	bool looks;                   /* looks: the call changes nothing */
 	unsigned seen;                /* seen: how many calls had been received when the guest was last known to wait (inflight.c) */
 };
 static inline struct work *work_of(const struct call *c) { return (struct work *)(uintptr_t)c; }
