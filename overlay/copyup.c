@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define COPY_TRIES 64
+#define COPY_WAITS 4096       /* for others, who may be killed while they copy */
 #define COPY_TRIES_STRICT 3   /* then a file that somebody on the host keeps writing to is taken as it was read */
 #define COPY_LONG (1 << 20)   /* bytes; others do not wait for a longer copy */
 
@@ -148,7 +149,7 @@ static int copy_long(const struct caller *c, int src, int dst, off_t size)
 	wait_begin(c);
 	r = copy_data_progress(src, dst, size, copy_goes_on, (void *)(uintptr_t)c);
 	e = wait_end(c);
-	return r ? r : e;
+	return e ? e : r;
 }
 
 /* A whole copy of a regular file in work/, under the name tmp. */
@@ -271,8 +272,14 @@ static int copyup_once(struct overlay *ov, const struct caller *c, struct object
 	own_umask();
 	layer_temp_name(ov, tmp);
 	r = S_ISREG(o->st.st_mode) ? copy_regular(ov, c, o, flags, tmp, &lost) : copy_special(ov, o, tmp, target);
-	if (r == 0 && o->where == OBJECT_HOST)
+	if (r == 0 && o->where == OBJECT_HOST) {
+		bool whole = S_ISREG(o->st.st_mode) && o->st.st_size > COPY_LONG;   /* is read */
+		if (whole)
+			wait_begin(c);
 		kept = layer_keep(ov, o->fd, &o->st, flags & COPYUP_NO_DATA ? NULL : tmp);
+		if (whole)
+			r = wait_end(c);
+	}
 	if (r == 0)
 		r = change_begin(ov);
 	if (r < 0) {
@@ -314,7 +321,7 @@ int copyup_object(struct overlay *ov, const struct caller *c, struct object *o, 
 {
 	int r = 0;
 
-	for (int tries = 0; tries < COPY_TRIES; tries++) {
+	for (int tries = 0, waits = 0; tries < COPY_TRIES && waits < COPY_WAITS;) {
 		struct copyup_flight flight;
 		char view[PATH_MAX];
 
@@ -332,8 +339,10 @@ int copyup_object(struct overlay *ov, const struct caller *c, struct object *o, 
 		strcpy(view, o->view);
 		r = flight_enter(ov, c, &flight, view);
 		if (r > 0) {
-			r = copyup_once(ov, c, o, flags, tries < COPY_TRIES_STRICT);
+			r = copyup_once(ov, c, o, flags, tries++ < COPY_TRIES_STRICT);
 			flight_leave(ov, &flight);
+		} else {
+			waits++;
 		}
 		if (r < 0 && r != -EAGAIN && r != -EEXIST)
 			return r;

@@ -248,7 +248,11 @@ static int lookup_fd(struct overlay *ov, const struct caller *c, int fd, int *ow
 		r = r > 0 && real[0] == '/' ? overlay_view_path(ov, real, view, sizeof view) : -EIO;
 		if (r == -ENOENT && S_ISDIR(st.st_mode))
 			shown.st_nlink = 0;   /* it is gone, also when the host still has it */
-		if (r == 0 && lookup_again(ov, c, view, &found) == 0) {
+		if (r == 0)
+			r = lookup_again(ov, c, view, &found);
+		if (r == -ESRCH)
+			return r;
+		if (r == 0) {
 			/* A host file whose copy the view has shows the same identity. */
 			bool same = found.st.st_ino == shown.st_ino && found.st.st_dev == shown.st_dev;
 			if (same || is_mirror_of(&found, &st)) {

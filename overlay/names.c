@@ -161,8 +161,9 @@ static int link_object(struct overlay *ov, const struct caller *c, struct object
 		return r;
 	/* What cannot be made must not have been copied up: look first. */
 	_cleanup_object_ struct object there;
-	if (lookup_canonical(ov, c, leaf.view, &there) == 0)
-		return -EEXIST;
+	r = lookup_canonical(ov, c, leaf.view, &there);
+	if (r == 0 || r == -ESRCH)
+		return r == 0 ? -EEXIST : r;
 	if (names_across_mounts(ov, o->view, leaf.view))
 		return -EXDEV;
 	r = may_link(ov, o);

@@ -116,6 +116,9 @@ static int fifo_open(struct call *c, uint64_t flags, const struct object *o)
 	    how = (int)(flags & ~(uint64_t)(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW)) | O_CLOEXEC | O_NONBLOCK;
 	unsigned turn = 0;
 	_cleanup_close_ int fd = -1;
+	/* An end that is open counts. */
+	if (!inflight_acts(c))
+		return -ESRCH;
 	for (;;) {
 		fd = sys_reopen(o->fd, how, 0);
 		if (fd != -ENXIO || !blocking || acc != O_WRONLY)

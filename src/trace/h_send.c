@@ -244,7 +244,7 @@ static ssize_t stream_chunk(struct call *c, const struct iovec *iov, size_t coun
 		size_t n = iov[i].iov_len - from < STREAM_CHUNK - have ? iov[i].iov_len - from : STREAM_CHUNK - have;
 		int r = guest_read(c, (uint64_t)(uintptr_t)iov[i].iov_base + from, buf + have, n);
 		if (r < 0)
-			return have ? (ssize_t)have : r;
+			return have && guest_valid(c) ? (ssize_t)have : r;
 		have += n;
 		from = 0;
 	}

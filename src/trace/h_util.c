@@ -229,10 +229,13 @@ int guest_pause(const struct call *c, unsigned *turn, int fd)
 	if (others >= SUPERVISOR_BLOCKED_MAX)
 		return -ENFILE;
 	supervisor_block_begin(c->sup);
-	inflight_leave(c);
+	/* It holds a descriptor of the guest's, which is its last end perhaps, so that others wait for it, for this moment, when the guest is gone; but not all
+	 * of them for many. */
+	if (others > CROWD)
+		inflight_leave(c);
 	ppoll(&ready, 1, &ts, NULL);
 	supervisor_block_end(c->sup);
-	if (!inflight_enter(c) || !guest_valid(c) || pending_read(c->tid, &p) < 0)
+	if (!guest_valid(c) || !inflight_enter(c) || pending_read(c->tid, &p) < 0)
 		return -ESRCH;
 	if (p.thread & ~p.blocked)
 		return -ERESTARTSYS;

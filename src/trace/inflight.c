@@ -36,6 +36,7 @@ struct inflight_slot *inflight_slot_new(struct inflight *f)
 static void wait_for_end(struct supervisor *sup, struct inflight_slot *s, uint64_t id, struct timespec *until)
 {
 	struct inflight *f = &sup->inflight;
+	bool given_up;
 	int e = 0;
 
 	if (!until->tv_sec) {
@@ -47,9 +48,11 @@ static void wait_for_end(struct supervisor *sup, struct inflight_slot *s, uint64
 	while (atomic_load(&s->id) == id && atomic_load(&s->given_up) != id && e == 0)
 		e = pthread_cond_timedwait(&f->ended, &f->lock, until);
 	atomic_fetch_sub(&f->waiting, 1);
-	if (e && atomic_load(&s->id) == id && atomic_exchange(&s->given_up, id) != id)
-		log_warn("a call of a process that was killed goes on since %d s: the others do not wait for it any more", WAIT_S);
+	given_up = e && atomic_load(&s->id) == id && atomic_exchange(&s->given_up, id) != id;
 	pthread_mutex_unlock(&f->lock);
+	/* Whoever reads it may be slow. */
+	if (given_up)
+		log_warn("a call of a process that was killed has gone on for %d s: the others do not wait for it any more", WAIT_S);
 }
 
 bool inflight_begin(struct work *w, unsigned mark, bool looks)
@@ -83,6 +86,12 @@ void inflight_leave(const struct call *c)
 	pthread_mutex_lock(&f->lock);
 	pthread_cond_broadcast(&f->ended);
 	pthread_mutex_unlock(&f->lock);
+}
+
+bool inflight_acts(const struct call *c)
+{
+	work_of(c)->looks = false;
+	return inflight_enter(c);
 }
 
 bool inflight_enter(const struct call *c)

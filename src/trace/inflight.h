@@ -7,8 +7,8 @@
  * (F2) A worker that begins, or goes on after a pause, makes sure that its own guest is still there when others have received since it last
  *      knew: they may have looked for it when it could not be seen.
  *
- * By (F2) a worker may pause: what it does then (read the guest's memory, look up a path, wait for the other end of a FIFO, copy a file) has no effect
- * that others could see, may take for ever, and nobody waits for it.
+ * By (F2) a worker may pause: what it does then (read the guest's memory, look up a path, copy a file) has no effect that others could see, may take for
+ * ever, and nobody waits for it. Many that wait for the other end of a FIFO or a socket pause too, though each still holds its own end for a moment.
  */
 #ifndef COWBOX_TRACE_INFLIGHT_H
 #define COWBOX_TRACE_INFLIGHT_H
@@ -54,6 +54,8 @@ static inline unsigned inflight_mark(struct inflight *f)
 bool inflight_begin(struct work *w, unsigned mark, bool looks);
 /* The worker does nothing from here on that others could see: it pauses, or is about to answer. */
 void inflight_leave(const struct call *c);
+/* The call that only seemed to look does more. False as inflight_enter. */
+bool inflight_acts(const struct call *c);
 /* It goes on. False: the guest is gone, and nothing more may be done for it. */
 bool inflight_enter(const struct call *c);
 

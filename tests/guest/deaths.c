@@ -2,8 +2,19 @@
 #include "guest.h"
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #define ROUNDS 250
+
+static int shared_dir, shared_list;   /* shared_dir, shared_list: descriptors that all have; shared_list is a directory's with a position */
+
+static void getdents_once(int fd)
+{
+	char buf[512];
+
+	syscall(SYS_getdents64, fd, buf, sizeof(buf));
+}
 
 static void *work(void *arg)
 {
@@ -17,6 +28,10 @@ static void *work(void *arg)
 		rmdir("dir");
 		symlink("x", "sym");
 		unlink("sym");
+		link("stays", "link");
+		unlink("link");
+		fchmod(shared_dir, 0711);
+		getdents_once(shared_list);
 	}
 	return NULL;
 }
@@ -24,15 +39,20 @@ static void *work(void *arg)
 /* How often one of the names was there again after it had been removed. */
 static int again(void)
 {
-	static const char *const names[] = { "made", "moved", "sym" };
+	static const char *const names[] = { "made", "moved", "sym", "link" };
+	struct stat st;
 	int n = 0;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		unlink(names[i]);
 	rmdir("dir");
+	fchmod(shared_dir, 0700);
+	lseek(shared_list, 0, SEEK_SET);
 	usleep(1000);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		n += unlink(names[i]) == 0;
+	n += fstat(shared_dir, &st) < 0 || (st.st_mode & 0777) != 0700;
+	n += lseek(shared_list, 0, SEEK_CUR) != 0;
 	return n + (rmdir("dir") == 0);
 }
 
@@ -115,10 +135,81 @@ static int by_exec(const char *self)
 	return n;
 }
 
+static void wait_for_reader(void)
+{
+	close(open("fifo", O_RDONLY));
+}
+
+/* Blocks in a datagram for which its receiver has no room, under a name of its own. */
+static void send_from_name(void)
+{
+	struct sockaddr_un to = { AF_UNIX, "to" }, own = { AF_UNIX, "" };
+	int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	snprintf(own.sun_path + 1, sizeof(own.sun_path) - 1, "deaths-%d", getppid());
+	if (bind(s, (struct sockaddr *)&own, sizeof(own)) == 0)
+		while (sendto(s, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) == 1)
+			;
+	_exit(1);
+}
+
+/* What a call that blocks holds open is closed when its process has ended. */
+static int held(void (*block)(void), int (*look)(void))
+{
+	int n = 0;
+
+	for (int i = 0; i < 15; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			block();
+			_exit(0);
+		}
+		usleep(10000 + i * 700);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		n += look();
+	}
+	return n;
+}
+
+static int has_reader(void)
+{
+	int fd = open("fifo", O_WRONLY | O_NONBLOCK);
+
+	close(fd);
+	return fd >= 0;
+}
+
+static int name_is_taken(void)
+{
+	struct sockaddr_un own = { AF_UNIX, "" };
+	int s = socket(AF_UNIX, SOCK_DGRAM, 0), r;
+
+	snprintf(own.sun_path + 1, sizeof(own.sun_path) - 1, "deaths-%d", getpid());
+	r = bind(s, (struct sockaddr *)&own, sizeof(own));
+	close(s);
+	return r < 0;
+}
+
 int main(int argc, char **argv)
 {
+	struct sockaddr_un to = { AF_UNIX, "to" };
+	int s;
+
+	mkdir("shared", 0700);
+	guest_put("stays", "text");
+	guest_put("host/dir/new", "text");   /* a directory of the box and of the host */
+	shared_dir = open("shared", O_RDONLY | O_DIRECTORY);
+	shared_list = open("host/dir", O_RDONLY | O_DIRECTORY);
 	if (argc > 1)
 		return again();
+	mkfifo("fifo", 0600);
+	s = socket(AF_UNIX, SOCK_DGRAM, 0);
+	SHOW(bind(s, (struct sockaddr *)&to, sizeof(to)));
+	printf("readers of a FIFO that are gone: %d\n", held(wait_for_reader, has_reader));
+	printf("names of sockets that are gone: %d\n", held(send_from_name, name_is_taken));
+	unlink("to");
 	printf("seen by waiting, there again: %d\n", by_wait(1));
 	printf("seen by waiting, of several threads: %d\n", by_wait(3));
 	printf("seen at a pipe: %d\n", by_pipe());
