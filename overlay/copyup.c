@@ -92,7 +92,7 @@ static int wait_end(const struct caller *c)
 	return c->wait_end ? c->wait_end(c) : 0;
 }
 
-/* 1 when this thread is the one to do it; 0 after another has done it; -ESRCH. */
+/* 1 when this thread is the one to do it; 0 after another has done it; -CALLER_GONE. */
 static int flight_enter(struct overlay *ov, const struct caller *c, struct copyup_flight *f, const char *view)
 {
 	int r = 1;
@@ -138,7 +138,7 @@ static int copy_goes_on(void *ctx, off_t done)
 	const struct caller *c = ctx;
 
 	(void)done;
-	return c->gone && c->gone(c) ? -ESRCH : 0;
+	return c->gone && c->gone(c) ? -CALLER_GONE : 0;
 }
 
 /* While others are served. */

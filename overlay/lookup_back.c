@@ -250,7 +250,7 @@ static int lookup_fd(struct overlay *ov, const struct caller *c, int fd, int *ow
 			shown.st_nlink = 0;   /* it is gone, also when the host still has it */
 		if (r == 0)
 			r = lookup_again(ov, c, view, &found);
-		if (r == -ESRCH)
+		if (r == -CALLER_GONE)
 			return r;
 		if (r == 0) {
 			/* A host file whose copy the view has shows the same identity. */

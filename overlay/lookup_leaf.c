@@ -38,7 +38,7 @@ int leaf_await(struct overlay *ov, const struct caller *c, const struct leaf *le
 	_cleanup_object_ struct object o;
 
 	object_init(&o);
-	return leaf->remote && lookup_canonical(ov, c, leaf->view, &o) == -ESRCH ? -ESRCH : 0;
+	return leaf->remote && lookup_canonical(ov, c, leaf->view, &o) == -CALLER_GONE ? -CALLER_GONE : 0;
 }
 
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last)

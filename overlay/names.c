@@ -162,7 +162,7 @@ static int link_object(struct overlay *ov, const struct caller *c, struct object
 	/* What cannot be made must not have been copied up: look first. */
 	_cleanup_object_ struct object there;
 	r = lookup_canonical(ov, c, leaf.view, &there);
-	if (r == 0 || r == -ESRCH)
+	if (r == 0 || r == -CALLER_GONE)
 		return r == 0 ? -EEXIST : r;
 	if (names_across_mounts(ov, o->view, leaf.view))
 		return -EXDEV;

@@ -325,8 +325,8 @@ static int once(struct renaming *x)
 		copied = copyup_object(x->ov, x->c, &x->n, 0);
 	if (copied == -ENOENT)   /* renamed under our hands */
 		copied = 0;
-	if (r == -ESRCH || copied == -ESRCH)   /* the caller is gone */
-		return -ESRCH;
+	if (r == -CALLER_GONE || copied == -CALLER_GONE)   /* the caller is gone */
+		return -CALLER_GONE;
 	r = change_begin(x->ov);
 	if (r < 0)
 		return r;

@@ -19,6 +19,7 @@
 #ifndef COWBOX_OVERLAY_OVERLAY_H
 #define COWBOX_OVERLAY_OVERLAY_H
 
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -39,6 +40,9 @@ struct box *overlay_box(struct overlay *ov);
 #define OVERLAY_BASE_LIMIT (8u << 20)
 void overlay_set_base_limit(struct overlay *ov, uint64_t bytes);
 
+/* The errno of an operation that ended since its caller is gone: one that no lookup on the host gives (ESRCH is procfs's). */
+#define CALLER_GONE EOWNERDEAD
+
 /* For whom an operation is done. */
 struct caller {
 	mode_t umask;         /* umask: applied to the mode of what is created (where the directory has no default ACL) */
@@ -50,11 +54,11 @@ struct caller {
 	 * (a pipe, a socket, a deleted file), which lookup then opens through the host link itself, and asks once more, as a number of a
 	 * process may have changed hands. NULL: such links are -ELOOP. */
 	int (*magic_link)(const struct caller *c, struct hpath link, char *ret_view, size_t size);
-	/* A path is about to be looked up, which may take for ever where a server of the host does not answer, and changes nothing; it has been: -ESRCH
+	/* A path is about to be looked up, which may take for ever where a server of the host does not answer, and changes nothing; it has been: -CALLER_GONE
 	 * when the caller is gone, and the operation ends there. NULL: nobody wants to know. */
 	void (*look_begin)(const struct caller *c);
 	int (*look_end)(const struct caller *c);
-	/* This thread is about to wait for another's copy, or to copy for long itself; it has done so: -ESRCH when the caller is gone, and the
+	/* This thread is about to wait for another's copy, or to copy for long itself; it has done so: -CALLER_GONE when the caller is gone, and the
 	 * operation ends there; and while it copies: the caller is gone. All NULL: nobody wants to know, and nobody goes. */
 	void (*wait_begin)(const struct caller *c);
 	int (*wait_end)(const struct caller *c);

@@ -756,7 +756,7 @@ static int guest_wait_end(const struct caller *caller)
 	const struct call *c = caller->ctx;
 
 	supervisor_block_end(c->sup);
-	return inflight_enter(c) ? 0 : -ESRCH;
+	return inflight_enter(c) ? 0 : -CALLER_GONE;
 }
 
 static void guest_look_begin(const struct caller *caller)
@@ -766,7 +766,7 @@ static void guest_look_begin(const struct caller *caller)
 
 static int guest_look_end(const struct caller *caller)
 {
-	return inflight_enter(caller->ctx) ? 0 : -ESRCH;
+	return inflight_enter(caller->ctx) ? 0 : -CALLER_GONE;
 }
 
 static bool guest_gone(const struct caller *caller)

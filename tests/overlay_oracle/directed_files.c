@@ -283,7 +283,7 @@ static bool mortal_gone(const struct caller *c)
 static int mortal_end(const struct caller *c)
 {
 	((struct mortal *)c->ctx)->ended++;
-	return mortal_gone(c) ? -ESRCH : 0;
+	return mortal_gone(c) ? -CALLER_GONE : 0;
 }
 
 static void test_copyup_for_the_dead(void **state)
@@ -308,11 +308,11 @@ static void test_copyup_for_the_dead(void **state)
 		m.asked = m.begun = m.ended = 0;
 		assert_int_equal(view_object(t, "big", LOOKUP_NOFOLLOW, &o), 0);
 		r = object_copy_up(t->w.ov, &c, &o);
-		assert_int_equal(m.begun, 1);
-		assert_int_equal(m.ended, 1);
+		assert_true(m.begun > 0);
+		assert_int_equal(m.ended, m.begun);
 		if (r == 0)
 			break;
-		assert_int_equal(r, -ESRCH);
+		assert_int_equal(r, -CALLER_GONE);
 		assert_int_equal(box_usage(t->w.box, &bytes, &objects), 0);
 		assert_int_equal(objects, no_objects);
 		assert_int_equal(bytes, none); /* nor is a part of a copy left */
