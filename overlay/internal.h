@@ -301,7 +301,8 @@ enum leaf_last { LEAF_NORMAL, LEAF_DOT, LEAF_DOTDOT, LEAF_ROOT };
 int lookup_leaf(struct overlay *ov, const struct caller *c, struct at at, struct leaf *ret, enum leaf_last *ret_last);
 /* The same by rules of openat2. */
 int lookup_leaf_by(struct overlay *ov, const struct caller *c, struct at at, unsigned rules, struct leaf *ret, enum leaf_last *ret_last);
-/* Looks for a remote name without the lock, which the caller is about to take: who waits for a server that does not answer must not hold up all others. */
+/* Looks for a remote name without the lock, which the caller is about to take: who waits for a server that does not answer must not hold up all others.
+ * 0, whatever it found; -CALLER_GONE. */
 int leaf_await(struct overlay *ov, const struct caller *c, const struct leaf *leaf);
 /* What the caller may do in the leaf's directory. X_OK alone, to search it, is what the kernel finds out before it looks at the name. */
 int leaf_access(struct overlay *ov, const struct caller *c, const struct leaf *leaf, int mode);

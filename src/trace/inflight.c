@@ -55,7 +55,12 @@ static void wait_for_end(struct supervisor *sup, struct inflight_slot *s, uint64
 		log_warn("a call of a process that was killed has gone on for %d s: the others do not wait for it any more", WAIT_S);
 }
 
-bool inflight_begin(struct work *w, unsigned mark, bool looks)
+void inflight_mark(struct inflight *f, struct work *w)
+{
+	w->seen = atomic_load(&f->received);
+}
+
+bool inflight_begin(struct work *w, bool looks)
 {
 	struct supervisor *sup = w->call.sup;
 	struct inflight *f = &sup->inflight;
@@ -72,7 +77,7 @@ bool inflight_begin(struct work *w, unsigned mark, bool looks)
 		if (id && atomic_load_explicit(&s->given_up, memory_order_relaxed) != id && !supervisor_waits(sup, id))
 			wait_for_end(sup, s, id, &until);
 	}
-	w->seen = mark + 1;
+	w->seen++;   /* this call itself */
 	w->looks = looks;
 	return inflight_enter(&w->call);
 }

@@ -44,14 +44,11 @@ void inflight_release(struct inflight *f);
 /* A slot for a worker, which is its own until the process ends; NULL: there are no more. */
 struct inflight_slot *inflight_slot_new(struct inflight *f);
 
-/* What inflight_begin wants to know of the time before NOTIF_RECV. */
-static inline unsigned inflight_mark(struct inflight *f)
-{
-	return atomic_load(&f->received);
-}
+/* Before NOTIF_RECV: whoever calls after this has lived until now. */
+void inflight_mark(struct inflight *f, struct work *w);
 /* A call was received: (F1), then (F2). looks: it changes nothing, so nobody has to wait for it. False: its guest is gone, and nothing may be done
  * for it. */
-bool inflight_begin(struct work *w, unsigned mark, bool looks);
+bool inflight_begin(struct work *w, bool looks);
 /* The worker does nothing from here on that others could see: it pauses, or is about to answer. */
 void inflight_leave(const struct call *c);
 /* The call that only seemed to look does more. False as inflight_enter. */

@@ -200,7 +200,7 @@ static bool only_looks(const struct call *c)
 	}
 }
 
-static void serve(struct supervisor *sup, struct work *w, unsigned mark)
+static void serve(struct supervisor *sup, struct work *w)
 {
 	const struct seccomp_notif *n = w->notif;
 	struct call *c = &w->call;
@@ -219,7 +219,7 @@ static void serve(struct supervisor *sup, struct work *w, unsigned mark)
 		supervisor_send(c, 0, 0, true);
 		return;
 	}
-	if (!inflight_begin(w, mark, only_looks(c)))
+	if (!inflight_begin(w, only_looks(c)))
 		return;
 	c->row = n->data.arch == AUDIT_ARCH_X86_64 ? syscall_lookup(c->nr) : NULL;
 	w->guest = guest_get_fresh(sup, c->tid, &fresh);
@@ -282,13 +282,13 @@ static void let_move(const struct supervisor *sup, unsigned *seen)
 }
 
 /* True: received. False: this thread is to end. */
-static bool receive(struct supervisor *sup, struct work *w, unsigned *ret_mark)
+static bool receive(struct supervisor *sup, struct work *w)
 {
 	for (;;) {
 		int r, e;
 
 		memset(w->notif, 0, sup->notif_size);
-		*ret_mark = inflight_mark(&sup->inflight);
+		inflight_mark(&sup->inflight, w);
 		atomic_fetch_add(&sup->idle, 1);
 		r = atomic_load(&sup->stop) ? -1 : ioctl(sup->listener, SECCOMP_IOCTL_NOTIF_RECV, w->notif);
 		e = errno;
@@ -328,7 +328,7 @@ static void *worker_main(void *arg)
 	struct supervisor *sup = arg;
 	/* A umask of its own, which the overlay sets to the guest's before it makes anything: without that two guests' masks would mix. */
 	struct work *w = unshare(CLONE_FS) < 0 ? NULL : calloc(1, sizeof *w);
-	unsigned tick = 0, mark;
+	unsigned tick = 0;
 
 	same_cpu_start(&sup->cpus);
 	child_capabilities_serve();
@@ -336,8 +336,8 @@ static void *worker_main(void *arg)
 		w->notif = calloc(1, sup->notif_size);
 		w->resp = calloc(1, sup->resp_size);
 		w->slot = inflight_slot_new(&sup->inflight);
-		while (w->notif && w->resp && w->slot && park(sup) && receive(sup, w, &mark)) {
-			serve(sup, w, mark);
+		while (w->notif && w->resp && w->slot && park(sup) && receive(sup, w)) {
+			serve(sup, w);
 			let_move(sup, &tick);
 		}
 		free(w->notif);

@@ -21,6 +21,8 @@
 #define SUPERVISOR_BLOCKED_MAX 448
 #define SUPERVISOR_REFUSALS_MAX 1000
 
+_Static_assert(INFLIGHT_MAX == SUPERVISOR_BUSY_MAX + SUPERVISOR_BLOCKED_MAX, "every worker has a slot");
+
 struct guest;
 struct guest_table;
 struct steer_table;
